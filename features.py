@@ -1,0 +1,145 @@
+"""The feature specification: the one thing that data preparation and models share.
+
+A data set yields one :class:`FeatureSpec`; a model is built from it and never names a column of a
+data set. Embedding tables reserve two rows, the same in every table: :data:`MISSING` (also the padding
+of sequences) and :data:`UNSEEN`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import legacy_keras
+
+legacy_keras.mend_deepctr()
+
+from deepctr.feature_column import DenseFeat, SparseFeat, VarLenSparseFeat  # noqa: E402
+
+Side = Literal["user", "item"]
+Kind = Literal["sparse", "sequence", "dense"]
+RawType = Literal["int64", "string", "float32"]
+Column: TypeAlias = SparseFeat | VarLenSparseFeat | DenseFeat
+
+MISSING = 0
+"""Index of a missing value (raw -1, '' or NaN), and the padding of sequences."""
+UNSEEN = 1
+"""Index of a value that is not in the vocabulary."""
+RESERVED = 2
+"""Index of a vocabulary's first value."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """One feature of one side.
+
+    Attributes:
+        name: snake_case name of the Parquet column and of the exported model's input.
+        side: "user" (also what is known with the request) or "item".
+        kind: "sparse" one id a row, "sequence" up to `max_length` ids a row, right-padded, "dense" one number a row.
+        raw_type: type of a value as the raw files spell it.
+        vocabulary: name of the vocabulary and embedding table; fields with the same name share both. Empty if dense.
+        vocabulary_size: rows of that table, the two reserved ones included. 0 if dense.
+        max_length: most ids a row has, sequences only.
+        default: what a missing dense value counts as, in raw units.
+        mean, scale: a dense value enters a model as `(value - mean) / scale`.
+    """
+
+    name: str
+    side: Side
+    kind: Kind
+    raw_type: RawType
+    vocabulary: str = ""
+    vocabulary_size: int = 0
+    max_length: int = 0
+    default: float = 0.0
+    mean: float = 0.0
+    scale: float = 1.0
+
+    def column(self, embedding_dim: int) -> Column:
+        """The field as a DeepCTR feature column with embeddings of size `embedding_dim`."""
+        if self.kind == "dense":
+            return DenseFeat(self.name, 1)
+        sparse = SparseFeat(
+            self.name,
+            vocabulary_size=self.vocabulary_size,
+            embedding_dim=embedding_dim,
+            embedding_name=self.vocabulary,
+        )
+        if self.kind == "sparse":
+            return sparse
+        return VarLenSparseFeat(sparse, maxlen=self.max_length, combiner="mean")
+
+
+@dataclass(frozen=True)
+class FeatureSpec:
+    """What a data set gives a model: its fields, and the roles that some of them play.
+
+    Attributes:
+        dataset: name of the data set.
+        fields: every field, user side and item side.
+        user_id, item_id: names of the two id fields.
+        user_static, item_static: names of the fields that do not change from row to row of a user
+            or item; inputs of HIT's generators.
+        history: name of the user's behaviour sequence, or None.
+        category: name of the item's category field, or None.
+        user_mean, item_mean: names of the dense fields with the mean label of the user and of the item, or None.
+        label: name of the label column.
+    """
+
+    dataset: str
+    fields: tuple[Field, ...]
+    user_id: str
+    item_id: str
+    user_static: tuple[str, ...]
+    item_static: tuple[str, ...]
+    history: str | None = None
+    category: str | None = None
+    user_mean: str | None = None
+    item_mean: str | None = None
+    label: str = "label"
+
+    def __post_init__(self) -> None:
+        names = [field.name for field in self.fields]
+        if len(set(names)) != len(names):
+            raise ValueError(f"field names must differ. Received: {names}")
+        roles: dict[Side, tuple[str | None, ...]] = {
+            "user": (self.user_id, *self.user_static, self.history, self.user_mean),
+            "item": (self.item_id, *self.item_static, self.category, self.item_mean),
+        }
+        for side, named in roles.items():
+            fields = [field.name for field in self.side(side)]
+            if unknown := [name for name in named if name is not None and name not in fields]:
+                raise ValueError(f"these roles name no {side} field: {unknown}. Fields: {fields}")
+
+    def __getitem__(self, name: str) -> Field:
+        for field in self.fields:
+            if field.name == name:
+                return field
+        raise KeyError(name)
+
+    def side(self, side: Side) -> tuple[Field, ...]:
+        """The fields of one side, in order."""
+        return tuple(field for field in self.fields if field.side == side)
+
+    def columns(self, side: Side, embedding_dim: int) -> list[Column]:
+        """DeepCTR feature columns of one side."""
+        return [field.column(embedding_dim) for field in self.side(side)]
+
+    @property
+    def tables(self) -> dict[str, int]:
+        """Rows of every embedding table, by vocabulary name."""
+        return {field.vocabulary: field.vocabulary_size for field in self.fields if field.vocabulary}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values, read back by :meth:`from_dict`."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> FeatureSpec:
+        """Inverse of :meth:`to_dict`, also after a round trip through JSON."""
+        values = dict(values, fields=tuple(Field(**field) for field in values["fields"]))
+        for name in ("user_static", "item_static"):
+            values[name] = tuple(values[name])
+        return cls(**values)
