@@ -1,0 +1,46 @@
+"""`python -m preprocess.generate --dataset movielens --rows 1000000 --out DIR --seed 0`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from errors import InputError
+from preprocess.generate import generator, names
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise InputError(message)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m preprocess.generate", description="Write a generated data set.", allow_abbrev=False
+    )
+    parser.add_argument("--dataset", required=True, metavar="NAME", help=f"which: {', '.join(names())}")
+    parser.add_argument("--rows", type=int, help="how many rows (default: a sample that trains in a few minutes)")
+    parser.add_argument("--out", type=Path, required=True, help="folder to write; must not exist")
+    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same files (default: 0)")
+    return parser
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit code, 2 after one line on standard error if the input is wrong."""
+    try:
+        options = _parser().parse_args(arguments)
+        source = generator(options.dataset)
+        rows = source.SAMPLE_ROWS if options.rows is None else options.rows
+        source.generate(options.out, rows=rows, seed=options.seed)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    ceiling = source.ceiling_auc(options.out)
+    print(f"{options.out}: {rows} rows; the ceiling (AUC of the true probabilities): {ceiling:.4f}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

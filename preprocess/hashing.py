@@ -1,0 +1,56 @@
+"""Pseudo-random numbers from keys, in integer arithmetic that is the same on every engine.
+
+Each 32 bits of a key go through a multiply-xorshift round, and the whole through two more (the scheme of
+MurmurHash3's finaliser, with multipliers below 2^31 so that no product reaches 2^63).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import ibis
+import ibis.expr.types as ir
+
+RANGE = 1 << 32
+"""Hashes lie in 0 .. RANGE - 1."""
+
+_MASK = RANGE - 1
+_MULTIPLIERS = (0x7FEB352D, 0x45D9F3B5)
+_SPREAD = 0x9E3779B1
+"""Takes small salts far apart: their XOR must not be a difference that keys have too."""
+_HEX = ibis.literal("0123456789abcdef")
+
+
+def with_hash(table: ir.Table, name: str, keys: Sequence[str], salt: int) -> ir.Table:
+    """A table with one more column, a hash of some of its columns.
+
+    Args:
+        table: the table.
+        name: name of the new int64 column, values 0 .. 2^32 - 1.
+        keys: names of integer or string columns; no nulls.
+        salt: another salt gives an independent hash. 0 <= salt < 2^31.
+
+    Each step is a mutate of its own: Ibis keeps them apart instead of inlining them, which would
+    double the expression at each step.
+    """
+    word = f"{name}_word"
+    hashed = table.mutate(**{name: ibis.literal(salt * _SPREAD & _MASK, "int64")})
+    for key in keys:
+        hashed = hashed.mutate(**{word: _integer(hashed[key])})
+        for shift in (0, 32):
+            part = (hashed[word] >> shift) & _MASK
+            hashed = hashed.mutate(**{name: ((hashed[name] ^ part) * _MULTIPLIERS[0]) & _MASK})
+            hashed = hashed.mutate(**{name: hashed[name] ^ (hashed[name] >> 15)})
+    for multiplier in _MULTIPLIERS:
+        hashed = hashed.mutate(**{name: (hashed[name] * multiplier) & _MASK})
+        hashed = hashed.mutate(**{name: hashed[name] ^ (hashed[name] >> 16)})
+    return hashed.drop(word)
+
+
+def _integer(value: ir.Column) -> ir.IntegerColumn:
+    """An integer as it is; a string as the first 60 bits of its MD5 sum."""
+    if value.type().is_integer():
+        return value.cast("int64")
+    digest = value.hexdigest("md5")
+    digits = [_HEX.find(digest.substr(place, 1)) * 16 ** (14 - place) for place in range(15)]
+    return sum(digits[1:], digits[0]).cast("int64")

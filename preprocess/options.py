@@ -1,0 +1,96 @@
+"""What can be asked of the data preparation, and how the protocols fill in what was not said."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Protocol = Literal["strict", "reference"]
+Split = Literal["time", "random", "user_time"]
+State = Literal["online", "frozen"]
+Leak = Literal["target_mean", "history", "user_filter", "encoders", "scaler"]
+LEAKS: tuple[Leak, ...] = get_args(Leak)
+
+
+@dataclass(frozen=True)
+class ResolvedOptions:
+    """Options with every default of the protocol filled in: what a prepared data set depends on.
+
+    Attributes:
+        protocol, split, state: as in :class:`DataOptions`.
+        leaks: the leaks that are on, in the order of :data:`LEAKS`.
+        max_history: most ids a history keeps.
+        sample_rate: share of the users kept.
+    """
+
+    protocol: Protocol
+    split: Split
+    state: State
+    leaks: tuple[Leak, ...]
+    max_history: int
+    sample_rate: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return asdict(self) | {"leaks": list(self.leaks)}
+
+
+class DataOptions(BaseModel):
+    """Which raw data to prepare, and by which rules. Every field is a command-line flag.
+
+    Raises:
+        pydantic.ValidationError: a value that is not allowed, or two that contradict each other.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data_path: Path | None = Field(None, description="folder or file with the raw data")
+    protocol: Protocol = Field(
+        "strict",
+        description="strict: nothing from a sample's own label, its future or the test part; "
+        "reference: as in the papers' public code",
+    )
+    split: Split | None = Field(
+        None,
+        description="how rows are parted: time (default of strict), user_time, or random (the only one of reference)",
+    )
+    leak: tuple[Literal[Leak, "none"], ...] | None = Field(
+        None, description="leaks that are on, or none; default: strict none, reference all of them"
+    )
+    state: State | None = Field(
+        None,
+        description="what means and histories may know: online, earlier rows of any part (default of the time splits); "
+        "frozen, earlier training rows alone (the only one of random)",
+    )
+    max_history: int = Field(50, ge=1, description="most recent ids that a history keeps")
+    sample_rate: float = Field(1.0, gt=0, le=1, description="share of the users kept, by a hash of the user's id")
+    prepared_dir: Path = Field(Path("data/prepared"), description="folder for prepared data, reused by later runs")
+
+    @model_validator(mode="after")
+    def _check(self) -> DataOptions:
+        if self.protocol == "reference" and self.split not in (None, "random"):
+            raise ValueError(f"--protocol reference allows --split random only. Received: {self.split}")
+        if self.leak is not None and "none" in self.leak and set(self.leak) != {"none"}:
+            raise ValueError(f"--leak none cannot be combined with a leak. Received: {', '.join(self.leak)}")
+        if self._split() == "random" and self.state == "online":
+            raise ValueError("a random split allows --state frozen only. Received: online")
+        return self
+
+    def _split(self) -> Split:
+        return self.split or ("random" if self.protocol == "reference" else "time")
+
+    def resolved(self) -> ResolvedOptions:
+        """The options with the protocol's defaults filled in."""
+        split = self._split()
+        asked = self.leak if self.leak is not None else LEAKS if self.protocol == "reference" else ()
+        return ResolvedOptions(
+            protocol=self.protocol,
+            split=split,
+            state=self.state or ("frozen" if split == "random" else "online"),
+            leaks=tuple(leak for leak in LEAKS if leak in asked),
+            max_history=self.max_history,
+            sample_rate=self.sample_rate,
+        )

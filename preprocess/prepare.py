@@ -1,0 +1,111 @@
+"""Prepares a data set once, and finds it again when the same is asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from errors import InputError
+from preprocess import samples, writing
+from preprocess.dataset import Adapter
+from preprocess.engine import DuckDBEngine
+from preprocess.options import DataOptions, ResolvedOptions
+from preprocess.prepared import FORMAT_VERSION, MANIFEST, PreparedData
+from preprocess.raw import RawFile
+from preprocess.splits import PARTS
+from preprocess.workspace import appearing, exclusive
+
+Report = Callable[[str], object]
+
+
+def prepare(dataset: Adapter, options: DataOptions, report: Report = print) -> PreparedData:
+    """Raw files to leak-free features on disk, reused if the same bytes and options were prepared before.
+
+    Args:
+        dataset: reads the raw files, e.g. :data:`preprocess.movielens.ADAPTER`.
+        options: which files and which rules; `data_path` is needed.
+        report: takes a line about each step.
+
+    Raises:
+        InputError: raw files are missing or wrong, a part would be empty, or the disk is full. Nothing is left behind.
+    """
+    if options.data_path is None:
+        raise InputError("--data_path is needed: the folder or file with the raw data")
+    files = {role: RawFile.inspect(path) for role, path in sorted(dataset.find(options.data_path).items())}
+    resolved = options.resolved()
+    described = _described(dataset.name, files, resolved)
+    folder = options.prepared_dir / dataset.name / described["fingerprint"]
+    try:
+        with exclusive(folder.parent, report):
+            if folder.exists():
+                try:
+                    prepared = PreparedData.open(folder)
+                    report(f"reusing {folder}")
+                    return prepared
+                except InputError as error:
+                    report(f"preparing again: {error}")
+                    shutil.rmtree(folder)
+            _write(dataset, files, resolved, described, folder, report)
+            return PreparedData.open(folder)
+    except DuckDBEngine.RESOURCE_ERRORS as error:
+        raise InputError(f"cannot write: {str(error).splitlines()[0]}", path=options.prepared_dir) from error
+
+
+def _described(dataset: str, files: Mapping[str, RawFile], options: ResolvedOptions) -> dict[str, Any]:
+    """What a prepared data set depends on, and the fingerprint of it."""
+    depends = {
+        "format_version": FORMAT_VERSION,
+        "dataset": dataset,
+        "raw_files": {
+            role: {"name": file.path.name, "sha256": file.sha256, "bytes": file.bytes} for role, file in files.items()
+        },
+        "options": options.to_dict(),
+    }
+    digest = hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()
+    return depends | {"fingerprint": digest[:16]}
+
+
+def _write(
+    dataset: Adapter,
+    files: Mapping[str, RawFile],
+    options: ResolvedOptions,
+    described: dict[str, Any],
+    folder: Path,
+    report: Report,
+) -> None:
+    started = time.monotonic()
+    with appearing(folder) as unfinished:
+        spill = unfinished / "spill"
+        spill.mkdir()
+        with DuckDBEngine(spill) as engine:
+            report(f"reading {', '.join(file.path.name for file in files.values())}")
+            raw = dataset.read(engine, files)
+            report(f"preparing {dataset.name}: {options.protocol}, split {options.split}, state {options.state}")
+            manifest = described | _write_samples(engine, samples.build(engine, raw, options), options, unfinished)
+        if spill.exists():
+            spill.rmdir()
+        (unfinished / MANIFEST).write_text(json.dumps(manifest, indent=1), "utf-8")
+    rows = ", ".join(f"{part} {manifest['parts'][part]['rows']:,}" for part in PARTS)
+    report(f"prepared {rows} rows in {time.monotonic() - started:.1f} s: {folder}")
+
+
+def _write_samples(
+    engine: DuckDBEngine, built: samples.Samples, options: ResolvedOptions, folder: Path
+) -> dict[str, Any]:
+    """Write every file but the manifest, and return what the manifest says about them."""
+    files = {name: writing.write_part(engine, built, place, folder / name) for place, name in enumerate(PARTS)}
+    spec = writing.scaled(built.spec, files["test" if "scaler" in options.leaks else "train"])
+    (folder / "vocabularies").mkdir()
+    for name, table in built.vocabularies.items():
+        writing.write_table(table.order_by("index").select("value"), folder / "vocabularies" / f"{name}.parquet")
+    writing.write_table(built.catalogue, folder / "catalogue.parquet")
+    return {
+        "spec": spec.to_dict(),
+        "training_mean_label": built.training_mean_label,
+        "parts": writing.measure(engine, built),
+    }

@@ -1,0 +1,206 @@
+"""Reads delimited raw files as typed tables, and says exactly which line is wrong when one is.
+
+A file is read three times at most: once as bytes (checksum, gzip integrity, number of lines), once by
+the engine, and, only when something is wrong, once by :mod:`preprocess.diagnosis`, line by line.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import ibis.expr.types as ir
+
+from errors import InputError
+from preprocess import diagnosis
+from preprocess.engine import DuckDBEngine
+
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a raw file.
+
+    Attributes:
+        name: its name in the typed table, and in the file's header if it has one.
+        kind: "int" a decimal integer of 64 bits, "text" anything.
+        required: an empty value is an error, not a missing value.
+    """
+
+    name: str
+    kind: Literal["int", "text"] = "text"
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a raw file is written.
+
+    Attributes:
+        columns: the columns; with a header those that must be there, in any order and among others.
+        delimiter: between two values; may be several characters.
+        header: the first line names the columns.
+        quote: encloses values that hold the delimiter, or empty.
+        encoding: "latin-1" or "utf-8".
+    """
+
+    columns: tuple[Column, ...]
+    delimiter: str
+    header: bool = False
+    quote: str = ""
+    encoding: str = "latin-1"
+
+
+@dataclass(frozen=True)
+class RawFile:
+    """A raw file as its bytes are.
+
+    Attributes:
+        path: where it is.
+        sha256: checksum of the bytes on disk.
+        bytes: size on disk.
+        lines: number of lines, unpacked, without blank ones at the end.
+    """
+
+    path: Path
+    sha256: str
+    bytes: int
+    lines: int
+
+    @classmethod
+    def inspect(cls, path: Path) -> RawFile:
+        """Read a file's bytes once.
+
+        Raises:
+            InputError: it cannot be read, is empty, or is a damaged gzip file.
+        """
+        digest = hashlib.sha256()
+        try:
+            with path.open("rb") as file:
+                for chunk in iter(lambda: file.read(_CHUNK), b""):
+                    digest.update(chunk)
+            lines = _count_lines(path)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise InputError(f"damaged or truncated gzip file ({error})", path=path) from error
+        except OSError as error:
+            raise InputError(f"cannot be read: {error.strerror or error}", path=path) from error
+        if not lines:
+            raise InputError("is empty", path=path)
+        return cls(path, digest.hexdigest(), path.stat().st_size, lines)
+
+
+def _count_lines(path: Path) -> int:
+    lines, tail = 0, b""
+    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+        for chunk in iter(lambda: file.read(_CHUNK), b""):
+            lines += chunk.count(b"\n")
+            tail = chunk
+    text = tail.rstrip(b"\r\n")
+    return lines + 1 - tail[len(text) :].count(b"\n") if text else 0
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """A typed table and the file it came from.
+
+    Attributes:
+        file: the raw file.
+        layout: how it is written.
+        table: the layout's columns and `row`, the 0-based data line.
+    """
+
+    file: RawFile
+    layout: Layout
+    table: ir.Table
+
+    def check(self, engine: DuckDBEngine, bad: ir.Table, message: str) -> None:
+        """Raise an error at the first of some rows.
+
+        Args:
+            engine: runs the check.
+            bad: rows of `table` (with `row`) that are wrong; none if all is well.
+            message: what is wrong, with names of columns of `bad` in braces.
+
+        Raises:
+            InputError: `bad` has a row.
+        """
+        if first := engine.one(bad.order_by("row")):
+            raise self.error(first.pop("row"), message.format(**first))
+
+    def error(self, row: int, message: str) -> InputError:
+        """An error about one row."""
+        return InputError(message, path=self.file.path, line=row + 1 + self.layout.header)
+
+    def check_unique(self, engine: DuckDBEngine, key: str) -> None:
+        """Raise an error if two rows have the same `key`.
+
+        Raises:
+            InputError: at the second of them.
+        """
+        earlier = self.table.group_by(key).agg(first=self.table.row.min())
+        repeated = self.table.join(earlier, key).filter(lambda joined: joined.row > joined.first)
+        offset = 1 + self.layout.header
+        repeated = repeated.select(key, "row", line=repeated.first + offset)
+        self.check(engine, repeated, f"{key} {{{key}}} is already on line {{line}}")
+
+
+def read(engine: DuckDBEngine, file: RawFile, layout: Layout) -> RawTable:
+    """Read a raw file as a typed table.
+
+    Raises:
+        InputError: a line does not follow the layout, with its number.
+    """
+    names = _header(file, layout) if layout.header else [column.name for column in layout.columns]
+    try:
+        text = engine.read(
+            file.path,
+            names,
+            delimiter=layout.delimiter,
+            quote=layout.quote,
+            encoding=layout.encoding,
+            header=layout.header,
+        )
+        table = engine.save_numbered(_typed(text, layout.columns))
+        found = engine.one(table.agg(rows=table.count(), good=table.well_formed.all()))
+    except engine.RESOURCE_ERRORS:
+        raise
+    except engine.READ_ERRORS as error:
+        diagnosis.raise_first(file.path, layout, names)
+        raise InputError(f"cannot be read: {str(error).splitlines()[0]}", path=file.path) from error
+    if found["rows"] != file.lines - layout.header or not found["good"]:
+        diagnosis.raise_first(file.path, layout, names)
+        raise InputError(f"{file.lines} lines, but {found['rows']} rows could be read", path=file.path)
+    return RawTable(file, layout, table.drop("well_formed"))
+
+
+def _header(file: RawFile, layout: Layout) -> list[str]:
+    names = diagnosis.first_line(file.path, layout)
+    missing = [column.name for column in layout.columns if column.name not in names]
+    if missing or len(set(names)) < len(names):
+        what = f"no column {', '.join(missing)}" if missing else "a column's name occurs twice"
+        raise InputError(f"{what} in the header. Received: {', '.join(names)}", path=file.path, line=1)
+    if file.lines < 2:
+        raise InputError("a header, but no data line", path=file.path)
+    return names
+
+
+def _typed(text: ir.Table, columns: Iterable[Column]) -> ir.Table:
+    """String columns as the layout's types; `well_formed` is false where a value is not of its type."""
+    values: dict[str, Any] = {}
+    well_formed: Any = True
+    for column in columns:
+        value = text[column.name]
+        good = value.notnull()
+        if column.kind == "int":
+            values[column.name] = value.try_cast("int64")
+            good = (values[column.name].cast("string") == value).fill_null(False)
+        else:
+            values[column.name] = value
+        well_formed = good & well_formed if column.required else (good | value.isnull()) & well_formed
+    return text.select(**values, well_formed=well_formed)

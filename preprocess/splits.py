@@ -1,0 +1,89 @@
+"""Which part a row belongs to. The rules are those of the protocol, the arithmetic is of integers."""
+
+from __future__ import annotations
+
+import ibis
+import ibis.expr.types as ir
+
+from features import FeatureSpec
+from preprocess.hashing import RANGE, with_hash
+from preprocess.options import ResolvedOptions
+
+PARTS = ("train", "validation", "test")
+"""Names of the parts; the column `part` holds their places."""
+TRAIN, VALIDATION, TEST = range(3)
+
+_SALT_SPLIT, _SALT_VALIDATION, _SALT_SAMPLE, _SALT_ORDER = 1, 2, 3, 401
+
+
+def sample_users(rows: ir.Table, user: str, rate: float) -> ir.Table:
+    """The rows of a share of the users, chosen by a hash of the user's id."""
+    if rate >= 1:
+        return rows
+    hashed = with_hash(rows, "sample", [user], _SALT_SAMPLE)
+    return hashed.filter(hashed["sample"] < int(rate * RANGE)).drop("sample")
+
+
+def with_order(rows: ir.Table, spec: FeatureSpec) -> ir.Table:
+    """Adds `shuffle`, a hash of the row's key (user, item, timestamp): training rows are written in its order."""
+    return with_hash(rows, "shuffle", [spec.user_id, spec.item_id, "timestamp"], _SALT_ORDER)
+
+
+def with_part(rows: ir.Table, spec: FeatureSpec, options: ResolvedOptions) -> ir.Table:
+    """Adds `part` (int8): a place in :data:`PARTS`.
+
+    Args:
+        rows: every row, with `timestamp`, the id of the user, and `shuffle`.
+        spec: names of the ids.
+        options: names the split.
+    """
+    if options.split == "random":
+        return _random(rows, options.protocol == "reference")
+    if options.split == "user_time":
+        return _by_time(rows, spec.user_id)
+    return _by_time(rows.mutate(everyone=ibis.literal(0, "int8")), "everyone").drop("everyone")
+
+
+def _by_time(rows: ir.Table, group: str) -> ir.Table:
+    """Of each group's n rows in time order the last n // 10 for test, the n // 10 before for validation.
+
+    A cut is the timestamp of the first row of the later part; all rows that share it go there.
+    """
+    ranked = rows.select(
+        group,
+        "timestamp",
+        place=ibis.row_number().over(group_by=rows[group], order_by=rows.timestamp),
+        total=rows.count().over(group_by=rows[group]),
+    )
+    tenth = ranked.total // 10
+    cuts = ranked.group_by(group).agg(
+        test_cut=ranked.timestamp.min(where=ranked.place >= ranked.total - tenth),
+        validation_cut=ranked.timestamp.min(where=ranked.place >= ranked.total - 2 * tenth),
+    )
+    cut = rows.join(cuts, group)
+    part = ibis.cases(
+        (cut.timestamp >= cut.test_cut, TEST), (cut.timestamp >= cut.validation_cut, VALIDATION), else_=TRAIN
+    )
+    return cut.select(*rows.columns, part=part.cast("int8"))
+
+
+def _random(rows: ir.Table, reference: bool) -> ir.Table:
+    """80/10/10 by a hash of the row's key; for `reference` 80/20 and a random fifth of the 80 as validation."""
+    hashed = with_hash(with_hash(rows, "first", ["shuffle"], _SALT_SPLIT), "second", ["shuffle"], _SALT_VALIDATION)
+    if reference:
+        test, validation = hashed.first % 5 == 4, hashed.second % 5 == 4
+    else:
+        test, validation = hashed.first % 10 == 9, hashed.first % 10 == 8
+    part = ibis.cases((test, TEST), (validation, VALIDATION), else_=TRAIN)
+    return hashed.select(*rows.columns, part=part.cast("int8"))
+
+
+def drop_users_without_positive(rows: ir.Table, user: str) -> ir.Table:
+    """The `user_filter` leak: a user with no positive among its test rows (or the others) loses those rows.
+
+    Source: HIT's public code, which filters its training part (validation included) and its test part apart.
+    """
+    tested = rows.mutate(is_test=rows.part == TEST)
+    positives = tested.label.sum().over(group_by=[tested[user], tested.is_test])
+    marked = tested.mutate(positives=positives)
+    return marked.filter(marked.positives > 0).drop("is_test", "positives")

@@ -1,0 +1,97 @@
+"""The splits, recomputed in plain Python."""
+
+import collections
+import itertools
+
+import numpy as np
+import pytest
+
+from errors import InputError
+from preprocess.movielens import ADAPTER
+from preprocess.options import DataOptions
+from preprocess.prepare import prepare
+
+
+def cut(timestamps, name_of_row):
+    """Parts of some (row, timestamp) pairs, by the protocol's words."""
+    ordered = sorted(timestamps, key=lambda pair: pair[1])
+    tenth = len(ordered) // 10
+    parts = {row: "train" for row, _ in ordered}
+    for name, first in (("validation", len(ordered) - 2 * tenth), ("test", len(ordered) - tenth)):
+        if tenth:
+            parts |= {row: name for row, timestamp in ordered if timestamp >= ordered[first][1]}
+    return parts
+
+
+def labelled(small):
+    return [(row, *values) for row, values in enumerate(small.ratings) if values[2] != 3]
+
+
+def test_time_takes_the_last_tenths_and_ties_go_to_the_later_part(small, prepared, samples):
+    found = {row: sample["part"] for row, sample in samples(prepared()).items()}
+    assert found == cut([(row, timestamp) for row, *_, timestamp in labelled(small)], None)
+
+
+def test_user_time_does_the_same_for_each_user(small, prepared, samples):
+    found = {row: sample["part"] for row, sample in samples(prepared(split="user_time")).items()}
+    expected = {}
+    rows = sorted(labelled(small), key=lambda row: row[1])
+    for _, group in itertools.groupby(rows, key=lambda row: row[1]):
+        expected |= cut([(row, timestamp) for row, *_, timestamp in group], None)
+    assert found == expected
+    assert len(set(expected.values())) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "shares"), [({"split": "random"}, (0.8, 0.1, 0.1)), ({"protocol": "reference"}, (0.64, 0.16, 0.2))]
+)
+def test_random_has_the_right_shares_and_the_same_key_the_same_part(small, prepared, samples, options, shares):
+    rows = samples(prepared(**options, **({"leak": ("none",)} if "protocol" in options else {})))
+    assert rows.keys() == {row for row, *_ in labelled(small)}
+    counts = collections.Counter(sample["part"] for sample in rows.values())
+    found = [counts[part] / len(rows) for part in ("train", "validation", "test")]
+    np.testing.assert_allclose(found, shares, atol=0.05)
+    duplicate = len(small.ratings) - 5
+    assert rows[0]["part"] == rows[duplicate]["part"]
+
+
+@pytest.mark.parametrize("options", [{}, {"split": "user_time"}, {"split": "random"}, {"protocol": "reference"}])
+def test_the_order_of_lines_does_not_matter(small, prepared, samples, tmp_path, options):
+    order = np.random.default_rng(0).permutation(len(small.ratings))
+    data_path = small.write_ml_1m(tmp_path / "raw", order)
+    shuffled = prepare(
+        ADAPTER, DataOptions(data_path=data_path, prepared_dir=tmp_path, **options), report=lambda line: None
+    )
+    place = {int(old): new for new, old in enumerate(order)}
+    before, after = samples(prepared(**options)), samples(shuffled)
+    assert {place[row]: sample["part"] for row, sample in before.items()} == {
+        row: sample["part"] for row, sample in after.items()
+    }
+    for row, sample in before.items():
+        for name in ("user_mean_rating", "item_mean_rating", "user_id", "genres", "group", "item_group"):
+            assert sample[name] == after[place[row]][name]
+
+
+def test_training_rows_are_shuffled_and_the_others_are_not(prepared, samples):
+    rows = samples(prepared())
+    for part, ordered in (("train", False), ("validation", True), ("test", True)):
+        numbers = [row for row, sample in rows.items() if sample["part"] == part]
+        assert (numbers == sorted(numbers)) is ordered
+    train = [row for row, sample in rows.items() if sample["part"] == "train"]
+    assert abs(np.corrcoef(train, np.arange(len(train)))[0, 1]) < 0.1
+
+
+def test_a_sample_keeps_whole_users(small, prepared, samples):
+    everyone, some = samples(prepared()), samples(prepared(sample_rate=0.5))
+    users = {small.ratings[row][0] for row in some}
+    assert some.keys() == {row for row in everyone if small.ratings[row][0] in users}
+    assert 0.25 < len(users) / 39 < 0.75
+    fewer = samples(prepared(sample_rate=0.4))
+    assert fewer.keys() < some.keys()
+
+
+def test_too_few_rows_for_three_parts(small, tmp_path):
+    data_path = small.write_ml_1m(tmp_path / "raw", order=range(12))
+    with pytest.raises(InputError, match="too few rows for --split time.* test 0"):
+        prepare(ADAPTER, DataOptions(data_path=data_path, prepared_dir=tmp_path / "out", sample_rate=0.3))
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,128 @@
+"""Vocabularies, unseen and missing values, and the scaling of dense columns."""
+
+import dataclasses
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from features import MISSING, RESERVED, UNSEEN
+from preprocess.movielens import ADAPTER
+from preprocess.options import DataOptions
+from preprocess.prepare import prepare
+
+
+def column(prepared, part, name):
+    return pa.concat_tables(pq.read_table(file, columns=[name]) for file in prepared.parts(part))[name].to_numpy()
+
+
+def values_of(small, rows, name):
+    users = {small.ratings[row][0] for row in rows}
+    movies = {small.ratings[row][1] for row in rows}
+    return sorted(
+        {
+            "user_id": users,
+            "gender": {small.users[user][0] for user in users},
+            "age": {small.users[user][1] for user in users},
+            "occupation": {small.users[user][2] for user in users},
+            "movie_id": movies,
+            "genres": {genre for movie in movies for genre in small.movies[movie][1]},
+        }[name]
+    )
+
+
+@pytest.mark.parametrize("leak", ["none", "encoders"])
+@pytest.mark.parametrize("split", ["time", "user_time", "random"])
+def test_come_from_the_training_part_alone_unless_leaked(small, prepared, samples, split, leak):
+    found = prepared(split=split, leak=(leak,))
+    rows = samples(found)
+    learnt = [row for row, sample in rows.items() if leak == "encoders" or sample["part"] == "train"]
+    for name, size in found.spec.tables.items():
+        assert found.vocabulary(name).tolist() == values_of(small, learnt, name)
+        assert size == RESERVED + len(found.vocabulary(name))
+    held_out = [sample for sample in rows.values() if sample["part"] != "train"]
+    unseen = [sample for sample in held_out if "unseen" in (sample["user_id"], sample["movie_id"])]
+    assert not (unseen and leak == "encoders")
+    assert unseen or (split, leak) != ("time", "none")
+
+
+def test_the_manifest_counts_rows_of_unseen_users_and_items(small, prepared, samples):
+    for leak in ("none", "encoders"):
+        found = prepared(leak=(leak,))
+        rows = samples(found)
+        for part in ("train", "validation", "test"):
+            mine = [row for row, sample in rows.items() if sample["part"] == part]
+            stats = found.manifest["parts"][part]
+            assert stats["rows"] == found.rows(part) == len(mine)
+            assert stats["positives"] == sum(rows[row]["label"] for row in mine)
+            for place, name in ((0, "user"), (1, "item")):
+                keys = [small.ratings[row][place] for row in mine]
+                seen = {small.ratings[row][place] for row, sample in rows.items() if sample["part"] == "train"}
+                assert stats[f"{name}s"] == len(set(keys))
+                assert stats[f"unseen_{name}_share"] == pytest.approx(sum(key not in seen for key in keys) / len(keys))
+    assert found.manifest["parts"]["test"]["unseen_user_share"] > 0
+
+
+def test_missing_and_unseen_values(small, tmp_path):
+    users = dict(small.users)
+    users[38] = ("", -1, "")
+    users[39] = ("X", 99, -1)
+    movies = dict(small.movies)
+    movies[3] = (movies[3][0], ())
+    data_path = dataclasses.replace(small, users=users, movies=movies).write_ml_1m(tmp_path / "raw")
+    found = prepare(ADAPTER, DataOptions(data_path=data_path, prepared_dir=tmp_path), report=lambda line: None)
+    assert found.vocabulary("gender").tolist() == ["F", "M"]
+    assert -1 not in found.vocabulary("occupation")
+    rows = {}
+    for part in ("train", "validation", "test"):
+        for row in pa.concat_tables(pq.read_table(file) for file in found.parts(part)).to_pylist():
+            rows[row["row"]] = row | {"part": part}
+    late = [rows[row] for row, values in enumerate(small.ratings) if values[0] == 38 and row in rows]
+    other = [rows[row] for row, values in enumerate(small.ratings) if values[0] == 39 and row in rows]
+    bare = [rows[row] for row, values in enumerate(small.ratings) if values[1] == 3 and row in rows]
+    assert {row["part"] for row in late + other} <= {"validation", "test"}
+    assert all((row["gender"], row["age"], row["occupation"]) == (MISSING,) * 3 for row in late)
+    assert all((row["gender"], row["age"], row["occupation"]) == (UNSEEN, UNSEEN, MISSING) for row in other)
+    assert all(row["genres"] == [] for row in bare)
+    assert late
+    assert other
+    assert bare
+    catalogue = {item["movie_id"]: item for item in pq.read_table(found.catalogue).to_pylist()}
+    assert not catalogue[3]["genres"]
+
+
+def test_indices_follow_the_sorted_values(prepared):
+    for name in prepared().spec.tables:
+        values = prepared().vocabulary(name).tolist()
+        assert values == sorted(values)
+
+
+@pytest.mark.parametrize(("options", "part"), [({}, "train"), ({"leak": ("scaler",)}, "test")])
+def test_dense_columns_are_scaled_by_the_training_part_unless_leaked(prepared, options, part):
+    found = prepared(**options)
+    for field in found.spec.fields:
+        if field.kind == "dense":
+            values = column(found, part, field.name)
+            assert field.mean == pytest.approx(values.mean(), abs=1e-12)
+            assert field.scale == pytest.approx(values.std(), abs=1e-12)
+            assert field.default == found.manifest["training_mean_label"]
+
+
+def test_types_on_disk(prepared):
+    schema = pq.read_schema(prepared().parts("train")[0])
+    expected = {
+        **dict.fromkeys(("user_id", "gender", "age", "occupation", "movie_id", "group", "item_group"), pa.int32()),
+        **dict.fromkeys(("user_mean_rating", "item_mean_rating"), pa.float64()),
+        **dict.fromkeys(("user_hist", "genres"), pa.list_(pa.int32())),
+        **dict.fromkeys(("row", "timestamp"), pa.int64()),
+        "label": pa.int8(),
+    }
+    assert {field.name: field.type for field in schema} == expected
+    assert prepared().spec["user_hist"].max_length == 50
+    assert prepared().spec["genres"].max_length == 3
+    for part in ("train", "validation", "test"):
+        table = pa.concat_tables(pq.read_table(file) for file in prepared().parts(part))
+        assert all(table[name].null_count == 0 for name in table.column_names)
+        assert max(map(len, column(prepared(max_history=2), part, "user_hist"))) <= 2
+    assert np.issubdtype(prepared().vocabulary("age").dtype, np.int64)
