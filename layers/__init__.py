@@ -1,0 +1,26 @@
+"""Keras layers of pre-ranking models, one a file.
+
+They know tensors, and nothing of data sets, training or files. They run on legacy Keras, as the rest of
+the project does, and on Keras 3 with the TensorFlow backend.
+"""
+
+import legacy_keras  # noqa: F401  (chooses the Keras before TensorFlow is imported)
+from layers.dropout import Dropout
+from layers.embedding import FieldEmbedding
+from layers.generation_loss import GenerationLoss
+from layers.generator import MimicGenerator
+from layers.max_sim import MaxSim
+from layers.multi_head_representer import MultiHeadRepresenter
+from layers.scaled_similarity import ScaledSimilarity
+from layers.tower import Tower
+
+__all__ = [
+    "Dropout",
+    "FieldEmbedding",
+    "GenerationLoss",
+    "MaxSim",
+    "MimicGenerator",
+    "MultiHeadRepresenter",
+    "ScaledSimilarity",
+    "Tower",
+]

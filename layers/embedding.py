@@ -1,0 +1,122 @@
+"""Embeddings of many fields in one table, so that a step gathers and updates each row once."""
+
+import itertools
+from collections.abc import Collection
+
+import tensorflow as tf
+
+_PADDING = 0
+
+
+@tf.keras.utils.register_keras_serializable(package="prerank")
+class FieldEmbedding(tf.keras.layers.Layer):
+    """Looks up the embeddings of named fields; fields may share a table.
+
+    All tables lie in one variable, one after the other. Each distinct index of a batch is gathered once, so that the
+    gradient arrives with few rows, and sequences are averaged straight from those rows, without a (B, L, E) tensor.
+
+    Args:
+        rows: rows of each table, by table name.
+        fields: the table that each field looks up, by field name.
+        embedding_dim: size E of an embedding.
+        stddev: standard deviation of the initial values (DeepCTR's 1e-4 by default).
+        seed: seed of the initial values.
+        xla: use only operations that XLA compiles; slower elsewhere.
+    """
+
+    def __init__(
+        self,
+        rows: dict[str, int],
+        fields: dict[str, str],
+        embedding_dim: int,
+        stddev: float = 1e-4,
+        seed: int = 0,
+        xla: bool = False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if unknown := sorted(set(fields.values()) - set(rows)):
+            raise ValueError(f"fields look up tables that have no rows. Received: tables={unknown}, rows={rows}")
+        self.rows = dict(rows)
+        self.fields = dict(fields)
+        self.embedding_dim = embedding_dim
+        self.stddev = stddev
+        self.seed = seed
+        self.xla = xla
+        starts = itertools.accumulate(self.rows.values(), initial=0)
+        self._start = dict(zip(self.rows, starts, strict=False))
+
+    def build(self, input_shape):
+        self.table = self.add_weight(
+            name="table",
+            shape=(sum(self.rows.values()), self.embedding_dim),
+            initializer=tf.keras.initializers.RandomNormal(stddev=self.stddev, seed=self.seed),
+        )
+        super().build(input_shape)
+
+    def call(self, inputs, keep: Collection[str] = ()):
+        """Look up the fields in `inputs`.
+
+        Args:
+            inputs: by field name, int32 indices within the field's table, (B,) or (B, L) with 0 as padding.
+            keep: names of sequences wanted element by element.
+
+        Returns:
+            By field name, in the order of `inputs`, embeddings (B, E). A sequence gives the mean of its filled
+            positions, zeros if there is none, or (B, L, E) if it is named in `keep`.
+        """
+        flat, segments = {}, {}
+        for name, indices in inputs.items():
+            if indices.shape.rank == 2 and name not in keep and not self.xla:
+                filled = tf.not_equal(indices, _PADDING)
+                segments[name] = tf.where(filled)[:, 0]
+                indices = tf.boolean_mask(indices, filled)
+            flat[name] = tf.reshape(indices, [-1]) + self._start[self.fields[name]]
+        rows, positions = self._gather(flat)
+        result = {}
+        for name, indices in inputs.items():
+            if name in segments:
+                batch = tf.shape(indices)[0]
+                result[name] = tf.sparse.segment_mean(rows, positions[name], segments[name], num_segments=batch)
+                continue
+            found = tf.reshape(tf.gather(rows, positions[name]), [*_shape(indices), self.embedding_dim])
+            pooled = indices.shape.rank == 2 and name not in keep
+            result[name] = masked_mean(found, tf.not_equal(indices, _PADDING)) if pooled else found
+        return result
+
+    def _gather(self, flat: dict[str, tf.Tensor]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """The embeddings of the batch's distinct indices, and where among them each field's lie."""
+        indices = tf.concat(list(flat.values()), axis=0)
+        if self.xla:
+            rows, positions = tf.gather(self.table, indices), tf.range(tf.size(indices))
+        else:
+            distinct, positions = tf.unique(indices)
+            rows = tf.gather(self.table, distinct)
+        parts = tf.split(positions, [tf.size(part) for part in flat.values()], num=len(flat))
+        return tf.cast(rows, self.compute_dtype), dict(zip(flat, parts, strict=True))
+
+    def compute_output_shape(self, input_shape):
+        return {name: (tuple(shape)[0], self.embedding_dim) for name, shape in input_shape.items()}
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "rows": dict(self.rows),
+            "fields": dict(self.fields),
+            "embedding_dim": self.embedding_dim,
+            "stddev": self.stddev,
+            "seed": self.seed,
+            "xla": self.xla,
+        }
+
+
+def masked_mean(embeddings: tf.Tensor, mask: tf.Tensor) -> tf.Tensor:
+    """Mean (B, E) of embeddings (B, L, E) where `mask` (B, L) is true; zeros where it is nowhere."""
+    weights = tf.cast(mask, embeddings.dtype)
+    total = tf.linalg.matvec(embeddings, weights, transpose_a=True)
+    return tf.math.divide_no_nan(total, tf.reduce_sum(weights, axis=1, keepdims=True))
+
+
+def _shape(indices: tf.Tensor) -> list[tf.Tensor | int]:
+    dynamic = tf.shape(indices)
+    return [dynamic[axis] if size is None else size for axis, size in enumerate(indices.shape)]

@@ -1,0 +1,189 @@
+"""The contracts of a pre-ranking model."""
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import tensorflow as tf
+
+from features import FeatureSpec, Field
+from models.inputs import FeatureEncoder, Inputs
+from models.options import ModelOptions
+
+State = dict[str, tf.Tensor]
+ReadColumns = Callable[[Sequence[str]], dict[str, np.ndarray]]
+
+_SEEDS_PER_MODEL = 100_000
+_SEEDS_PER_LAYER = 16
+
+
+def _example(field: Field) -> tf.Tensor:
+    if field.kind == "dense":
+        return tf.zeros([2])
+    return tf.zeros([2] if field.kind == "sparse" else [2, field.max_length], tf.int32)
+
+
+class _RunningMeans:
+    """Means of named values since the last reset. In an object of its own, or Keras counts them among the weights."""
+
+    def __init__(self) -> None:
+        self.metrics: dict[str, tf.keras.metrics.Mean] = {}
+
+    def update(self, values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        for name, value in values.items():
+            if name not in self.metrics:
+                self.metrics[name] = tf.keras.metrics.Mean(name)
+            self.metrics[name].update_state(value)
+        return {name: self.metrics[name].result() for name in values}
+
+
+class PreRankingModel(tf.keras.Model):
+    """A model from the features of a batch of (user, item) rows to logits.
+
+    Subclasses define `call` and, where cross-entropy alone does not train them, `loss_terms`.
+
+    Args:
+        spec: the data set's feature specification.
+        options: the model's options.
+        seed: seed of the initial weights and dropout masks.
+        xla: use only operations that XLA compiles; slower elsewhere.
+
+    Attributes:
+        options_class: the class of `options`, set by the registry.
+    """
+
+    options_class: ClassVar[type[ModelOptions]]
+
+    def __init__(self, spec: FeatureSpec, options: ModelOptions, seed: int = 0, xla: bool = False, **kwargs):
+        # The layers follow the precision policy; logits, bias and inputs stay in float32.
+        super().__init__(dtype="float32", **kwargs)
+        self.xla = xla
+        self.seed = seed
+        self.spec = spec
+        self.options = options
+        self._seeds = itertools.count(seed * _SEEDS_PER_MODEL, _SEEDS_PER_LAYER)
+        self._means = _RunningMeans()
+        self.bias = self.add_weight(name="bias", shape=(), initializer="zeros")
+
+    def get_config(self) -> dict[str, Any]:
+        """What :meth:`from_config` rebuilds the model from, JSON values alone."""
+        options = self.options.model_dump(mode="json")
+        return {"spec": self.spec.to_dict(), "options": options, "seed": self.seed, "xla": self.xla, "name": self.name}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "PreRankingModel":
+        """Inverse of :meth:`get_config`; the weights are new."""
+        options = cls.options_class(**config["options"])
+        return cls(**{**config, "spec": FeatureSpec.from_dict(config["spec"]), "options": options})
+
+    def compile(self, optimizer: tf.keras.optimizers.Optimizer, **kwargs: Any) -> None:
+        """As Keras does, and the loss is scaled in half precision (Keras goes by the model's own policy, float32)."""
+        if tf.keras.mixed_precision.global_policy().compute_dtype == "float16":
+            optimizer = tf.keras.mixed_precision.LossScaleOptimizer(optimizer)
+        super().compile(optimizer=optimizer, **kwargs)
+
+    def next_seed(self) -> int:
+        """A seed that no other layer of this model has, nor any layer of a model of another seed."""
+        return next(self._seeds)
+
+    def make_encoder(self) -> FeatureEncoder:
+        """A feature encoder for both sides of the data set, with tables of its own."""
+        dim = self.options.embedding_dim
+        user, item = self.spec.columns("user", dim), self.spec.columns("item", dim)
+        return FeatureEncoder(user, item, seed=self.next_seed(), xla=self.xla, name="encoder")
+
+    def build_weights(self) -> None:
+        """Create all weights, by a call on two empty rows."""
+        self({field.name: _example(field) for field in self.spec.fields})
+
+    def call(self, inputs: Inputs, training: bool | None = None) -> tf.Tensor:
+        """Logits (B,) float32 of a batch; `inputs` by field name, indices int32 (B,) or (B, L), numbers (B,)."""
+        raise NotImplementedError(f"{type(self).__name__} defines no forward pass")
+
+    def loss_terms(self, inputs: Inputs, labels: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The terms of the training loss, scalars by name; `labels` (B,) is 0 or 1."""
+        return {"cross_entropy": cross_entropy(labels, self(inputs, training=True))}
+
+    def fit_directly(self, read: ReadColumns) -> bool:
+        """Train without gradient steps, where a model can.
+
+        Args:
+            read: gives named fields, or the label, of the whole training part, numbers scaled.
+
+        Returns:
+            Whether the model is trained now.
+        """
+        return False
+
+    def train_step(self, data: tuple[Inputs, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """One optimizer step on a batch; returns the running means of the loss and its terms."""
+        inputs, labels = data
+        with tf.GradientTape() as tape:
+            terms = self.loss_terms(inputs, labels)
+            total = tf.add_n(list(terms.values()))
+        self.optimizer.minimize(total, self.trainable_variables, tape=tape)
+        return self._means.update({"loss": total, **terms})
+
+    @property
+    def metrics(self) -> list[tf.keras.metrics.Metric]:
+        """The running means, which Keras resets before each epoch."""
+        return list(self._means.metrics.values())
+
+
+class TwoTowerModel(PreRankingModel):
+    """A decoupled model: the user and item sides meet only in `score`.
+
+    Subclasses define `encode_user`, `encode_item` and `similarity`. What the encoders return beyond the state is for
+    `auxiliary_losses`.
+
+    Attributes:
+        user_state, item_state: names of the tensors that make up a side's state, prefixed `user_` and `item_`.
+    """
+
+    user_state: ClassVar[tuple[str, ...]]
+    item_state: ClassVar[tuple[str, ...]]
+
+    def encode_user(self, inputs: Inputs, training: bool | None = None) -> State:
+        """The user state and what the auxiliary losses need, each with a leading batch axis."""
+        raise NotImplementedError(f"{type(self).__name__} defines no user encoder")
+
+    def encode_item(self, inputs: Inputs, training: bool | None = None) -> State:
+        """The item state and what the auxiliary losses need, each with a leading batch axis."""
+        raise NotImplementedError(f"{type(self).__name__} defines no item encoder")
+
+    def similarity(self, user: State, item: State) -> tf.Tensor:
+        """Similarity (N,) of users (leading axis N or 1) and items (leading axis N)."""
+        raise NotImplementedError(f"{type(self).__name__} defines no similarity")
+
+    def auxiliary_losses(self, labels: tf.Tensor, user: State, item: State) -> dict[str, tf.Tensor]:
+        """Weighted loss terms beside cross-entropy, scalars by name."""
+        return {}
+
+    def user_tower(self, inputs: Inputs) -> State:
+        """The user state, in inference mode; `inputs` needs the user's fields alone."""
+        encoded = self.encode_user(inputs, training=False)
+        return {name: encoded[name] for name in self.user_state}
+
+    def item_tower(self, inputs: Inputs) -> State:
+        """The item state, in inference mode; `inputs` needs the item's fields alone."""
+        encoded = self.encode_item(inputs, training=False)
+        return {name: encoded[name] for name in self.item_state}
+
+    def score(self, user: State, item: State) -> tf.Tensor:
+        """Logits (N,) float32 of users (leading axis N or 1) and items (leading axis N)."""
+        return tf.cast(self.similarity(user, item), tf.float32) + tf.cast(self.bias, tf.float32)
+
+    def call(self, inputs: Inputs, training: bool | None = None) -> tf.Tensor:
+        return self.score(self.encode_user(inputs, training), self.encode_item(inputs, training))
+
+    def loss_terms(self, inputs: Inputs, labels: tf.Tensor) -> dict[str, tf.Tensor]:
+        user, item = self.encode_user(inputs, training=True), self.encode_item(inputs, training=True)
+        terms = {"cross_entropy": cross_entropy(labels, self.score(user, item))}
+        return terms | self.auxiliary_losses(labels, user, item)
+
+
+def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Mean binary cross-entropy in nats of `labels` (B,) and `logits` (B,)."""
+    labels = tf.cast(labels, logits.dtype)
+    return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels, logits))

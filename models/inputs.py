@@ -1,0 +1,91 @@
+"""From DeepCTR feature columns to the tensors that towers take."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+import tensorflow as tf
+from deepctr.feature_column import DenseFeat, SparseFeat, VarLenSparseFeat
+
+from features import MISSING, Column, Side
+from layers import FieldEmbedding
+from layers.embedding import masked_mean
+
+Inputs = Mapping[str, tf.Tensor]
+
+
+@dataclass(frozen=True)
+class EncodedSide:
+    """The embedded features of one side of a batch.
+
+    Attributes:
+        fields: by name, in the columns' order, (B, E) of every id field, sequences averaged over their filled
+            positions.
+        sequences: by name, (B, L, E) of the sequences asked for element by element.
+        masks: by name, (B, L) bool, true where such a sequence is filled.
+        dense: by name, (B, 1) of every number.
+    """
+
+    fields: dict[str, tf.Tensor]
+    sequences: dict[str, tf.Tensor]
+    masks: dict[str, tf.Tensor]
+    dense: dict[str, tf.Tensor]
+
+    def concat(self, names: Sequence[str] | None = None) -> tf.Tensor:
+        """All fields and numbers side by side (B, D), or those named."""
+        parts = {**self.fields, **self.dense}
+        return tf.concat([parts[name] for name in (parts if names is None else names)], axis=-1)
+
+
+class FeatureEncoder(tf.keras.layers.Layer):
+    """Embeds the features that DeepCTR columns describe; both sides share its tables.
+
+    Args:
+        user_columns, item_columns: DeepCTR columns; those with the same `embedding_name` share a table.
+        seed: seed of the tables' initial values.
+        xla: use only operations that XLA compiles; slower elsewhere.
+
+    Raises:
+        ValueError: columns of one table that differ in size, or embeddings of different sizes.
+    """
+
+    def __init__(
+        self,
+        user_columns: Sequence[Column],
+        item_columns: Sequence[Column],
+        seed: int = 0,
+        xla: bool = False,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self._columns: dict[Side, list[Column]] = {"user": list(user_columns), "item": list(item_columns)}
+        embedded = [c for c in (*user_columns, *item_columns) if isinstance(c, SparseFeat | VarLenSparseFeat)]
+        sizes = {column.embedding_dim for column in embedded}
+        if len(sizes) > 1:
+            raise ValueError(f"all embeddings share one table and so one size. Received: {sorted(sizes)}")
+        rows: dict[str, int] = {}
+        for column in embedded:
+            if rows.setdefault(column.embedding_name, column.vocabulary_size) != column.vocabulary_size:
+                raise ValueError(f"columns of table {column.embedding_name!r} differ in vocabulary_size")
+        fields = {column.name: column.embedding_name for column in embedded}
+        self.embedding = FieldEmbedding(rows, fields, sizes.pop() if sizes else 1, seed=seed, xla=xla)
+
+    def call(self, inputs: Inputs, side: Side = "user", keep: Collection[str] = ()) -> EncodedSide:
+        """Embed one side's features of a batch.
+
+        Args:
+            inputs: the side's features by name; the other side's are ignored.
+            side: which side.
+            keep: names of sequences wanted element by element too.
+        """
+        columns = self._columns[side]
+        indices = {c.name: inputs[c.name] for c in columns if not isinstance(c, DenseFeat)}
+        dense = {c.name: inputs[c.name] for c in columns if isinstance(c, DenseFeat)}
+        fields = self.embedding(indices, keep=keep) if indices else {}
+        sequences = {name: fields[name] for name in keep}
+        masks = {name: tf.not_equal(inputs[name], MISSING) for name in keep}
+        return EncodedSide(
+            fields=fields | {name: masked_mean(sequences[name], masks[name]) for name in keep},
+            sequences=sequences,
+            masks=masks,
+            dense={name: tf.cast(tf.reshape(value, [-1, 1]), self.compute_dtype) for name, value in dense.items()},
+        )

@@ -1,0 +1,158 @@
+"""What holds for every layer. A new layer is tested by its line in CASES, and missed without one."""
+
+import inspect
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import layers
+
+
+def normal(*shape):
+    return tf.random.stateless_normal(shape, [len(shape), sum(shape)])
+
+
+@dataclass(frozen=True)
+class Case:
+    """A way to make a layer, and inputs to call it with."""
+
+    make: Callable[[], tf.keras.layers.Layer]
+    inputs: Any
+    training: bool = False
+
+
+CASES = {
+    "Dropout": Case(lambda: layers.Dropout(0.25, seed=3), normal(6, 4), training=True),
+    "FieldEmbedding": Case(
+        lambda: layers.FieldEmbedding({"a": 5, "b": 7}, {"f": "a", "g": "b", "h": "b"}, 4, stddev=0.1, seed=2),
+        {"h": tf.constant([[1, 6, 0], [0, 0, 0]]), "f": tf.constant([1, 4]), "g": tf.constant([0, 5])},
+    ),
+    "GenerationLoss": Case(lambda: layers.GenerationLoss("mse"), [normal(6, 4), normal(6, 4), tf.ones([6])]),
+    "MaxSim": Case(lambda: layers.MaxSim(scaled=True), [normal(6, 2, 4), normal(6, 3, 4)]),
+    "MimicGenerator": Case(lambda: layers.MimicGenerator(8, "relu", seed=3), normal(6, 4)),
+    "MultiHeadRepresenter": Case(lambda: layers.MultiHeadRepresenter(3, 2, normalize=True, seed=3), normal(6, 4)),
+    "ScaledSimilarity": Case(lambda: layers.ScaledSimilarity(), [normal(6, 4), normal(6, 4)]),
+    "Tower": Case(lambda: layers.Tower((8, 5), 3, dropout=0.25, seed=3), normal(6, 4), training=True),
+}
+
+every_layer = pytest.mark.parametrize("name", layers.__all__)
+
+
+class Wrapper(tf.keras.Model):
+    """A model that is one layer."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def call(self, inputs, training=None):
+        return (
+            self.layer(inputs, training=training) if CASES[type(self.layer).__name__].training else self.layer(inputs)
+        )
+
+
+def shapes(values):
+    """Shapes as Keras gives them to a layer: of a tensor, or in the structure of its inputs."""
+    if isinstance(values, dict):
+        return {name: tuple(value.shape) for name, value in values.items()}
+    return [tuple(value.shape) for value in values] if isinstance(values, list) else tuple(values.shape)
+
+
+def unknown_batch(shape):
+    if isinstance(shape, dict):
+        return {name: unknown_batch(part) for name, part in shape.items()}
+    return [unknown_batch(part) for part in shape] if isinstance(shape, list) else (None, *shape[1:])
+
+
+def test_every_layer_has_a_case():
+    assert sorted(CASES) == sorted(layers.__all__)
+
+
+@every_layer
+def test_configuration_round_trip(name):
+    layer = CASES[name].make()
+    config = json.loads(json.dumps(layer.get_config()))
+    restored = type(layer).from_config(config)
+    assert restored.get_config() == layer.get_config()
+    assert restored.name == layer.name
+
+
+@every_layer
+def test_every_constructor_argument_is_in_the_configuration(name):
+    layer = CASES[name].make()
+    arguments = inspect.signature(type(layer)).parameters.values()
+    assert {a.name for a in arguments if a.kind == a.POSITIONAL_OR_KEYWORD} <= set(layer.get_config())
+
+
+@every_layer
+def test_serialised_by_its_registered_name(name):
+    layer = CASES[name].make()
+    restored = tf.keras.layers.deserialize(json.loads(json.dumps(tf.keras.layers.serialize(layer))))
+    assert type(restored) is type(layer)
+    assert restored.get_config() == layer.get_config()
+
+
+@every_layer
+def test_output_shape(name):
+    case = CASES[name]
+    layer = case.make()
+    outputs = layer(case.inputs)
+    known = layer.compute_output_shape(shapes(case.inputs))
+    unknown = layer.compute_output_shape(unknown_batch(shapes(case.inputs)))
+    if isinstance(outputs, dict):
+        assert list(outputs) == list(case.inputs)
+    else:
+        outputs, known, unknown = {"": outputs}, {"": known}, {"": unknown}
+    assert {key: tuple(value.shape) for key, value in outputs.items()} == {k: tuple(v) for k, v in known.items()}
+    for key, shape in unknown.items():
+        if len(known[key]) > 0:
+            assert tuple(shape) == (None, *tuple(known[key])[1:])
+
+
+@every_layer
+def test_saved_weights_give_the_same_output(name, tmp_path):
+    case = CASES[name]
+    original, restored = Wrapper(case.make()), Wrapper(case.make())
+    for model in (original, restored):
+        model(case.inputs)
+    random = np.random.default_rng(0)
+    for weight in original.weights:
+        weight.assign(
+            random.integers(1, 9, weight.shape) if "int" in str(weight.dtype) else random.random(weight.shape)
+        )
+    original.save_weights(str(tmp_path / "layer.weights.h5"))
+    restored.load_weights(str(tmp_path / "layer.weights.h5"))
+    assert len(original.weights) == len(restored.weights)
+    for one, two in zip(original.weights, restored.weights, strict=True):
+        np.testing.assert_array_equal(one, two)
+    # with training, the masks of dropout show whether its step came back
+    outputs = [model(case.inputs, training=case.training) for model in (original, restored)]
+    tf.nest.map_structure(np.testing.assert_array_equal, *outputs)
+
+
+@pytest.fixture
+def bfloat16():
+    tf.keras.mixed_precision.set_global_policy("mixed_bfloat16")
+    yield
+    tf.keras.mixed_precision.set_global_policy("float32")
+
+
+@every_layer
+@pytest.mark.usefixtures("bfloat16")
+def test_mixed_precision(name):
+    case = CASES[name]
+    model = Wrapper(case.make())
+    inputs = tf.nest.map_structure(lambda x: tf.cast(x, tf.bfloat16) if x.dtype.is_floating else x, case.inputs)
+    with tf.GradientTape() as tape:
+        outputs = tf.nest.flatten(model(inputs, training=case.training))
+        loss = tf.add_n([tf.reduce_sum(tf.cast(output, tf.float32) ** 2) for output in outputs])
+    assert np.isfinite(float(loss))
+    for weight in model.trainable_weights:
+        assert "float32" in str(weight.dtype)
+    for gradient in tape.gradient(loss, model.trainable_weights):
+        assert np.isfinite(tf.convert_to_tensor(gradient).numpy()).all()

@@ -1,0 +1,78 @@
+import dataclasses
+import json
+
+import pytest
+from deepctr.feature_column import DenseFeat, SparseFeat, VarLenSparseFeat
+from support import SPEC
+
+from features import MISSING, RESERVED, UNSEEN, FeatureSpec, Field
+
+
+def test_reserved_rows():
+    assert (MISSING, UNSEEN, RESERVED) == (0, 1, 2)
+
+
+def test_sides_keep_the_order_of_the_fields():
+    assert [field.name for field in SPEC.side("user")] == ["user_id", "gender", "age", "user_mean_rating", "user_hist"]
+    assert [field.name for field in SPEC.side("item")] == ["movie_id", "genres", "item_mean_rating"]
+
+
+def test_columns_of_deepctr():
+    user, item = SPEC.columns("user", 8), SPEC.columns("item", 8)
+    assert [column.name for column in user + item] == [field.name for field in SPEC.fields]
+    assert isinstance(user[0], SparseFeat)
+    assert (user[0].vocabulary_size, user[0].embedding_dim) == (30, 8)
+    assert isinstance(user[3], DenseFeat)
+    assert user[3].dimension == 1
+    assert isinstance(user[4], VarLenSparseFeat)
+    assert (user[4].maxlen, user[4].combiner) == (6, "mean")
+    # the history shares the item's table
+    assert user[4].embedding_name == item[0].embedding_name == "movie_id"
+    assert item[1].embedding_name == "genres"
+
+
+def test_deepctr_builds_a_model_from_the_columns():
+    from deepctr.models import DeepFM
+
+    columns = SPEC.columns("user", 4) + SPEC.columns("item", 4)
+    model = DeepFM(columns, columns, dnn_hidden_units=(4,))
+    tables = [layer for layer in model.layers if getattr(layer, "input_dim", 0) == 40 and layer.output_dim == 4]
+    assert len(tables) == 1
+
+
+def test_tables_are_listed_once():
+    assert SPEC.tables == {"user_id": 30, "gender": 4, "age": 9, "movie_id": 40, "genres": 8}
+
+
+def test_a_field_is_found_by_name():
+    assert SPEC["age"].vocabulary_size == 9
+    with pytest.raises(KeyError, match="zip"):
+        SPEC["zip"]
+
+
+def test_round_trip_through_json():
+    assert FeatureSpec.from_dict(json.loads(json.dumps(SPEC.to_dict()))) == SPEC
+
+
+def test_two_fields_of_one_name_are_refused():
+    with pytest.raises(ValueError, match="field names must differ"):
+        dataclasses.replace(SPEC, fields=(*SPEC.fields, Field("age", "item", "dense", "float32")))
+
+
+@pytest.mark.parametrize(
+    "role", [{"user_id": "x"}, {"item_static": ("x",)}, {"history": "x"}, {"category": "x"}, {"item_mean": "x"}]
+)
+def test_a_role_that_names_no_field_is_refused(role):
+    with pytest.raises(ValueError, match=r"roles name no (user|item) field: \['x'\]"):
+        dataclasses.replace(SPEC, **role)
+
+
+@pytest.mark.parametrize("role", [{"user_static": ("age", "movie_id")}, {"history": "genres"}, {"item_id": "user_id"}])
+def test_a_role_that_names_a_field_of_the_other_side_is_refused(role):
+    with pytest.raises(ValueError, match="roles name no (user|item) field"):
+        dataclasses.replace(SPEC, **role)
+
+
+def test_a_specification_cannot_be_changed():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        SPEC.label = "other"
