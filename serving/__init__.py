@@ -1,0 +1,5 @@
+"""What leaves the project: the exported model."""
+
+import legacy_keras
+
+legacy_keras.require()

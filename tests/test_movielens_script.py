@@ -1,0 +1,115 @@
+"""The training script as a user runs it."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sample import prepared, sample_folder  # noqa: F401
+
+import train_movielens_whole_models as script
+from models import names
+from models.options import ModelOptions
+from models.registry import get
+from preprocess.options import DataOptions
+from training.app import main
+from training.options import RunOptions
+
+ROOT = Path(__file__).parents[1]
+_SMALL = ["--hidden_units", "16,8", "--embedding_dim", "4", "--epoch", "1"]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_without_data_it_says_so_and_runs_on_a_sample(here, capsys):
+    assert main(script.SOURCE, ["--model_name", "target_means"]) == 0
+    said = capsys.readouterr().out
+    assert "no data in data/ml-1m" in said
+    assert "https://grouplens.org" in said
+    assert "ceiling" in said
+    assert (here / "data" / "ml-1m-generated-sample" / "ratings.dat").exists()
+    assert main(script.SOURCE, ["--model_name", "target_means", "--random_seed", "1"]) == 0
+    assert "reusing" in capsys.readouterr().out
+
+
+def test_from_raw_files_to_an_export(here, sample_folder, capsys):  # noqa: F811
+    flags = ["--data_path", str(sample_folder), *_SMALL, "--export_dir", "out/hit", "--export_version", "1"]
+    assert main(script.SOURCE, flags) == 0
+    said = capsys.readouterr().out
+    assert "target_means (floor)" in said
+    place = here / "out" / "hit" / "1"
+    assert {"saved_model.pb", "features.json", "config.yaml", "metrics.json", "catalogue.parquet"} <= set(
+        os.listdir(place)
+    )
+    assert json.loads((place / "metrics.json").read_text())["status"] == "finished"
+    assert main(script.SOURCE, flags) == 2
+    assert "--overwrite" in capsys.readouterr().err
+    assert main(script.SOURCE, [*flags, "--overwrite"]) == 0
+
+
+@pytest.mark.parametrize("protocol", ["strict", "reference"])
+def test_every_model_trains_without_special_flags(here, sample_folder, protocol):  # noqa: F811
+    for name in names():
+        flags = ["--data_path", str(sample_folder), "--model_name", name, "--protocol", protocol, "--epoch", "1"]
+        assert main(script.SOURCE, flags) == 0, name
+
+
+def test_divergence_has_an_exit_code_of_its_own(here, sample_folder, capsys):  # noqa: F811
+    flags = ["--data_path", str(sample_folder), *_SMALL, "--lr", "1e30", "--export_dir", "out"]
+    assert main(script.SOURCE, flags) == 3
+    assert "diverged" in capsys.readouterr().err
+    assert not (here / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--model_name", "nope"], ["--model_name", "dssm", "hit", "target_means"]),
+        (["--data_path", "nowhere"], ["nowhere"]),
+        (["--batch_size", "0"], ["--batch_size", "greater than 0"]),
+        (["--export_dir", "taken"], ["--export_dir", "taken"]),
+        (["--device", "gpu"], ["--device gpu"]),
+    ],
+)
+def test_wrong_input_is_one_line_and_leaves_nothing(here, capsys, flags, words):
+    (here / "taken").mkdir()
+    (here / "taken" / "thesis.tex").write_text("")
+    if flags == ["--device", "gpu"] and script.legacy_keras.tf.config.list_physical_devices("GPU"):
+        pytest.skip("this machine has a GPU")
+    assert main(script.SOURCE, flags) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert all(word in error for word in words), error
+    assert sorted(os.listdir(here)) == ["taken"]
+
+
+def _limit_file_size():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+
+
+def test_full_disk_while_training_is_one_line(here, sample_folder, prepared):  # noqa: F811
+    flags = ["--data_path", str(sample_folder), "--prepared_dir", str(prepared.path.parents[1]), "--epoch", "1"]
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "train_movielens_whole_models.py"), *flags],
+        preexec_fn=_limit_file_size, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("error: ")
+    assert "--output_dir" in last
+    assert not [path for path in here.rglob("*") if path.is_file()]
+
+
+def test_readme_lists_every_flag():
+    text = (ROOT / "README.md").read_text()
+    options = [RunOptions, DataOptions, ModelOptions, *(get(name).options for name in names())]
+    flags = {f"`--{name}`" for option in options for name in option.model_fields}
+    assert not sorted(flag for flag in flags if flag not in text)

@@ -1,0 +1,156 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from errors import InputError
+from training.callbacks import divergence
+from training.config import parse
+from training.trainer import train
+
+ROOT = Path(__file__).parents[2]
+_SMALL = ["--hidden_units", "32,16", "--embedding_dim", "8", "--batch_size", "512"]
+
+
+def _config(tmp_path, *argv):
+    return parse(["--output_dir", str(tmp_path / "runs"), *_SMALL, *argv], program="train.py", description="Train.")
+
+
+def _quiet(_):
+    pass
+
+
+def test_run_folder_holds_what_is_promised(prepared, tmp_path):
+    config = _config(tmp_path, "--model_name", "hit", "--epoch", "2", "--save_predictions")
+    result = train(config, prepared, _quiet)
+    assert result.folder == tmp_path / "runs" / "movielens" / "strict" / "hit" / config.identity(prepared.fingerprint)
+    names = {path.name for path in result.folder.iterdir()}
+    expected = {"config.yaml", "metrics.json", "history.csv", "tensorboard", "checkpoints", "predictions.parquet"}
+    assert names == expected
+    stored = json.loads((result.folder / "metrics.json").read_text())
+    for name in ("test", "validation", "floor", "test_seen_users", "test_unseen_users"):
+        assert 0 < stored[name]["logloss"] < 5
+    assert stored["test_seen_users"]["rows"] + stored["test_unseen_users"]["rows"] == prepared.rows("test")
+    assert stored["data_fingerprint"] == prepared.fingerprint
+    assert (stored["protocol"], stored["split"], stored["seed"], stored["leaks"]) == ("strict", "time", 0, [])
+    assert stored["parameters"] == sum(np.prod(weight.shape) for weight in result.model.trainable_weights)
+    assert yaml.safe_load((result.folder / "config.yaml").read_text())["model_name"] == "hit"
+    assert len((result.folder / "history.csv").read_text().splitlines()) == 3
+    assert pq.read_table(result.folder / "predictions.parquet").num_rows == prepared.rows("test")
+    assert list((result.folder / "tensorboard").rglob("events.*"))
+    with pytest.raises(InputError, match="--overwrite"):
+        train(config, prepared, _quiet)
+
+
+def test_best_weights_are_kept(prepared, tmp_path):
+    config = _config(tmp_path, "--model_name", "dssm", "--epoch", "6", "--lr", "0.05", "--patience", "2")
+    result = train(config, prepared, _quiet)
+    rows = [line.split(",") for line in (result.folder / "history.csv").read_text().splitlines()]
+    aucs = [float(row[rows[0].index("val_auc")]) for row in rows[1:]]
+    assert result.metrics["best_epoch"] == int(np.argmax(aucs)) + 1
+    assert result.metrics["validation"]["auc"] == pytest.approx(max(aucs), abs=1e-9)
+    assert len(aucs) == min(6, result.metrics["best_epoch"] + 2)
+
+
+def test_same_seed_same_result_other_seed_other_result(prepared, tmp_path):
+    def test_part(folder, seed):
+        config = _config(tmp_path / folder, "--model_name", "hit", "--epoch", "2", "--random_seed", seed)
+        return train(config, prepared, _quiet).metrics["test"]
+
+    first = test_part("a", "5")
+    assert test_part("b", "5") == first
+    assert test_part("c", "6") != first
+
+
+def test_divergence_is_reported_and_kept(prepared, tmp_path):
+    result = train(_config(tmp_path, "--model_name", "dssm", "--epoch", "2", "--lr", "1e30"), prepared, _quiet)
+    stored = json.loads((result.folder / "metrics.json").read_text())
+    assert result.diverged
+    assert stored["status"] == "diverged"
+    assert stored["reason"]
+    assert "test" not in stored
+
+
+def test_constant_predictions_are_divergence():
+    assert divergence(np.zeros(10, np.float32)) == "predictions are constant"
+    assert divergence(np.array([0.1, np.nan])) == "predictions are not finite"
+    assert divergence(np.array([0.1, 0.2])) == ""
+
+
+def test_target_means_needs_no_epochs(prepared, tmp_path):
+    flags = ["--output_dir", str(tmp_path), "--model_name", "target_means"]
+    result = train(parse(flags, program="train.py", description="Train."), prepared, _quiet)
+    assert result.metrics["test"] == result.metrics["floor"]
+    assert result.metrics["test"]["auc"] > 0.6
+
+
+def test_jit_changes_the_speed_alone(prepared, tmp_path):
+    plain, jit = (
+        train(_config(tmp_path, "--model_name", "hit", "--epoch", "1", *flags), prepared, _quiet).metrics["validation"]
+        for flags in ([], ["--jit"])
+    )
+    assert jit["logloss"] == pytest.approx(plain["logloss"], abs=1e-3)
+    assert jit["auc"] == pytest.approx(plain["auc"], abs=5e-3)
+
+
+def test_mixed_precision_trains(prepared, tmp_path):
+    code = (
+        "import sys; from pathlib import Path; import legacy_keras; from preprocess.prepared import PreparedData;"
+        "from training.config import parse; from training import device; from training.trainer import train;"
+        "config = parse(sys.argv[2:], program='x', description='x'); device.configure(config.run);"
+        "result = train(config, PreparedData.open(Path(sys.argv[1])));"
+        "assert {layer.compute_dtype for layer in result.model.submodules if hasattr(layer, 'hidden_units')}"
+        " == {'bfloat16'}"
+    )
+    argv = [str(prepared.path), *_SMALL, "--epoch", "1", "--output_dir", str(tmp_path / "half"), "--mixed_precision"]
+    done = subprocess.run([sys.executable, "-c", code, *argv], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    plain = train(_config(tmp_path, "--model_name", "hit", "--epoch", "1"), prepared, _quiet).metrics["validation"]
+    assert _stored_metrics(tmp_path, "half")["validation"]["logloss"] == pytest.approx(plain["logloss"], abs=0.02)
+
+
+def _command(folder, sample, *argv):
+    script = str(ROOT / "train_movielens_whole_models.py")
+    flags = [
+        "--data_path",
+        str(sample),
+        "--prepared_dir",
+        str(folder / "prepared"),
+        "--output_dir",
+        str(folder / "runs"),
+    ]
+    return [sys.executable, script, *flags, *_SMALL, "--batch_size", "64", "--epoch", "4", "--patience", "9", *argv]
+
+
+def _stored_metrics(folder, runs="runs"):
+    (file,) = folder.glob(f"{runs}/**/metrics.json")
+    return json.loads(file.read_text())
+
+
+def test_killed_training_goes_on_to_the_same_metrics(sample_folder, tmp_path):
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    subprocess.run(_command(whole, sample_folder), check=True, capture_output=True)
+    process = subprocess.Popen(_command(killed, sample_folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while not list(killed.glob("runs/**/progress.json")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    time.sleep(0.3)  # into the next epoch
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not list(killed.glob("runs/**/metrics.json"))
+    (file,) = killed.glob("runs/**/progress.json")
+    assert 1 <= json.loads(file.read_text())["epochs"] < 4
+    again = subprocess.run(_command(killed, sample_folder), check=True, capture_output=True, text=True)
+    assert "going on after epoch" in again.stdout
+    first, second = _stored_metrics(whole), _stored_metrics(killed)
+    for name in ("test", "validation", "best_epoch", "epochs"):
+        assert first[name] == second[name]
+    assert not list(killed.glob("runs/**/*.partial"))

@@ -1,0 +1,28 @@
+"""Train a pre-ranking model on MovieLens: `python train_movielens_whole_models.py --model_name hit`."""
+
+import sys
+from pathlib import Path
+
+import legacy_keras  # noqa: F401  (before anything imports TensorFlow)
+from preprocess import movielens
+from preprocess.download import download_movielens
+from preprocess.generate.movielens import SAMPLE_ROWS, ceiling_auc, generate
+from training.app import DataSource, main
+
+
+def _sample(folder: Path) -> None:
+    if not folder.exists():
+        generate(folder, rows=SAMPLE_ROWS)
+    print(f"ceiling, the AUC of the sample's true probabilities over its labelled rows: {ceiling_auc(folder):.4f}")
+
+
+SOURCE = DataSource(
+    adapter=movielens.ADAPTER,
+    default_path=Path("data/ml-1m"),
+    origin="get MovieLens-1M with --download, or from https://grouplens.org/datasets/movielens/1m/",
+    generate=_sample,
+    download=download_movielens,
+)
+
+if __name__ == "__main__":
+    sys.exit(main(SOURCE))

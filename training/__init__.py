@@ -1,0 +1,5 @@
+"""Run configuration, trainer, optimizer, metrics and results."""
+
+import legacy_keras
+
+legacy_keras.require()

@@ -1,0 +1,127 @@
+"""What a training script does: options, data, training, results, export."""
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from errors import InputError
+from preprocess.dataset import Adapter
+from preprocess.options import DataOptions
+from preprocess.prepare import prepare
+from preprocess.prepared import PreparedData
+from serving.export import export, target
+from training import device
+from training.config import Config, parse
+from training.run_folder import to_json
+from training.trainer import RunResult, train
+
+EXIT_FINISHED, EXIT_INPUT, EXIT_DIVERGED, EXIT_INTERRUPTED = 0, 2, 3, 130
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """A data set as a training script offers it.
+
+    Attributes:
+        adapter: reads its raw files.
+        default_path: where they are looked for if the user names no place.
+        origin: where to get them, for people.
+        generate: makes sure that a small sample in their layout lies in a folder.
+        download: fetches them to a folder, and returns the folder that holds them.
+        options: the data set's options.
+        defaults: its own defaults for options of run and model.
+    """
+
+    adapter: Adapter
+    default_path: Path
+    origin: str
+    generate: Callable[[Path], None]
+    download: Callable[[Path], Path] | None = None
+    options: type[DataOptions] = DataOptions
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+
+def main(source: DataSource, argv: Sequence[str] | None = None) -> int:
+    """Run a training script and return its exit code: 0 finished, 2 wrong input, 3 diverged, 130 interrupted."""
+    try:
+        config = parse(
+            sys.argv[1:] if argv is None else argv,
+            program=Path(sys.argv[0]).name,
+            description=f"Train a pre-ranking model on {source.adapter.name}.",
+            data_options=source.options,
+            defaults=dict(source.defaults),
+        )
+        return _run(source, config)
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_INPUT
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on from the last whole epoch", file=sys.stderr)
+        return EXIT_INTERRUPTED
+
+
+def _run(source: DataSource, config: Config) -> int:
+    device.configure(config.run)
+    place = None if config.run.export_dir is None else target(config.run.export_dir, config.run.export_version)
+    path = _locate(source, config)
+    data = prepare(source.adapter, config.data.model_copy(update={"data_path": path}), print)
+    try:
+        result = train(config, data)
+    except OSError as error:
+        raise InputError(f"--output_dir: cannot write the run: {error}", path=config.run.output_dir) from error
+    _print_results(result)
+    if result.diverged:
+        print(f"error: the training diverged: {result.metrics['reason']}", file=sys.stderr)
+        return EXIT_DIVERGED
+    if place is not None:
+        _export(config, data, result, place)
+    return EXIT_FINISHED
+
+
+def _locate(source: DataSource, config: Config) -> Path:
+    """The raw data: what the user named, the default place, a download, or a generated sample."""
+    named = config.data.data_path
+    if config.run.download:
+        if source.download is None:
+            raise InputError(f"--download: {source.adapter.name} cannot be downloaded. {source.origin}")
+        return source.download(named or source.default_path)
+    if named is not None:
+        return named
+    if source.default_path.exists():
+        return source.default_path
+    print(f"no data in {source.default_path}: {source.origin}")
+    sample = source.default_path.with_name(source.default_path.name + "-generated-sample")
+    print(f"running on a generated sample in the official layout, {sample}")
+    source.generate(sample)
+    return sample
+
+
+def _export(config: Config, data: PreparedData, result: RunResult, place: Path) -> None:
+    vocabularies = {name: data.vocabulary(name) for name in data.spec.tables}
+    files: dict[str, str | Path] = {
+        "config.yaml": config.to_yaml(),
+        "metrics.json": to_json(result.metrics),
+        "catalogue.parquet": data.path / "catalogue.parquet",
+    }
+    export(result.model, vocabularies, place, files)
+    print(f"exported to {place}")
+
+
+def _print_results(result: RunResult) -> None:
+    values = result.metrics
+    print(f"{values['model']} on {values['dataset']}, protocol {values['protocol']}: {values['status']}")
+    rows = {
+        "validation": values.get("validation"),
+        "test": values.get("test"),
+        "test, seen users": values.get("test_seen_users"),
+        "test, unseen users": values.get("test_unseen_users"),
+        "test, target_means (floor)": values.get("floor"),
+    }
+    names = ("auc", "logloss", "gauc", "ndcg@10", "recall@10", "ece")
+    print(f"{'':28}" + "".join(f"{name:>11}" for name in names) + f"{'rows':>11}")
+    for title, row in rows.items():
+        if row:
+            print(f"{title:28}" + "".join(f"{row[name]:11.4f}" for name in names) + f"{row['rows']:11d}")
+    print(f"results in {result.folder}")

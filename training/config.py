@@ -1,0 +1,178 @@
+"""One configuration: flags, YAML keys and their help all come from the typed options of run, data and model."""
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError, create_model
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+import models
+from errors import InputError
+from models import ModelOptions
+from preprocess.options import DataOptions
+from training.options import RunOptions
+
+# Where results go and how they are shown does not change them.
+_NOT_IDENTITY = {
+    "output_dir", "overwrite", "export_dir", "export_version", "save_predictions", "download", "data_path",
+    "prepared_dir",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Config:
+    """A whole run's configuration.
+
+    Attributes:
+        run: what to train and how.
+        data: which data, by which rules.
+        model: the chosen model's options.
+    """
+
+    run: RunOptions
+    data: DataOptions
+    model: ModelOptions
+
+    def values(self) -> dict[str, Any]:
+        """All options by name, as plain YAML values."""
+        parts = (self.run, self.data, self.model)
+        return {name: value for part in parts for name, value in part.model_dump(mode="json").items()}
+
+    def to_yaml(self) -> str:
+        """Text that `--config` reads back to the same configuration."""
+        return yaml.safe_dump(self.values(), sort_keys=False)
+
+    def identity(self, data_fingerprint: str) -> str:
+        """The run's id: its seed, and a hash of what its result depends on."""
+        values = {name: value for name, value in self.values().items() if name not in _NOT_IDENTITY}
+        text = json.dumps([values, data_fingerprint], sort_keys=True)
+        return f"seed{self.run.random_seed}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
+
+    def replace(self, **values: Any) -> "Config":
+        """A copy with other values, checked."""
+        return _split(models.get(values.get("model_name", self.run.model_name)).options, {**self.values(), **values})
+
+
+def parse(
+    argv: Sequence[str],
+    *,
+    program: str,
+    description: str,
+    data_options: type[DataOptions] = DataOptions,
+    defaults: dict[str, Any] | None = None,
+) -> Config:
+    """Read a configuration from flags and, below them, the YAML file that `--config` names.
+
+    Args:
+        argv: command line without the program's name.
+        program: name shown in the help.
+        description: what the help says of the program.
+        data_options: the data set's options.
+        defaults: the data set's own defaults for options that a model has.
+
+    Raises:
+        InputError: an unknown flag, key or model, or a value that is not allowed.
+        SystemExit: help was asked for.
+    """
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    first.add_argument("--config", type=Path)
+    first.add_argument("--model_name")
+    try:
+        known, rest = first.parse_known_args(argv)
+    except argparse.ArgumentError as error:
+        raise InputError(str(error)) from error
+    values = {} if known.config is None else _read_yaml(known.config)
+    if known.model_name is not None:
+        values["model_name"] = known.model_name
+    name = values.get("model_name", RunOptions.model_fields["model_name"].default)
+    options = models.get(name).options
+    for key, value in (defaults or {}).items():
+        if key in options.model_fields or key in RunOptions.model_fields:
+            values.setdefault(key, value)
+    flags = _flags(options, data_options, program, description)
+    try:
+        parsed = flags(_cli_parse_args=list(rest), **values)
+        return _split(options, parsed.model_dump(), data_options)
+    except SettingsError as error:
+        raise InputError(_argparse_message(error)) from error
+    except ValidationError as error:
+        raise InputError(_first_error(error, known.config, argv)) from error
+
+
+def _split(
+    options: type[ModelOptions], values: dict[str, Any], data_options: type[DataOptions] = DataOptions
+) -> Config:
+    def part(kind: type[BaseModel]) -> Any:
+        return kind(**{name: values[name] for name in kind.model_fields if name in values})
+
+    return Config(run=part(RunOptions), data=part(data_options), model=part(options))
+
+
+def _flags(
+    options: type[ModelOptions], data_options: type[DataOptions], program: str, description: str
+) -> type[BaseSettings]:
+    """A settings class with the fields of all three kinds of options, which reads flags and nothing else."""
+
+    class Flags(BaseSettings):
+        model_config = SettingsConfigDict(
+            extra="forbid",
+            protected_namespaces=(),
+            cli_prog_name=program,
+            cli_implicit_flags=True,
+            cli_exit_on_error=False,
+            cli_hide_none_type=True,
+            cli_avoid_json=True,
+            cli_shortcuts={},
+        )
+
+        @classmethod
+        def settings_customise_sources(cls, settings_cls, init_settings, *_, **__):
+            return (init_settings,)
+
+    combined: Any = create_model("Flags", __base__=(RunOptions, data_options, options, Flags))
+    combined.__doc__ = (
+        f"{description} Models: {', '.join(models.names())}. --config FILE reads the same options from YAML, "
+        "as a run's config.yaml has them; flags come before it."
+    )
+    return combined
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"--config: cannot read the file: {error.strerror}", path=path) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        raise InputError("not valid YAML", path=path, line=mark.line + 1 if mark else None) from error
+    if not isinstance(values, dict):
+        raise InputError("expected keys and values, as in a run's config.yaml", path=path)
+    return {str(key): value for key, value in values.items()}
+
+
+def _first_error(error: ValidationError, config: Path | None, argv: Sequence[str]) -> str:
+    first = error.errors()[0]
+    if not first["loc"]:
+        return first["msg"].removeprefix("Value error, ")
+    name = str(first["loc"][0])
+    from_flag = any(argument.split("=")[0] == f"--{name}" for argument in argv)
+    where = f"--{name}" if from_flag or config is None else f"{config}: {name}"
+    if first["type"] == "extra_forbidden":
+        return f"{where}: there is no such option for this model"
+    return f"{where}: {first['msg']}. Received: {first['input']!r}"
+
+
+def _argparse_message(error: SettingsError) -> str:
+    return str(error).removeprefix("error parsing CLI: ")
+
+
+def program_name() -> str:
+    """Name of the running script, for help texts."""
+    return Path(sys.argv[0]).name

@@ -1,0 +1,46 @@
+"""Options of a training run."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
+
+
+class RunOptions(BaseModel):
+    """What to train and how. Every field is a flag of the training scripts and a key of `config.yaml`.
+
+    Raises:
+        pydantic.ValidationError: a value that is not allowed.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    model_name: str = Field("hit", description="model to train")
+    epoch: PositiveInt = Field(30, description="most epochs to train")
+    patience: PositiveInt = Field(2, description="epochs without a better validation AUC before training stops")
+    batch_size: PositiveInt = Field(2048, description="rows a batch")
+    lr: float = Field(1e-3, gt=0, description="learning rate of Adam")
+    embedding_l2: float = Field(1e-5, ge=0, description="L2 penalty on the embedding rows that a batch looks up")
+    oov_rate: float | None = Field(
+        None, ge=0, lt=1, description="share of ids masked in training; default 0.05, or 0 with the leak encoders"
+    )
+    random_seed: NonNegativeInt = Field(0, description="seed of weights, dropout and shuffling")
+    output_dir: Path = Field(Path("runs"), description="folder that gets a folder per run")
+    overwrite: bool = Field(False, description="train again where a finished run of the same configuration lies")
+    export_dir: Path | None = Field(None, description="folder to write the trained model to, as SavedModel")
+    export_version: PositiveInt | None = Field(
+        None, description="write to EXPORT_DIR/VERSION, as TensorFlow Serving reads it"
+    )
+    save_predictions: bool = Field(False, description="keep the test part's predictions in the run's folder")
+    download: bool = Field(False, description="fetch the data set first")
+    device: Literal["auto", "cpu", "gpu"] = Field(
+        "auto", description="where to train; auto takes a GPU if there is one"
+    )
+    mixed_precision: bool = Field(False, description="compute in bfloat16 on a CPU, in float16 on a GPU")
+    jit: bool = Field(False, description="compile the training step with XLA")
+
+    @model_validator(mode="after")
+    def _check(self) -> "RunOptions":
+        if self.export_version is not None and self.export_dir is None:
+            raise ValueError("--export_version needs --export_dir")
+        return self

@@ -1,0 +1,93 @@
+"""What a training has reached, on disk after every epoch, so that a killed run goes on from there."""
+
+import json
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import tensorflow as tf
+
+from training.run_folder import write_text
+
+_FILE = "progress.json"
+
+
+@dataclass
+class Progress:
+    """The state of a training after a number of epochs.
+
+    Attributes:
+        epochs: epochs trained.
+        best_epoch: 0-based epoch with the best validation AUC so far, -1 before the first.
+        best_auc: that AUC.
+        stopped: training has ended, early or not.
+        diverged: why the run counts as diverged, or empty.
+        history: a row per epoch.
+    """
+
+    epochs: int = 0
+    best_epoch: int = -1
+    best_auc: float = 0.0
+    stopped: bool = False
+    diverged: str = ""
+    history: list[dict[str, float]] = field(default_factory=list)
+
+
+class CheckpointStore:
+    """Weights, optimizer state and :class:`Progress` in one folder; the last and the best epoch are kept.
+
+    `progress.json` is replaced last and names the epochs that count, so a kill at any time leaves a whole state.
+
+    Args:
+        folder: where the files go.
+        model: its weights are saved; built.
+        optimizer: its variables are saved; built.
+    """
+
+    def __init__(self, folder: Path, model: tf.keras.Model, optimizer: tf.keras.optimizers.Optimizer):
+        self._folder = folder
+        self._checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer)
+
+    def save(self, progress: Progress) -> None:
+        """Make `progress`, with the present weights as those of its last epoch, the state to go on from.
+
+        Raises:
+            OSError: the weights cannot be written.
+        """
+        last = progress.epochs - 1
+        try:
+            self._checkpoint.write(str(self._epoch_folder(last) / "state"))
+        except tf.errors.OpError as error:
+            shutil.rmtree(self._epoch_folder(last), ignore_errors=True)
+            raise OSError(f"the weights of epoch {last + 1} cannot be saved: {error.message}") from error
+        write_text(self._folder / _FILE, json.dumps(asdict(progress)))
+        kept = {self._epoch_folder(last), self._epoch_folder(progress.best_epoch)}
+        for folder in set(self._folder.glob("epoch-*")) - kept:
+            shutil.rmtree(folder)
+
+    def restore(self) -> Progress:
+        """Load the saved state into model and optimizer; a fresh :class:`Progress` if there is none."""
+        file = self._folder / _FILE
+        if not file.exists():
+            return Progress()
+        progress = Progress(**json.loads(file.read_text(encoding="utf-8")))
+        self._read(progress.epochs - 1).assert_existing_objects_matched()
+        return progress
+
+    def restore_best(self, progress: Progress) -> None:
+        """Load the weights of the best epoch."""
+        if progress.best_epoch >= 0:
+            self._read(progress.best_epoch).expect_partial()
+
+    def _read(self, epoch: int):
+        return self._checkpoint.read(str(self._epoch_folder(epoch) / "state"))
+
+    def _epoch_folder(self, epoch: int) -> Path:
+        return self._folder / f"epoch-{epoch:03d}"
+
+
+def keep_weights_only(folder: Path, model: tf.keras.Model) -> None:
+    """Replace all saved states by the present weights, as `best.weights.h5`."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    model.save_weights(str(folder / "best.weights.h5"))
