@@ -122,6 +122,6 @@ def _print_results(result: RunResult) -> None:
     names = ("auc", "logloss", "gauc", "ndcg@10", "recall@10", "ece")
     print(f"{'':28}" + "".join(f"{name:>11}" for name in names) + f"{'rows':>11}")
     for title, row in rows.items():
-        if row:
+        if row and row["rows"]:
             print(f"{title:28}" + "".join(f"{row[name]:11.4f}" for name in names) + f"{row['rows']:11d}")
     print(f"results in {result.folder}")

@@ -9,8 +9,8 @@ def _parse(*argv, **kwargs):
 
 
 def test_defaults_are_those_of_the_specification():
-    config = _parse()
-    assert config.run.model_name == "hit"
+    assert _parse().run.model_name == "hit"
+    config = _parse("--model_name", "dssm")
     assert (config.run.epoch, config.run.batch_size, config.run.lr, config.run.patience) == (30, 2048, 1e-3, 2)
     assert config.data.protocol == "strict"
     assert (config.model.embedding_dim, config.model.dropout, config.model.hidden_units) == (32, 0.3, (300, 300, 32))
@@ -18,8 +18,8 @@ def test_defaults_are_those_of_the_specification():
 
 def test_flags_of_the_chosen_model_only():
     assert _parse("--model_name", "dssm", "--similarity", "dot").model.similarity == "dot"
-    with pytest.raises(InputError, match="--similarity"):
-        _parse("--model_name", "hit", "--similarity", "dot")
+    with pytest.raises(InputError, match="--user_heads"):
+        _parse("--model_name", "dssm", "--user_heads", "3")
 
 
 def test_yaml_round_trip(tmp_path):
