@@ -86,11 +86,10 @@ class IntTower(TwoTowerModel):
 
     def encode_user(self, inputs: Inputs, training: bool | None = None) -> State:
         layers = self.user_dnn(self._fields(inputs, "user"), training=training, return_layers=True)
-        scored = list(zip(self.user_representers, layers, strict=True))
+        heads = [represent(layer) for represent, layer in zip(self.user_representers, layers, strict=True)]
         if self.options.only_last_layer and not training:
-            scored = scored[-1:]
-        heads = tf.concat([represent(layer) for represent, layer in scored], axis=1)
-        return {"user_heads": heads, "vector": layers[-1], "id": inputs[self.spec.user_id]}
+            heads = heads[-1:]
+        return {"user_heads": tf.concat(heads, axis=1), "vector": layers[-1], "id": inputs[self.spec.user_id]}
 
     def encode_item(self, inputs: Inputs, training: bool | None = None) -> State:
         vector = self.item_dnn(self._fields(inputs, "item"), training=training)
