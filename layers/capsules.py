@@ -15,8 +15,9 @@ class InterestCapsules(tf.keras.layers.Layer):
         z_k = Σ_j softmax(b_j)_k e_j,   u_k = squash(z_k) = |z_k|² / (1 + |z_k|²) · z_k / |z_k|,   b_jk += <u_k, e_j>
 
     The paper draws the initial b from a Gaussian at each call, so that a user's state would never be the same twice.
-    Here the initial `b_jk` is the inner product of e_j's direction with the k-th of K fixed Gaussian vectors: a Gaussian
-    too, but given by the behaviour, wherever it stands in the history. As in the paper only the last sum has a gradient.
+    Here the initial `b_jk` is the inner product of e_j's direction with the k-th of K fixed Gaussian vectors: a
+    Gaussian too, but given by the behaviour, wherever it stands in the history. Only the last sum has a gradient, as
+    in deepmatch.
 
     Args:
         capsules: number of interests K.

@@ -9,9 +9,9 @@ _EXCLUDED = -1e9
 class SampledSoftmaxLoss(tf.keras.layers.Layer):
     """Mean over the positives of `-log softmax` of the own item among itself and sampled ones.
 
-    YouTube DNN (Covington et al., RecSys 2016), section 3.1; sampled softmax by Jean et al., ACL 2015. The sampled items
-    are drawn uniformly, so that the correction by the log of their probability is one constant and cancels. A sampled
-    item that is the row's own counts for nothing. Without a positive the loss is 0.
+    YouTube DNN (Covington et al., RecSys 2016), section 3.1; sampled softmax by Jean et al., ACL 2015. The sampled
+    items are to be drawn uniformly, so that the correction by the log of their probability is one constant and cancels.
+    A sampled item that is the row's own counts for nothing. Without a positive the loss is 0.
 
     Args:
         temperature: inner products are divided by it.

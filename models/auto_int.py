@@ -1,6 +1,6 @@
 """AutoInt, a ranking model."""
 
-from deepctr.models import AutoInt as auto_int
+from deepctr import models as deepctr_models
 from pydantic import Field, PositiveInt
 
 from features import FeatureSpec
@@ -29,4 +29,4 @@ class AutoInt(DeepCTRModel):
             "att_head_num": options.attention_heads,
             "att_embedding_size": options.attention_dim,
         }
-        super().__init__(spec, options, auto_int, further, **kwargs)
+        super().__init__(spec, options, deepctr_models.AutoInt, further, **kwargs)

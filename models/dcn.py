@@ -1,6 +1,6 @@
 """DCN, a ranking model, and what its second version has in common with it."""
 
-from deepctr.models import DCN as dcn
+from deepctr import models as deepctr_models
 from pydantic import Field, PositiveInt
 
 from features import FeatureSpec
@@ -20,4 +20,4 @@ class DCN(DeepCTRModel):
 
     def __init__(self, spec: FeatureSpec, options: DCNOptions, **kwargs):
         further = {"cross_num": options.cross_layers, "cross_parameterization": "vector", "l2_reg_cross": 0}
-        super().__init__(spec, options, dcn, further, **kwargs)
+        super().__init__(spec, options, deepctr_models.DCN, further, **kwargs)

@@ -1,6 +1,6 @@
 """DCN V2, a ranking model."""
 
-from deepctr.models import DCN as dcn
+from deepctr import models as deepctr_models
 
 from features import FeatureSpec
 from models.dcn import DCNOptions
@@ -17,4 +17,4 @@ class DCNV2(DeepCTRModel):
 
     def __init__(self, spec: FeatureSpec, options: DCNOptions, **kwargs):
         further = {"cross_num": options.cross_layers, "cross_parameterization": "matrix", "l2_reg_cross": 0}
-        super().__init__(spec, options, dcn, further, **kwargs)
+        super().__init__(spec, options, deepctr_models.DCN, further, **kwargs)

@@ -1,6 +1,6 @@
 """DeepFM, a ranking model."""
 
-from deepctr.models import DeepFM as deep_fm
+from deepctr import models as deepctr_models
 
 from features import FeatureSpec
 from models.deepctr_model import DeepCTRModel, RankingOptions
@@ -12,4 +12,4 @@ class DeepFM(DeepCTRModel):
     """A factorization machine beside a deep network. Guo et al., IJCAI 2017; deepctr's `DeepFM`."""
 
     def __init__(self, spec: FeatureSpec, options: RankingOptions, **kwargs):
-        super().__init__(spec, options, deep_fm, {}, **kwargs)
+        super().__init__(spec, options, deepctr_models.DeepFM, {}, **kwargs)

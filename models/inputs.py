@@ -35,7 +35,6 @@ class EncodedSide:
         parts = {**self.fields, **self.dense}
         return tf.concat([parts[name] for name in (parts if names is None else names)], axis=-1)
 
-
     def stack(self, embed_numbers: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
         """All id fields, then all numbers as vectors, as fields (B, F, E).
 

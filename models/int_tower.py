@@ -78,9 +78,7 @@ class IntTower(TwoTowerModel):
         return MultiHeadRepresenter(heads, self.options.head_dim, normalize, seed=self.next_seed(), name=name)
 
     def _fields(self, inputs: Inputs, side: Side) -> tf.Tensor:
-        numbers, excite = (
-            (self.user_numbers, self.user_se) if side == "user" else (self.item_numbers, self.item_se)
-        )
+        numbers, excite = (self.user_numbers, self.user_se) if side == "user" else (self.item_numbers, self.item_se)
         fields = excite(self.encoder(inputs, side).stack(numbers))
         return tf.reshape(fields, [-1, fields.shape[1] * fields.shape[2]])
 

@@ -11,12 +11,13 @@ from models.registry import register
 
 _STDDEV = 1e-4
 
+
 @register("lr", options=ModelOptions, kind="linear", source="Li et al., CIKM 2022, table 2")
 class LogisticRegression(TwoTowerModel):
     """A weight for every id and every number; a sequence counts by its mean.
 
-    The row "LR" of IntTower's table (Li et al., CIKM 2022). A sum of two halves, it is decoupled. The weights of ids are
-    an embedding table of size 1, whatever `embedding_dim` says; there is no hidden layer for `dropout`.
+    The row "LR" of IntTower's table (Li et al., CIKM 2022). A sum of two halves, it is decoupled. The weights of ids
+    are an embedding table of size 1, whatever `embedding_dim` says; there is no hidden layer for `dropout`.
     """
 
     user_state = ("user_logit",)

@@ -12,7 +12,6 @@ from features import FeatureSpec
 from models.base import PreRankingModel, TwoTowerModel
 from models.options import ModelOptions
 
-
 FLAGS = ("decoupled", "exportable", "differentiable", "calibrated")
 """What a model is, unless its `limits` say why not: see :class:`ModelEntry`."""
 

@@ -19,7 +19,9 @@ class RetrievalOptions(TowerOptions):
     """Options of every retrieval model."""
 
     hidden_units: tuple[PositiveInt, ...] = Field(
-        (300, 300), min_length=1, description="widths of the user tower's layers, comma-separated; embedding_dim follows"
+        (300, 300),
+        min_length=1,
+        description="widths of the user tower's layers, comma-separated; embedding_dim follows",
     )
     temperature: float = Field(0.05, gt=0, description="inner products of vectors of length 1 are divided by it")
     sampled_items: PositiveInt = Field(512, description="items drawn uniformly at each step as negatives")

@@ -1,6 +1,6 @@
 """Wide & Deep, a ranking model."""
 
-from deepctr.models import WDL
+from deepctr import models as deepctr_models
 
 from features import FeatureSpec
 from models.deepctr_model import DeepCTRModel, RankingOptions
@@ -12,4 +12,4 @@ class WideAndDeep(DeepCTRModel):
     """A linear model beside a deep network. Cheng et al., DLRS 2016; deepctr's `WDL`."""
 
     def __init__(self, spec: FeatureSpec, options: RankingOptions, **kwargs):
-        super().__init__(spec, options, WDL, {}, **kwargs)
+        super().__init__(spec, options, deepctr_models.WDL, {}, **kwargs)

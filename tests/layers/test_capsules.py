@@ -21,7 +21,9 @@ def routed(behaviours, bilinear, directions, iterations):
     logits = np.array([[e @ d / np.linalg.norm(e) for d in directions.T] for e in mapped])
     for _ in range(iterations):
         weights = softmax(logits)
-        interests = [squash(sum(w[k] * e for w, e in zip(weights, mapped, strict=True))) for k in range(logits.shape[1])]
+        interests = [
+            squash(sum(w[k] * e for w, e in zip(weights, mapped, strict=True))) for k in range(logits.shape[1])
+        ]
         logits = logits + np.array([[u @ e for u in interests] for e in mapped])
     return interests
 

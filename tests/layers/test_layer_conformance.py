@@ -43,9 +43,7 @@ CASES = {
         {"h": tf.constant([[1, 6, 0], [0, 0, 0]]), "f": tf.constant([1, 4]), "g": tf.constant([0, 5])},
     ),
     "GenerationLoss": Case(lambda: layers.GenerationLoss("mse"), [normal(6, 4), normal(6, 4), tf.ones([6])]),
-    "InterestCapsules": Case(
-        lambda: layers.InterestCapsules(2, 3, seed=3), [normal(6, 5, 4), normal(6, 5) > 0]
-    ),
+    "InterestCapsules": Case(lambda: layers.InterestCapsules(2, 3, seed=3), [normal(6, 5, 4), normal(6, 5) > 0]),
     "LabelAwareAttention": Case(lambda: layers.LabelAwareAttention(3.0), [normal(6, 3, 4), normal(6, 4)]),
     "LightSE": Case(lambda: layers.LightSE(seed=3), normal(6, 3, 4)),
     "MaxSim": Case(lambda: layers.MaxSim(scaled=True), [normal(6, 2, 4), normal(6, 3, 4)]),

@@ -27,7 +27,9 @@ def test_value(temperature):
     losses = []
     for row in np.flatnonzero(LABELS):
         own = np.exp(user[row] @ item[row] / temperature)
-        others = [np.exp(user[row] @ v / temperature) for v, id_ in zip(sampled, SAMPLED, strict=True) if id_ != IDS[row]]
+        others = [
+            np.exp(user[row] @ v / temperature) for v, id_ in zip(sampled, SAMPLED, strict=True) if id_ != IDS[row]
+        ]
         losses.append(-np.log(own / (own + sum(others))))
     assert call(temperature=temperature)[0] == pytest.approx(np.mean(losses), rel=1e-5)
 

@@ -48,7 +48,9 @@ def test_the_last_layer_alone_in_inference():
         last(inputs, training=False), last.score(last.user_tower(inputs), last.item_tower(inputs)), atol=1e-5
     )
     assert not np.allclose(last(inputs, training=False), whole(inputs, training=False))
-    for one, two in zip(whole.loss_terms(inputs, labels).values(), last.loss_terms(inputs, labels).values(), strict=True):
+    for one, two in zip(
+        whole.loss_terms(inputs, labels).values(), last.loss_terms(inputs, labels).values(), strict=True
+    ):
         assert float(one) == pytest.approx(float(two), rel=1e-5)
 
 
