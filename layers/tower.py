@@ -64,12 +64,17 @@ class Tower(tf.keras.layers.Layer):
             _build(self._output, shape)
         super().build(input_shape)
 
-    def call(self, inputs, training=None):
-        """Map `inputs` (B, D) to (B, `output_units`), or to (B, `hidden_units[-1]`) without a linear layer."""
-        hidden = inputs
+    def call(self, inputs, training=None, return_layers: bool = False):
+        """Map `inputs` (B, D) to (B, `output_units`), or to (B, `hidden_units[-1]`) without a linear layer.
+
+        With `return_layers`, a list of every layer's output, the first one first.
+        """
+        outputs = [inputs]
         for dense, norm, dropout in zip(self._dense, self._norms, self._dropouts, strict=True):
-            hidden = dropout(tf.nn.relu(norm(dense(hidden), training=training)), training=training)
-        return hidden if self._output is None else self._output(hidden)
+            outputs.append(dropout(tf.nn.relu(norm(dense(outputs[-1]), training=training)), training=training))
+        if self._output is not None:
+            outputs.append(self._output(outputs[-1]))
+        return outputs[1:] if return_layers else outputs[-1]
 
     def compute_output_shape(self, input_shape):
         *batch, width = input_shape

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -51,9 +52,11 @@ class PreRankingModel(tf.keras.Model):
 
     Attributes:
         options_class: the class of `options`, set by the registry.
+        trains_bias: whether the loss depends on the bias that is added to every score.
     """
 
     options_class: ClassVar[type[ModelOptions]]
+    trains_bias: ClassVar[bool] = True
 
     def __init__(self, spec: FeatureSpec, options: ModelOptions, seed: int = 0, xla: bool = False, **kwargs):
         # The layers follow the precision policy; logits, bias and inputs stay in float32.
@@ -64,7 +67,7 @@ class PreRankingModel(tf.keras.Model):
         self.options = options
         self._seeds = itertools.count(seed * _SEEDS_PER_MODEL, _SEEDS_PER_LAYER)
         self._means = _RunningMeans()
-        self.bias = self.add_weight(name="bias", shape=(), initializer="zeros")
+        self.bias = self.add_weight(name="bias", shape=(), initializer="zeros", trainable=self.trains_bias)
 
     def get_config(self) -> dict[str, Any]:
         """What :meth:`from_config` rebuilds the model from, JSON values alone."""
@@ -115,6 +118,18 @@ class PreRankingModel(tf.keras.Model):
             Whether the model is trained now.
         """
         return False
+
+    def save_trained(self, folder: Path) -> None:
+        """Write what training has fitted to `folder`, for :meth:`load_trained`."""
+        self.save_weights(str(folder / "best.weights.h5"))
+
+    def load_trained(self, folder: Path) -> None:
+        """Read what :meth:`save_trained` wrote."""
+        self.load_weights(str(folder / "best.weights.h5"))
+
+    def parameters(self) -> int:
+        """How many numbers training has fitted."""
+        return int(sum(np.prod(weight.shape) for weight in self.trainable_weights))
 
     def train_step(self, data: tuple[Inputs, tf.Tensor]) -> dict[str, tf.Tensor]:
         """One optimizer step on a batch; returns the running means of the loss and its terms."""

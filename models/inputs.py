@@ -1,6 +1,6 @@
 """From DeepCTR feature columns to the tensors that towers take."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import tensorflow as tf
@@ -34,6 +34,17 @@ class EncodedSide:
         """All fields and numbers side by side (B, D), or those named."""
         parts = {**self.fields, **self.dense}
         return tf.concat([parts[name] for name in (parts if names is None else names)], axis=-1)
+
+    def stack(self, embed_numbers: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+        """All id fields, then all numbers as vectors, as fields (B, F, E).
+
+        Args:
+            embed_numbers: maps numbers (B, N) to vectors (B, N, E), as `layers.NumberEmbedding` does.
+        """
+        parts = [tf.stack(list(self.fields.values()), axis=1)] if self.fields else []
+        if self.dense:
+            parts.append(embed_numbers(tf.concat(list(self.dense.values()), axis=-1)))
+        return tf.concat(parts, axis=1)
 
 
 class FeatureEncoder(tf.keras.layers.Layer):

@@ -3,14 +3,19 @@
 import functools
 import importlib
 import pkgutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from errors import InputError
 from features import FeatureSpec
-from models.base import PreRankingModel
+from models.base import PreRankingModel, TwoTowerModel
 from models.options import ModelOptions
+
+FLAGS = ("decoupled", "exportable", "differentiable", "calibrated")
+"""What a model is, unless its `limits` say why not: see :class:`ModelEntry`."""
+
+_ONE_TOWER = "one tower takes the features of user and item together"
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,7 @@ class ModelEntry:
         options: its options.
         kind: what family it belongs to, for tables.
         source: the paper.
+        limits: the reason, by each of :data:`FLAGS` that does not hold.
     """
 
     name: str
@@ -30,25 +36,51 @@ class ModelEntry:
     options: type[ModelOptions]
     kind: str
     source: str
+    limits: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def decoupled(self) -> bool:
+        """Users and items are encoded apart and meet in `score`."""
+        return "decoupled" not in self.limits
+
+    @property
+    def exportable(self) -> bool:
+        """It can be written as a SavedModel."""
+        return "exportable" not in self.limits
+
+    @property
+    def differentiable(self) -> bool:
+        """It is trained by gradient steps, or could be."""
+        return "differentiable" not in self.limits
+
+    @property
+    def calibrated(self) -> bool:
+        """The sigmoid of its logit is trained to be the probability of a positive."""
+        return "calibrated" not in self.limits
 
 
 _ENTRIES: dict[str, ModelEntry] = {}
 
 
 def register(
-    name: str, *, options: type[ModelOptions], kind: str, source: str
+    name: str, *, options: type[ModelOptions], kind: str, source: str, limits: Mapping[str, str] | None = None
 ) -> Callable[[type[PreRankingModel]], type[PreRankingModel]]:
     """Class decorator that enters a model under `name`.
 
+    Whether it is decoupled follows from its class; the other limits are named here.
+
     Raises:
-        ValueError: the name is taken.
+        ValueError: the name is taken, or a limit is none of :data:`FLAGS`.
     """
+    if unknown := sorted(set(limits or {}) - set(FLAGS)):
+        raise ValueError(f"limits must name flags out of {FLAGS}. Received: {unknown}")
 
     def enter(model: type[PreRankingModel]) -> type[PreRankingModel]:
         if name in _ENTRIES:
             raise ValueError(f"model {name!r} is registered twice, by {_ENTRIES[name].model} and {model}")
         model.options_class = options
-        _ENTRIES[name] = ModelEntry(name, model, options, kind, source)
+        of_class = {} if issubclass(model, TwoTowerModel) else {"decoupled": _ONE_TOWER}
+        _ENTRIES[name] = ModelEntry(name, model, options, kind, source, {**of_class, **(limits or {})})
         return model
 
     return enter

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from errors import InputError
 from features import FeatureSpec, Side
-from models import PreRankingModel, TwoTowerModel
+from models import PreRankingModel, TwoTowerModel, registry
 from serving.raw_inputs import RawInputs, tensor_spec
 
 _FEATURES = "features.json"
@@ -151,4 +151,10 @@ def _describe(model: PreRankingModel, signatures: Mapping[str, Any]) -> dict[str
         name: {key: list(value.shape) for key, value in signature.structured_outputs.items()}
         for name, signature in signatures.items()
     }
-    return {"model": model.name, "inputs": inputs, "outputs": outputs, "specification": model.spec.to_dict()}
+    return {
+        "model": model.name,
+        "calibrated": registry.get(model.name).calibrated,
+        "inputs": inputs,
+        "outputs": outputs,
+        "specification": model.spec.to_dict(),
+    }

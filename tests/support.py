@@ -52,6 +52,11 @@ def take(inputs: dict[str, tf.Tensor], rows) -> dict[str, tf.Tensor]:
     return {name: tf.gather(values, rows) for name, values in inputs.items()}
 
 
+def is_table(weight) -> bool:
+    """Whether a weight is an embedding table, of ours or of deepctr."""
+    return "table" in weight.name or "embeddings" in weight.name
+
+
 def dense(gradient) -> np.ndarray:
     """A gradient as an array, rows that occur several times summed."""
     return tf.convert_to_tensor(gradient).numpy()
@@ -63,7 +68,7 @@ def randomise(model: tf.keras.Model, seed: int = 0) -> None:
     for weight in model.weights:
         if not weight.dtype.is_floating:
             continue
-        fan_in = weight.shape[0] if len(weight.shape) > 1 and "table" not in weight.name else 4
+        fan_in = weight.shape[0] if len(weight.shape) > 1 and not is_table(weight) else 4
         value = random.normal(0.0, 1 / np.sqrt(fan_in), weight.shape)
         positive = any(name in weight.name for name in ("variance", "gamma", "scale"))
         weight.assign(np.abs(value) + 0.5 if positive else value)

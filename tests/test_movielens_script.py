@@ -76,6 +76,7 @@ def test_divergence_has_an_exit_code_of_its_own(here, sample_folder, capsys):  #
         (["--batch_size", "0"], ["--batch_size", "greater than 0"]),
         (["--export_dir", "taken"], ["--export_dir", "taken"]),
         (["--device", "gpu"], ["--device gpu"]),
+        (["--model_name", "gbdt", "--export_dir", "out"], ["--export_dir", "gbdt", "scikit-learn"]),
     ],
 )
 def test_wrong_input_is_one_line_and_leaves_nothing(here, capsys, flags, words):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import models
 from errors import InputError
 from preprocess.dataset import Adapter
 from preprocess.options import DataOptions
@@ -64,6 +65,7 @@ def main(source: DataSource, argv: Sequence[str] | None = None) -> int:
 
 def _run(source: DataSource, config: Config) -> int:
     device.configure(config.run)
+    _check_exportable(config)
     place = None if config.run.export_dir is None else target(config.run.export_dir, config.run.export_version)
     path = _locate(source, config)
     data = prepare(source.adapter, config.data.model_copy(update={"data_path": path}), print)
@@ -78,6 +80,12 @@ def _run(source: DataSource, config: Config) -> int:
     if place is not None:
         _export(config, data, result, place)
     return EXIT_FINISHED
+
+
+def _check_exportable(config: Config) -> None:
+    entry = models.get(config.run.model_name)
+    if config.run.export_dir is not None and not entry.exportable:
+        raise InputError(f"--export_dir: {entry.name} cannot be exported: {entry.limits['exportable']}")
 
 
 def _locate(source: DataSource, config: Config) -> Path:

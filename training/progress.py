@@ -7,6 +7,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from models import PreRankingModel
 from training.run_folder import write_text
 
 _FILE = "progress.json"
@@ -86,8 +87,8 @@ class CheckpointStore:
         return self._folder / f"epoch-{epoch:03d}"
 
 
-def keep_weights_only(folder: Path, model: tf.keras.Model) -> None:
-    """Replace all saved states by the present weights, as `best.weights.h5`."""
+def keep_weights_only(folder: Path, model: PreRankingModel) -> None:
+    """Replace all saved states by what the model has learned: for most, its weights as `best.weights.h5`."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    model.save_weights(str(folder / "best.weights.h5"))
+    model.save_trained(folder)

@@ -155,7 +155,7 @@ def _describe(
         "rows": {part: data.rows(part) for part in ("train", "validation", "test")},
         "epochs": progress.epochs,
         "best_epoch": progress.best_epoch + 1,
-        "parameters": int(sum(np.prod(weight.shape) for weight in model.trainable_weights)),
+        "parameters": model.parameters(),
         "examples_per_second": statistics.median(speeds) if speeds else None,
         "versions": {"python": sys.version.split()[0]} | {name: importlib.metadata.version(name) for name in _PACKAGES},
     }

@@ -27,16 +27,42 @@ class Case:
 
 
 CASES = {
+    "ContrastiveLoss": Case(
+        lambda: layers.ContrastiveLoss(0.5),
+        [
+            normal(6, 4),
+            normal(6, 4),
+            tf.constant([1.0, 0.0, 1.0, 1.0, 0.0, 0.0]),
+            tf.constant([1, 1, 2, 3, 3, 1]),
+            tf.constant([5, 6, 5, 7, 8, 9]),
+        ],
+    ),
     "Dropout": Case(lambda: layers.Dropout(0.25, seed=3), normal(6, 4), training=True),
     "FieldEmbedding": Case(
         lambda: layers.FieldEmbedding({"a": 5, "b": 7}, {"f": "a", "g": "b", "h": "b"}, 4, stddev=0.1, seed=2),
         {"h": tf.constant([[1, 6, 0], [0, 0, 0]]), "f": tf.constant([1, 4]), "g": tf.constant([0, 5])},
     ),
     "GenerationLoss": Case(lambda: layers.GenerationLoss("mse"), [normal(6, 4), normal(6, 4), tf.ones([6])]),
+    "InterestCapsules": Case(lambda: layers.InterestCapsules(2, 3, seed=3), [normal(6, 5, 4), normal(6, 5) > 0]),
+    "LabelAwareAttention": Case(lambda: layers.LabelAwareAttention(3.0), [normal(6, 3, 4), normal(6, 4)]),
+    "LightSE": Case(lambda: layers.LightSE(seed=3), normal(6, 3, 4)),
     "MaxSim": Case(lambda: layers.MaxSim(scaled=True), [normal(6, 2, 4), normal(6, 3, 4)]),
     "MimicGenerator": Case(lambda: layers.MimicGenerator(8, "relu", seed=3), normal(6, 4)),
     "MultiHeadRepresenter": Case(lambda: layers.MultiHeadRepresenter(3, 2, normalize=True, seed=3), normal(6, 4)),
+    "NumberEmbedding": Case(lambda: layers.NumberEmbedding(4, stddev=0.5, seed=3), normal(6, 3)),
+    "SampledSoftmaxLoss": Case(
+        lambda: layers.SampledSoftmaxLoss(0.5),
+        [
+            normal(6, 4),
+            normal(6, 4),
+            normal(3, 4),
+            tf.constant([5, 6, 5, 7, 8, 9]),
+            tf.constant([6, 3, 6]),
+            tf.constant([1.0, 0.0, 1.0, 1.0, 0.0, 0.0]),
+        ],
+    ),
     "ScaledSimilarity": Case(lambda: layers.ScaledSimilarity(), [normal(6, 4), normal(6, 4)]),
+    "SqueezeExcitation": Case(lambda: layers.SqueezeExcitation(seed=3), normal(6, 3, 4)),
     "Tower": Case(lambda: layers.Tower((8, 5), 3, dropout=0.25, seed=3), normal(6, 4), training=True),
 }
 

@@ -85,6 +85,15 @@ def test_the_output_is_linear_or_left_out():
     assert (hidden.numpy() >= 0).all()
 
 
+@pytest.mark.parametrize("output_units", [None, 3])
+def test_every_layer_s_output(output_units):
+    layer = Tower((7, 4), output_units)
+    outputs = layer(inputs(), return_layers=True)
+    assert [output.shape[1] for output in outputs] == [7, 4, 3][: 2 if output_units is None else 3]
+    np.testing.assert_array_equal(outputs[-1], layer(inputs()))
+    np.testing.assert_array_equal(outputs[0], Tower((7,))(inputs()))
+
+
 def test_a_tower_without_hidden_layers():
     layer = Tower((), 3)
     np.testing.assert_allclose(layer(inputs()), inputs() @ np.array(layer._output.kernel), rtol=1e-4, atol=1e-6)

@@ -5,22 +5,38 @@ import json
 import numpy as np
 import pytest
 import tensorflow as tf
-from support import SPEC, dense, random_batch, randomise, take
+from support import SPEC, dense, is_table, random_batch, randomise, take
 
 import models
 from models import PreRankingModel, TwoTowerModel
+from training.config import parse
 from training.optimizer import LazyAdam
 
 NAMES = models.names()
-TWO_TOWERS = [name for name in NAMES if issubclass(models.get(name).model, TwoTowerModel)]
+TWO_TOWERS = [name for name in NAMES if models.get(name).decoupled]
+DIFFERENTIABLE = [name for name in NAMES if models.get(name).differentiable]
 
 every_model = pytest.mark.parametrize("name", NAMES)
+every_differentiable_model = pytest.mark.parametrize("name", DIFFERENTIABLE)
 every_two_tower_model = pytest.mark.parametrize("name", TWO_TOWERS)
 
-WITHOUT_RANDOM_WEIGHTS = {"target_means": "a logistic regression starts at zero"}
-FIELDS_LEFT_OUT = {"target_means": {field.name for field in SPEC.fields} - {SPEC.user_mean, SPEC.item_mean}}
-WEIGHTS_WITHOUT_GRADIENT: dict[str, dict[str, str]] = {}
-"""By model, weights whose gradient may vanish, by a part of their name, with the reason."""
+WITHOUT_RANDOM_WEIGHTS = {
+    "gbdt": "trees have no initial weights",
+    "target_means": "a logistic regression starts at zero",
+}
+_ITEM_ID_ALONE = {field.name for field in SPEC.side("item")} - {SPEC.item_id}
+FIELDS_LEFT_OUT = {
+    "mind": _ITEM_ID_ALONE,
+    "target_means": {field.name for field in SPEC.fields} - {SPEC.user_mean, SPEC.item_mean},
+    "youtube_dnn": _ITEM_ID_ALONE,
+}
+WEIGHTS_WITHOUT_GRADIENT: dict[str, dict[str, str]] = {
+    "auto_int": {
+        "query": "its effect is quadratic in the embeddings, which start at 1e-4",
+        "key": "its effect is quadratic in the embeddings, which start at 1e-4",
+    },
+}
+"""By model, weights whose gradient may vanish at the start, by a part of their name, with the reason."""
 
 
 def small_options(name):
@@ -35,16 +51,29 @@ def build(name, seed=0, **options):
 
 @pytest.fixture(scope="module")
 def randomised():
-    """A model of every name, every weight random."""
+    """A model of every name, every weight random; what has no weights is fitted to random rows."""
     made = {}
 
     def get(name):
         if name not in made:
             made[name] = build(name)
-            randomise(made[name])
+            if models.get(name).differentiable:
+                randomise(made[name])
+            else:
+                made[name].fit_directly(random_training_part)
         return made[name]
 
     return get
+
+
+def random_training_part(names):
+    """Columns of rows whose labels depend on every field."""
+    inputs, _ = random_batch(SPEC, 4000, seed=7)
+    columns = {name: values.numpy() for name, values in inputs.items()}
+    terms = [values if values.ndim == 1 else (values != 0).sum(axis=1) for values in columns.values()]
+    score = sum((term - term.mean()) / term.std() for term in terms)
+    columns[SPEC.label] = (score > 0).astype(np.float32)
+    return {name: columns[name] for name in names}
 
 
 def total_loss(model, inputs, labels):
@@ -177,9 +206,12 @@ def test_towers_do_not_train(name, randomised):
 # Training
 
 
-@every_model
-def test_every_trainable_weight_gets_a_gradient(name):
+@every_differentiable_model
+@pytest.mark.parametrize("weights", ["initial", "random"])
+def test_every_trainable_weight_gets_a_gradient(name, weights):
     model = build(name)
+    if weights == "random":
+        randomise(model)
     norms = np.zeros(len(model.trainable_weights))
     for seed in range(3):
         _, *gradients = loss_and_gradients(model, *random_batch(SPEC, 256, seed))
@@ -187,21 +219,21 @@ def test_every_trainable_weight_gets_a_gradient(name):
             assert gradient is not None, weight.name
             assert np.isfinite(dense(gradient)).all(), weight.name
             norms[place] = max(norms[place], np.linalg.norm(dense(gradient)))
-    exempt = WEIGHTS_WITHOUT_GRADIENT.get(name, {})
+    exempt = WEIGHTS_WITHOUT_GRADIENT.get(name, {}) if weights == "initial" else {}
     for weight, norm in zip(model.trainable_weights, norms, strict=True):
         if not any(part in weight.name for part in exempt):
             assert norm > 1e-6 * norms.max(), weight.name
 
 
-@every_model
+@every_differentiable_model
 def test_embedding_gradients_are_indexed_rows(name):
     model = build(name)
     _, *gradients = loss_and_gradients(model, *random_batch(SPEC, 32))
     for weight, gradient in zip(model.trainable_weights, gradients, strict=True):
-        assert isinstance(gradient, tf.IndexedSlices) == ("table" in weight.name), weight.name
+        assert isinstance(gradient, tf.IndexedSlices) == is_table(weight), weight.name
 
 
-@every_model
+@every_differentiable_model
 def test_the_loss_of_one_batch_falls(name):
     model = build(name, dropout=0.0)
     model.compile(optimizer=LazyAdam(0.01, embedding_l2=1e-5))
@@ -214,7 +246,7 @@ def test_the_loss_of_one_batch_falls(name):
     assert losses[-1] < losses[0]
 
 
-@every_model
+@every_differentiable_model
 def test_a_batch_of_one_class_gives_finite_gradients(name):
     for label in (0.0, 1.0):
         model = build(name)
@@ -223,7 +255,7 @@ def test_a_batch_of_one_class_gives_finite_gradients(name):
             assert np.isfinite(dense(found)).all()
 
 
-@every_model
+@every_differentiable_model
 def test_compiled_by_xla(name):
     plain, compiled = (models.build(name, SPEC, small_options(name), seed=1, xla=xla) for xla in (False, True))
     batch = random_batch(SPEC, 64)
@@ -239,7 +271,7 @@ def policy(request):
     tf.keras.mixed_precision.set_global_policy("float32")
 
 
-@every_model
+@every_differentiable_model
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"], indirect=True)
 def test_mixed_precision(name, policy):
     model = build(name)
@@ -274,6 +306,38 @@ def test_weights_are_given_by_the_seed(name):
     assert differ == (name not in WITHOUT_RANDOM_WEIGHTS)
 
 
+@every_differentiable_model
+def test_the_same_seed_trains_to_the_same_weights(name):
+    trained = []
+    for seed in (1, 1, 2):
+        model = build(name, seed=seed)
+        model.compile(optimizer=LazyAdam(0.01, embedding_l2=1e-5))
+        for step in range(5):
+            model.train_on_batch(*random_batch(SPEC, 64, seed=step))
+        trained.append([weight.numpy() for weight in model.weights])
+    for one, two in zip(*trained[:2], strict=True):
+        np.testing.assert_array_equal(one, two)
+    if name not in WITHOUT_RANDOM_WEIGHTS:
+        assert any(not np.allclose(one, three) for one, three in zip(trained[0], trained[2], strict=True))
+
+
+@every_model
+def test_the_configuration_file_rebuilds_it(name, tmp_path):
+    flags = [text for option, value in small_options(name).items() for text in (f"--{option}", _spelt(value))]
+    config = parse(["--model_name", name, *flags, "--random_seed", "3"], program="train.py", description="Train.")
+    (tmp_path / "config.yaml").write_text(config.to_yaml())
+    again = parse(["--config", str(tmp_path / "config.yaml")], program="train.py", description="Train.")
+    assert again == config
+    first, second = (models.build(c.run.model_name, SPEC, c.model, c.run.random_seed) for c in (config, again))
+    assert first.get_config() == second.get_config()
+    for one, two in zip(first.weights, second.weights, strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def _spelt(value):
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
 @every_model
 def test_no_two_weights_start_equal(name):
     model = build(name, seed=1)
@@ -285,7 +349,7 @@ def test_no_two_weights_start_equal(name):
             assert not np.allclose(first[:size] / first[0], second[:size] / second[0]), f"{one} and {other}"
 
 
-@every_model
+@every_differentiable_model
 def test_dropout_masks_are_given_by_the_seed(name):
     inputs, labels = random_batch(SPEC, 64)
     losses = [float(total_loss(build(name, seed=seed, dropout=0.5), inputs, labels)) for seed in (1, 1)]
@@ -305,7 +369,7 @@ def test_its_configuration_rebuilds_it(name):
         np.testing.assert_array_equal(one, two)
 
 
-@every_model
+@every_differentiable_model
 def test_saved_weights_give_the_same_logits(name, tmp_path):
     model, restored = build(name), build(name, seed=9)
     randomise(model)
@@ -343,7 +407,7 @@ def test_it_names_no_column_of_a_data_set(name):
 # What Keras is told
 
 
-@every_model
+@every_differentiable_model
 def test_the_logs_are_means_of_the_terms_since_the_last_reset(name):
     model = build(name)
     model.compile(optimizer=LazyAdam(0.0), run_eagerly=True)

@@ -4,8 +4,8 @@ from support import SPEC
 
 import models
 from errors import InputError
-from models import ModelOptions, PreRankingModel
-from models.registry import register
+from models import ModelOptions, PreRankingModel, TwoTowerModel
+from models.registry import FLAGS, register
 
 
 def test_names_are_sorted_and_found_by_import():
@@ -22,6 +22,21 @@ def test_an_entry_describes_its_model():
         assert entry.source
         assert entry.model.__doc__
         assert entry.model.__doc__ != PreRankingModel.__doc__
+
+
+def test_a_flag_that_does_not_hold_has_its_reason():
+    for name in models.names():
+        entry = models.get(name)
+        assert entry.decoupled == issubclass(entry.model, TwoTowerModel)
+        for flag in FLAGS:
+            assert getattr(entry, flag) == (flag not in entry.limits)
+        assert all(reason and "\n" not in reason for reason in entry.limits.values())
+    assert not models.get("dssm").limits
+
+
+def test_an_unknown_flag():
+    with pytest.raises(ValueError, match=r"Received: \['exported'\]"):
+        register("new", options=ModelOptions, kind="none", source="none", limits={"exported": "no"})
 
 
 def test_a_name_is_taken_once():

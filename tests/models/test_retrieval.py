@@ -1,0 +1,109 @@
+"""What youtube_dnn and mind have in common, and what is special about each."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from support import SPEC, random_batch, randomise
+
+import models
+from features import RESERVED
+
+SMALL = {"hidden_units": (9, 6), "embedding_dim": 4, "dropout": 0.0, "sampled_items": 20}
+
+every_retrieval_model = pytest.mark.parametrize("name", ["mind", "youtube_dnn"])
+
+
+def build(name, spec=SPEC, **options):
+    model = models.build(name, spec, {**SMALL, **options})
+    randomise(model)
+    return model
+
+
+def lengths(vectors):
+    return np.linalg.norm(vectors, axis=-1)
+
+
+@every_retrieval_model
+def test_vectors_have_length_1(name):
+    model = build(name)
+    inputs, _ = random_batch(SPEC, 32)
+    for side in (model.user_tower(inputs), model.item_tower(inputs)):
+        for vectors in side.values():
+            np.testing.assert_allclose(lengths(vectors), 1, rtol=1e-5)
+
+
+@every_retrieval_model
+def test_the_score_is_the_largest_inner_product(name):
+    model = build(name, temperature=0.2)
+    inputs, _ = random_batch(SPEC, 32)
+    (user,), (item,) = model.user_tower(inputs).values(), model.item_tower(inputs).values()
+    user = user.numpy().reshape(32, -1, 4)
+    expected = np.einsum("bkd,bd->bk", user, item.numpy()).max(axis=1) / 0.2 + float(model.bias)
+    np.testing.assert_allclose(model(inputs, training=False), expected, rtol=1e-4, atol=1e-5)
+
+
+@every_retrieval_model
+def test_the_loss_of_positives_against_the_sampled_items(name):
+    model = build(name, temperature=0.5)
+    inputs, labels = random_batch(SPEC, 32)
+    before = int(model._step)
+    ids = model._sample().numpy()
+    model._step.assign(before)
+    assert ids.shape == (20,)
+    user, item = model.encode_user(inputs, training=True), model.encode_item(inputs)
+    u, v = model.vectors_for(user, item).numpy(), item["item_vector"].numpy()
+    sampled = model._item_vectors(tf.constant(ids)).numpy()
+    losses = []
+    for row in np.flatnonzero(labels):
+        own = np.exp(u[row] @ v[row] / 0.5)
+        kept = ids != inputs["movie_id"][row].numpy()
+        losses.append(-np.log(own / (own + np.exp(sampled[kept] @ u[row] / 0.5).sum())))
+    terms = model.loss_terms(inputs, labels)
+    assert list(terms) == ["sampled_softmax"]
+    assert float(terms["sampled_softmax"]) == pytest.approx(np.mean(losses), rel=1e-4)
+    assert int(model._step) == before + 1
+
+
+@every_retrieval_model
+def test_sampled_items_are_known_uniform_and_new_at_each_step(name):
+    model = build(name, sampled_items=20_000)
+    first, second = model._sample().numpy(), model._sample().numpy()
+    assert not np.array_equal(first, second)
+    counts = np.bincount(first, minlength=40)
+    assert counts[:RESERVED].sum() == 0
+    assert counts[RESERVED:].min() > 0.8 * 20_000 / 38
+    assert counts[RESERVED:].max() < 1.2 * 20_000 / 38
+    model._step.assign(0)
+    np.testing.assert_array_equal(model._sample(), build(name, sampled_items=20_000)._sample())
+
+
+@every_retrieval_model
+def test_a_batch_without_positives(name):
+    model = build(name)
+    inputs, _ = random_batch(SPEC, 8)
+    assert float(model.loss_terms(inputs, tf.zeros([8]))["sampled_softmax"]) == 0
+
+
+@every_retrieval_model
+def test_a_data_set_without_a_history(name):
+    fields = tuple(field for field in SPEC.fields if field.name != SPEC.history)
+    spec = dataclasses.replace(SPEC, history=None, fields=fields)
+    model = build(name, spec)
+    inputs, labels = random_batch(spec, 16)
+    assert np.isfinite(model(inputs, training=False)).all()
+    assert np.isfinite(float(model.loss_terms(inputs, labels)["sampled_softmax"]))
+    if name == "mind":
+        assert model.user_tower(inputs)["user_interests"].shape == (16, 1, 4)
+
+
+@pytest.mark.parametrize("interests", [1, 2, 4])
+def test_interests_of_mind(interests):
+    model = build("mind", interests=interests, routing_iterations=2)
+    inputs, _ = random_batch(SPEC, 16)
+    found = model.user_tower(inputs)["user_interests"]
+    assert found.shape == (16, interests, 4)
+    np.testing.assert_array_equal(found, model.user_tower(inputs)["user_interests"])
+    empty = model.user_tower({**inputs, "user_hist": tf.zeros_like(inputs["user_hist"])})["user_interests"].numpy()
+    np.testing.assert_allclose(empty, np.repeat(empty[:, :1], interests, axis=1), atol=1e-5)
