@@ -9,7 +9,10 @@ from layers.dropout import Dropout
 from layers.embedding import FieldEmbedding
 from layers.generation_loss import GenerationLoss
 from layers.generator import MimicGenerator
+from layers.interaction_unit import InteractionUnit
+from layers.lightweight_similarity_scorer import LightweightSimilarityScorer
 from layers.max_sim import MaxSim
+from layers.meta_query import MetaQuery
 from layers.multi_head_representer import MultiHeadRepresenter
 from layers.scaled_similarity import ScaledSimilarity
 from layers.tower import Tower
@@ -18,7 +21,10 @@ __all__ = [
     "Dropout",
     "FieldEmbedding",
     "GenerationLoss",
+    "InteractionUnit",
+    "LightweightSimilarityScorer",
     "MaxSim",
+    "MetaQuery",
     "MimicGenerator",
     "MultiHeadRepresenter",
     "ScaledSimilarity",

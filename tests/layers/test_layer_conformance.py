@@ -33,7 +33,15 @@ CASES = {
         {"h": tf.constant([[1, 6, 0], [0, 0, 0]]), "f": tf.constant([1, 4]), "g": tf.constant([0, 5])},
     ),
     "GenerationLoss": Case(lambda: layers.GenerationLoss("mse"), [normal(6, 4), normal(6, 4), tf.ones([6])]),
+    "InteractionUnit": Case(
+        lambda: layers.InteractionUnit(pool=False, units=5, seed=3),
+        [normal(6, 3, 4), normal(6, 5, 4), tf.sequence_mask([5, 4, 3, 2, 1, 0], 5)],
+    ),
+    "LightweightSimilarityScorer": Case(
+        lambda: layers.LightweightSimilarityScorer(5, scaled=True, seed=3), [normal(6, 2, 4), normal(6, 3, 4)]
+    ),
     "MaxSim": Case(lambda: layers.MaxSim(scaled=True), [normal(6, 2, 4), normal(6, 3, 4)]),
+    "MetaQuery": Case(lambda: layers.MetaQuery(5, seed=3), normal(6, 4), training=True),
     "MimicGenerator": Case(lambda: layers.MimicGenerator(8, "relu", seed=3), normal(6, 4)),
     "MultiHeadRepresenter": Case(lambda: layers.MultiHeadRepresenter(3, 2, normalize=True, seed=3), normal(6, 4)),
     "ScaledSimilarity": Case(lambda: layers.ScaledSimilarity(), [normal(6, 4), normal(6, 4)]),
