@@ -5,17 +5,28 @@ the project does, and on Keras 3 with the TensorFlow backend.
 """
 
 import legacy_keras  # noqa: F401  (chooses the Keras before TensorFlow is imported)
+from layers.adaptive_mimic_loss import AdaptiveMimicLoss
 from layers.capsules import InterestCapsules
+from layers.category_alignment_loss import CategoryAlignmentLoss
+from layers.code_attention import CodeAttention
 from layers.contrastive_loss import ContrastiveLoss
+from layers.dot_attention import DotAttention
 from layers.dropout import Dropout
 from layers.embedding import FieldEmbedding
+from layers.gated_heads import GatedHeads
 from layers.generation_loss import GenerationLoss
 from layers.generator import MimicGenerator
+from layers.interaction_unit import InteractionUnit
 from layers.label_aware_attention import LabelAwareAttention
 from layers.light_se import LightSE
+from layers.lightweight_similarity_scorer import LightweightSimilarityScorer
+from layers.listwise_loss import ListwiseLoss
 from layers.max_sim import MaxSim
+from layers.meta_query import MetaQuery
 from layers.multi_head_representer import MultiHeadRepresenter
 from layers.number_embedding import NumberEmbedding
+from layers.parallel_dense import ParallelDense
+from layers.prototype_attention import PrototypeAttention
 from layers.sampled_softmax import SampledSoftmaxLoss
 from layers.scaled_similarity import ScaledSimilarity
 from layers.squeeze_excitation import SqueezeExcitation
@@ -23,17 +34,28 @@ from layers.tower import Tower
 
 __all__ = [
     "ContrastiveLoss",
+    "AdaptiveMimicLoss",
+    "CategoryAlignmentLoss",
+    "CodeAttention",
+    "DotAttention",
     "Dropout",
     "FieldEmbedding",
+    "GatedHeads",
     "GenerationLoss",
     "InterestCapsules",
     "LabelAwareAttention",
     "LightSE",
+    "InteractionUnit",
+    "LightweightSimilarityScorer",
+    "ListwiseLoss",
     "MaxSim",
+    "MetaQuery",
     "MimicGenerator",
     "MultiHeadRepresenter",
     "NumberEmbedding",
     "SampledSoftmaxLoss",
+    "ParallelDense",
+    "PrototypeAttention",
     "ScaledSimilarity",
     "SqueezeExcitation",
     "Tower",

@@ -131,6 +131,20 @@ class PreRankingModel(tf.keras.Model):
         """How many numbers training has fitted."""
         return int(sum(np.prod(weight.shape) for weight in self.trainable_weights))
 
+    def plan_training(self, total_steps: int) -> None:
+        """Told once before training how many steps are planned; a model whose training follows a schedule keeps it.
+
+        What it keeps has to be in the weights, so that a resumed training goes on with it.
+        """
+
+    def may_stop(self) -> bool:
+        """Whether training may stop early at this point of its schedule."""
+        return True
+
+    def diagnostics(self, batches: tf.data.Dataset) -> dict[str, float]:
+        """What else to record at the end of an epoch, by name, from the validation part's (inputs, labels)."""
+        return {}
+
     def train_step(self, data: tuple[Inputs, tf.Tensor]) -> dict[str, tf.Tensor]:
         """One optimizer step on a batch; returns the running means of the loss and its terms."""
         inputs, labels = data
@@ -156,8 +170,8 @@ class TwoTowerModel(PreRankingModel):
         user_state, item_state: names of the tensors that make up a side's state, prefixed `user_` and `item_`.
     """
 
-    user_state: ClassVar[tuple[str, ...]]
-    item_state: ClassVar[tuple[str, ...]]
+    user_state: tuple[str, ...]
+    item_state: tuple[str, ...]
 
     def encode_user(self, inputs: Inputs, training: bool | None = None) -> State:
         """The user state and what the auxiliary losses need, each with a leading batch axis."""

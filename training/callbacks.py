@@ -26,9 +26,10 @@ def divergence(logits: np.ndarray) -> str:
 
 
 class EpochEnd(tf.keras.callbacks.Callback):
-    """Validates on the whole validation part, saves, and stops early.
+    """Validates on the whole validation part, saves, and stops early once the model lets it.
 
-    Adds `val_auc`, `val_logloss` and `examples_per_second` (training alone, validation left out) to Keras's logs.
+    Adds `val_auc`, `val_logloss`, `examples_per_second` (training alone, validation left out) and the model's own
+    diagnostics to Keras's logs.
 
     Args:
         progress: state to go on from; updated.
@@ -72,8 +73,9 @@ class EpochEnd(tf.keras.callbacks.Callback):
             logs["val_logloss"] = metrics.log_loss(self._labels, 1 / (1 + np.exp(-logits.astype(np.float64))))
             if progress.best_epoch < 0 or logs["val_auc"] > progress.best_auc:
                 progress.best_epoch, progress.best_auc = epoch, logs["val_auc"]
+            logs.update(self.model.diagnostics(self._validation))
         waited = epoch - progress.best_epoch
-        progress.stopped = bool(progress.diverged) or waited >= self._patience
+        progress.stopped = bool(progress.diverged) or (waited >= self._patience and self.model.may_stop())
         progress.history.append({"epoch": epoch + 1, **{name: float(value) for name, value in logs.items()}})
         self._store.save(progress)
         self.model.stop_training = progress.stopped

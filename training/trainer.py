@@ -96,6 +96,7 @@ def _fit(config: Config, data: PreparedData, model: PreRankingModel, folder: Run
     if model.fit_directly(training.columns):
         return Progress(epochs=1, best_epoch=0, stopped=True)
     compile_model(model, run)
+    model.plan_training(len(training) * run.epoch)
     store = CheckpointStore(folder.checkpoints, model, model.optimizer)
     progress = store.restore()
     if progress.epochs:

@@ -37,16 +37,36 @@ CASES = {
             tf.constant([5, 6, 5, 7, 8, 9]),
         ],
     ),
+    "AdaptiveMimicLoss": Case(lambda: layers.AdaptiveMimicLoss(), [normal(6, 4), normal(6, 4), tf.ones([6])]),
+    "CategoryAlignmentLoss": Case(
+        lambda: layers.CategoryAlignmentLoss(), [normal(6, 4), tf.constant([2, 1, 1, 2, 2, 0])]
+    ),
+    "CodeAttention": Case(
+        lambda: layers.CodeAttention(3, 5, seed=3), [normal(6, 7, 4), tf.sequence_mask([7, 5, 3, 2, 1, 0], 7)]
+    ),
+    "DotAttention": Case(lambda: layers.DotAttention(), [normal(6, 4), normal(6, 3, 4), normal(6, 3, 5)]),
     "Dropout": Case(lambda: layers.Dropout(0.25, seed=3), normal(6, 4), training=True),
     "FieldEmbedding": Case(
         lambda: layers.FieldEmbedding({"a": 5, "b": 7}, {"f": "a", "g": "b", "h": "b"}, 4, stddev=0.1, seed=2),
         {"h": tf.constant([[1, 6, 0], [0, 0, 0]]), "f": tf.constant([1, 4]), "g": tf.constant([0, 5])},
     ),
+    "GatedHeads": Case(lambda: layers.GatedHeads(3, 2, seed=3), normal(6, 4)),
     "GenerationLoss": Case(lambda: layers.GenerationLoss("mse"), [normal(6, 4), normal(6, 4), tf.ones([6])]),
     "InterestCapsules": Case(lambda: layers.InterestCapsules(2, 3, seed=3), [normal(6, 5, 4), normal(6, 5) > 0]),
     "LabelAwareAttention": Case(lambda: layers.LabelAwareAttention(3.0), [normal(6, 3, 4), normal(6, 4)]),
     "LightSE": Case(lambda: layers.LightSE(seed=3), normal(6, 3, 4)),
+    "InteractionUnit": Case(
+        lambda: layers.InteractionUnit(pool=False, units=5, seed=3),
+        [normal(6, 3, 4), normal(6, 5, 4), tf.sequence_mask([5, 4, 3, 2, 1, 0], 5)],
+    ),
+    "LightweightSimilarityScorer": Case(
+        lambda: layers.LightweightSimilarityScorer(5, scaled=True, seed=3), [normal(6, 2, 4), normal(6, 3, 4)]
+    ),
+    "ListwiseLoss": Case(
+        lambda: layers.ListwiseLoss(), [normal(6), tf.constant([0.0, 1, 1, 0, 1, 0]), tf.constant([7, 7, 3, 3, 3, 9])]
+    ),
     "MaxSim": Case(lambda: layers.MaxSim(scaled=True), [normal(6, 2, 4), normal(6, 3, 4)]),
+    "MetaQuery": Case(lambda: layers.MetaQuery(5, seed=3), normal(6, 4), training=True),
     "MimicGenerator": Case(lambda: layers.MimicGenerator(8, "relu", seed=3), normal(6, 4)),
     "MultiHeadRepresenter": Case(lambda: layers.MultiHeadRepresenter(3, 2, normalize=True, seed=3), normal(6, 4)),
     "NumberEmbedding": Case(lambda: layers.NumberEmbedding(4, stddev=0.5, seed=3), normal(6, 3)),
@@ -61,6 +81,8 @@ CASES = {
             tf.constant([1.0, 0.0, 1.0, 1.0, 0.0, 0.0]),
         ],
     ),
+    "ParallelDense": Case(lambda: layers.ParallelDense(5, "relu", seed=3), normal(6, 3, 4)),
+    "PrototypeAttention": Case(lambda: layers.PrototypeAttention(5, seed=3), normal(6, 3, 4)),
     "ScaledSimilarity": Case(lambda: layers.ScaledSimilarity(), [normal(6, 4), normal(6, 4)]),
     "SqueezeExcitation": Case(lambda: layers.SqueezeExcitation(seed=3), normal(6, 3, 4)),
     "Tower": Case(lambda: layers.Tower((8, 5), 3, dropout=0.25, seed=3), normal(6, 4), training=True),

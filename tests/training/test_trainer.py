@@ -14,6 +14,7 @@ import yaml
 from errors import InputError
 from training.callbacks import divergence
 from training.config import parse
+from training.progress import CheckpointStore
 from training.trainer import train
 
 ROOT = Path(__file__).parents[2]
@@ -154,3 +155,37 @@ def test_killed_training_goes_on_to_the_same_metrics(sample_folder, tmp_path):
     for name in ("test", "validation", "best_epoch", "epochs"):
         assert first[name] == second[name]
     assert not list(killed.glob("runs/**/*.partial"))
+
+
+def test_a_model_with_a_schedule_is_planned_recorded_and_not_stopped_early(prepared, tmp_path):
+    config = _config(tmp_path, "--model_name", "fit", "--epoch", "6", "--lr", "0.02", "--patience", "1")
+    result = train(config, prepared, _quiet)
+    rows = [line.split(",") for line in (result.folder / "history.csv").read_text().splitlines()]
+    aucs = [float(row[rows[0].index("val_auc")]) for row in rows[1:]]
+    assert min(epoch for epoch in range(1, len(aucs)) if aucs[epoch] <= max(aucs[:epoch])) < 3, "it would have stopped"
+    assert len(aucs) >= 4  # the temperature is 0.01 after two thirds of the planned steps
+    assert {"query_similarity", "query_perplexity", "query_overlap"} <= set(rows[0])
+    steps = -(-prepared.rows("train") // 512)
+    assert int(result.model.meta_query.total_steps) == 6 * steps
+    assert int(result.model.meta_query.step) == result.metrics["best_epoch"] * steps
+
+
+def test_a_schedule_goes_on_where_a_killed_training_stopped(prepared, tmp_path, monkeypatch):
+    """Interrupted after each epoch, FIT ends with the same metrics."""
+    flags = ["--model_name", "fit", "--epoch", "3", "--patience", "9"]
+    whole = train(_config(tmp_path / "whole", *flags), prepared, _quiet)
+    config = _config(tmp_path / "parts", *flags)
+    save = CheckpointStore.save
+
+    def save_and_die(store, progress):
+        save(store, progress)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(CheckpointStore, "save", save_and_die)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            train(config, prepared, _quiet)
+    monkeypatch.setattr(CheckpointStore, "save", save)
+    parts = train(config, prepared, _quiet)
+    assert parts.metrics["test"] == whole.metrics["test"]
+    assert int(parts.model.meta_query.step) == int(whole.model.meta_query.step)
