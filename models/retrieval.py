@@ -38,7 +38,7 @@ class RetrievalModel(TwoTowerModel):
     """
 
     options: RetrievalOptions
-    item_state: ClassVar[tuple[str, ...]] = ("item_vector",)
+    item_state: tuple[str, ...] = ("item_vector",)
     trains_bias = False
 
     def __init__(self, spec: FeatureSpec, options: RetrievalOptions, **kwargs):
