@@ -35,6 +35,7 @@ WEIGHTS_WITHOUT_GRADIENT: dict[str, dict[str, str]] = {
         "query": "its effect is quadratic in the embeddings, which start at 1e-4",
         "key": "its effect is quadratic in the embeddings, which start at 1e-4",
     },
+    "mind": {"bilinear": "a capsule's length is quadratic in the embeddings, which start at 1e-4"},
     "poly_encoder": {
         "codes/codes": "the embeddings start so small that every code finds the direction of the number, and a cosine "
         "does not see its length"
