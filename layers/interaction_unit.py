@@ -65,6 +65,9 @@ class InteractionUnit(tf.keras.layers.Layer):
 
 
 def _project(vectors: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """The product (..., units) of vectors (..., D) and a matrix; `tf.matmul` crashes on the first of rank 4."""
+    """The product (..., units) of vectors (..., D) and a matrix.
+
+    Flat, as `tf.matmul` of a (B, 1, L, D) tensor and a matrix corrupts memory in TensorFlow 2.21 with oneDNN.
+    """
     flat = tf.matmul(tf.reshape(vectors, [-1, kernel.shape[0]]), kernel)
     return tf.reshape(flat, tf.concat([tf.shape(vectors)[:-1], [kernel.shape[1]]], axis=0))
