@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -90,6 +91,18 @@ def test_wrong_input_is_one_line_and_leaves_nothing(here, capsys, flags, words):
     assert error.count("\n") == 1
     assert all(word in error for word in words), error
     assert sorted(os.listdir(here)) == ["taken"]
+
+
+def test_ratings_of_one_class_are_one_line(here, sample_folder, capsys):  # noqa: F811
+    shutil.copytree(sample_folder, here / "raw")
+    lines = (here / "raw" / "ratings.dat").read_text("latin-1").splitlines()
+    liked = ["::".join([*line.split("::")[:2], "5", line.split("::")[3]]) + "\n" for line in lines]
+    (here / "raw" / "ratings.dat").write_text("".join(liked), "latin-1")
+    assert main(script.SOURCE, ["--data_path", "raw", "--model_name", "target_means"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "positives and negatives" in error
+    assert not (here / "runs").exists()
 
 
 def _limit_file_size():

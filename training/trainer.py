@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import tensorflow as tf
 
 import models
+from errors import InputError
 from features import UNSEEN
 from models import PreRankingModel
 from preprocess.batches import Batches, read_columns
@@ -65,8 +66,10 @@ def train(config: Config, data: PreparedData, report: Report = print) -> RunResu
         report: takes lines meant for the user.
 
     Raises:
-        InputError: the run is finished already, another process is at it, or a model lacks a field it needs.
+        InputError: the run is finished already, another process is at it, a model lacks a field it needs, or a part
+            holds one class alone.
     """
+    _check_classes(data)
     protocol = config.data.resolved().protocol
     place = config.run.output_dir / data.spec.dataset / protocol / config.run.model_name
     folder = RunFolder(place / config.identity(data.fingerprint))
@@ -87,6 +90,16 @@ def train(config: Config, data: PreparedData, report: Report = print) -> RunResu
         keep_weights_only(folder.checkpoints, model)
         folder.finish()
     return RunResult(folder.final, results, model)
+
+
+def _check_classes(data: PreparedData) -> None:
+    for part in ("train", "validation"):
+        counts = data.manifest["parts"][part]
+        if counts["positives"] in (0, counts["rows"]):
+            raise InputError(
+                f"the {part} part needs positives and negatives. "
+                f"Received: {counts['positives']} positives in {counts['rows']} rows"
+            )
 
 
 def _fit(config: Config, data: PreparedData, model: PreRankingModel, folder: RunFolder, report: Report) -> Progress:
