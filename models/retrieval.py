@@ -1,6 +1,5 @@
 """What the retrieval models have in common: sampled softmax on the positives."""
 
-
 import tensorflow as tf
 from pydantic import Field, PositiveInt
 

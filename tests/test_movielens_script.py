@@ -55,6 +55,7 @@ def test_from_raw_files_to_an_export(here, sample_folder, capsys):  # noqa: F811
     assert main(script.SOURCE, [*flags, "--overwrite"]) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["strict", "reference"])
 def test_every_model_trains_without_special_flags(here, sample_folder, protocol):  # noqa: F811
     for name in names():
