@@ -35,6 +35,7 @@ WEIGHTS_WITHOUT_GRADIENT: dict[str, dict[str, str]] = {
         "query": "its effect is quadratic in the embeddings, which start at 1e-4",
         "key": "its effect is quadratic in the embeddings, which start at 1e-4",
     },
+    "mind": {"bilinear": "a capsule's length is quadratic in the embeddings, which start at 1e-4"},
 }
 """By model, weights whose gradient may vanish at the start, by a part of their name, with the reason."""
 
