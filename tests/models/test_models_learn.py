@@ -58,7 +58,6 @@ def test_better_than_the_floor_and_not_better_than_the_truth(name, sample):
     data, labels, truth = sample
     logits = trained(name, data)
     auc, ceiling = metrics.auc(labels, logits), metrics.auc(labels, logit(truth))
-    print(name, round(auc, 4), round(ceiling, 4), round(floor(data)["auc"], 4))
     assert auc < ceiling + standard_error(labels, ceiling)
     if models.get(name).calibrated and name not in _NEED_NOT_BEAT_THE_FLOOR:
         assert auc > floor(data)["auc"], f"{auc:.4f}, ceiling {ceiling:.4f}"
