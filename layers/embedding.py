@@ -1,9 +1,11 @@
 """Embeddings of many fields in one table, so that a step gathers and updates each row once."""
 
 import itertools
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 import tensorflow as tf
+
+from layers.lookup_plan import DISTINCT, WEIGHTS, LookupPlan, sum_by_slot
 
 _PADDING = 0
 
@@ -82,6 +84,37 @@ class FieldEmbedding(tf.keras.layers.Layer):
             found = tf.reshape(tf.gather(rows, positions[name]), [*_shape(indices), self.embedding_dim])
             pooled = indices.shape.rank == 2 and name not in keep
             result[name] = masked_mean(found, tf.not_equal(indices, _PADDING)) if pooled else found
+        return result
+
+    def plan(self, keep: Collection[str] = ()) -> LookupPlan:
+        """What plans the look-ups of all fields of a batch outside the step, for :meth:`gather` and :meth:`pool`."""
+        return LookupPlan({name: self._start[table] for name, table in self.fields.items()}, keep)
+
+    def gather(self, plan: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """The embeddings (U, E) of a plan's distinct table rows, in the table's own dtype."""
+        return tf.gather(self.table, plan[DISTINCT])
+
+    def pool(
+        self, rows: tf.Tensor, plan: Mapping[str, tf.Tensor], inputs: Mapping[str, tf.Tensor], keep: Collection[str]
+    ) -> dict[str, tf.Tensor]:
+        """What :meth:`call` gives for all fields, made of gathered `rows`, but zeros for the padding of what is kept.
+
+        Args:
+            rows: what :meth:`gather` gave for `plan`.
+            plan: planned for the same `inputs` and `keep`.
+            inputs: as for :meth:`call`, of every field.
+            keep: as for :meth:`call`.
+        """
+        shapes = {name: _shape(inputs[name]) if name in keep else _shape(inputs[name])[:1] for name in self.fields}
+        sizes = [tf.reduce_prod(shape) for shape in shapes.values()]
+        parts = tf.split(sum_by_slot(rows, plan, tf.add_n(sizes)), sizes, num=len(sizes))
+        means = [name for name in self.fields if inputs[name].shape.rank == 2 and name not in keep]
+        weights = dict(zip(means, tf.split(plan[WEIGHTS], len(means)) if means else [], strict=True))
+        result = {}
+        for (name, shape), part in zip(shapes.items(), parts, strict=True):
+            if name in weights:
+                part *= weights[name][:, tf.newaxis]
+            result[name] = tf.cast(tf.reshape(part, [*shape, self.embedding_dim]), self.compute_dtype)
         return result
 
     def _gather(self, flat: dict[str, tf.Tensor]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:

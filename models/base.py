@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from features import FeatureSpec, Field
+from layers.lookup_plan import LookupPlan, with_gathered
 from models.inputs import FeatureEncoder, Inputs
 from models.options import ModelOptions
 
@@ -53,10 +54,12 @@ class PreRankingModel(tf.keras.Model):
     Attributes:
         options_class: the class of `options`, set by the registry.
         trains_bias: whether the loss depends on the bias that is added to every score.
+        encoder: what embeds the features, where a model has one; its look-ups are planned ahead.
     """
 
     options_class: ClassVar[type[ModelOptions]]
     trains_bias: ClassVar[bool] = True
+    encoder: FeatureEncoder  # no default: Keras does not track the weights of what hides an attribute of its class
 
     def __init__(self, spec: FeatureSpec, options: ModelOptions, seed: int = 0, xla: bool = False, **kwargs):
         # The layers follow the precision policy; logits, bias and inputs stay in float32.
@@ -90,11 +93,15 @@ class PreRankingModel(tf.keras.Model):
         """A seed that no other layer of this model has, nor any layer of a model of another seed."""
         return next(self._seeds)
 
-    def make_encoder(self) -> FeatureEncoder:
-        """A feature encoder for both sides of the data set, with tables of its own."""
-        dim = self.options.embedding_dim
+    def make_encoder(self, keep: Sequence[str] = (), embedding_dim: int | None = None) -> FeatureEncoder:
+        """A feature encoder for both sides of the data set, with a table of its own; see :class:`FeatureEncoder`."""
+        dim = embedding_dim or self.options.embedding_dim
         user, item = self.spec.columns("user", dim), self.spec.columns("item", dim)
-        return FeatureEncoder(user, item, seed=self.next_seed(), xla=self.xla, name="encoder")
+        return FeatureEncoder(user, item, keep, seed=self.next_seed(), xla=self.xla, name="encoder")
+
+    def plan_lookups(self) -> LookupPlan | None:
+        """What the input pipeline is to compute of a batch ahead of :meth:`train_step`, and add to its inputs."""
+        return self.encoder.plan() if hasattr(self, "encoder") and not self.xla else None
 
     def build_weights(self) -> None:
         """Create all weights, by a call on two empty rows."""
@@ -148,11 +155,35 @@ class PreRankingModel(tf.keras.Model):
     def train_step(self, data: tuple[Inputs, tf.Tensor]) -> dict[str, tf.Tensor]:
         """One optimizer step on a batch; returns the running means of the loss and its terms."""
         inputs, labels = data
+        rows = self.gather(inputs)
         with tf.GradientTape() as tape:
-            terms = self.loss_terms(inputs, labels)
+            if rows is not None:
+                tape.watch(rows)
+            terms = self.losses(inputs, labels, rows)
             total = tf.add_n(list(terms.values()))
-        self.optimizer.minimize(total, self.trainable_variables, tape=tape)
+        self._minimize(total, tape, rows, inputs)
         return self._means.update({"loss": total, **terms})
+
+    def gather(self, inputs: Inputs) -> tf.Tensor | None:
+        """The embeddings (U, E) of the table rows that a planned batch needs, each once; None for other batches."""
+        return self.encoder.gather(inputs) if hasattr(self, "encoder") else None
+
+    def losses(self, inputs: Inputs, labels: tf.Tensor, rows: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+        """As :meth:`loss_terms`, with the embeddings taken from gathered `rows` if there are any."""
+        if rows is not None:
+            inputs = self.encoder.embed(inputs, rows)
+        return self.loss_terms(inputs, labels)
+
+    def _minimize(self, total: tf.Tensor, tape: tf.GradientTape, rows: tf.Tensor | None, inputs: Inputs) -> None:
+        variables = self.trainable_variables
+        if rows is None:
+            self.optimizer.minimize(total, variables, tape=tape)
+            return
+        *pairs, (of_rows, _) = self.optimizer.compute_gradients(total, [*variables, rows], tape=tape)
+        gradients = {variable.ref(): gradient for gradient, variable in pairs}
+        table = self.encoder.embedding.table.ref()
+        gradients[table] = with_gathered(gradients[table], of_rows, rows, inputs)
+        self.optimizer.apply_gradients([(gradient, key.deref()) for key, gradient in gradients.items()])
 
     @property
     def metrics(self) -> list[tf.keras.metrics.Metric]:

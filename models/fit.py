@@ -71,8 +71,8 @@ class FIT(TwoTowerModel):
 
     def __init__(self, spec: FeatureSpec, options: FITOptions, **kwargs):
         super().__init__(spec, options, **kwargs)
-        self.encoder = self.make_encoder()
         self.behaviours = () if options.without_mqm or spec.history is None else (spec.history,)
+        self.encoder = self.make_encoder(keep=self.behaviours)
         self.meta_query: MetaQuery | None = None
         if options.without_mqm:
             self.item_state = ("item_heads",)
@@ -119,7 +119,7 @@ class FIT(TwoTowerModel):
 
     def _user_heads(self, inputs: Inputs, queries: tf.Tensor | None, training: bool | None) -> tf.Tensor:
         """Heads (B, Q, H_u, d) of users for queries (B, Q, D) or (1, Q, D); Q is 1 without queries."""
-        encoded = self.encoder(inputs, "user", keep=self.behaviours)
+        encoded = self.encoder(inputs, "user")
         parts = [encoded.concat()[:, tf.newaxis, :]]
         if queries is not None:
             projected = self.query_projection(queries)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import tensorflow as tf
 from deepctr.feature_column import DenseFeat, SparseFeat, VarLenSparseFeat
@@ -9,8 +10,12 @@ from deepctr.feature_column import DenseFeat, SparseFeat, VarLenSparseFeat
 from features import MISSING, Column, Side
 from layers import FieldEmbedding
 from layers.embedding import masked_mean
+from layers.lookup_plan import DISTINCT, LookupPlan
 
-Inputs = Mapping[str, tf.Tensor]
+Inputs = Mapping[str, Any]
+"""Features by name, tensors; beside them the plan of their look-ups and the embeddings, where made ahead."""
+
+_EMBEDDED = "embedded"
 
 
 @dataclass(frozen=True)
@@ -20,7 +25,7 @@ class EncodedSide:
     Attributes:
         fields: by name, in the columns' order, (B, E) of every id field, sequences averaged over their filled
             positions.
-        sequences: by name, (B, L, E) of the sequences asked for element by element.
+        sequences: by name, (B, L, E) of the sequences asked for element by element; the values of padding mean nothing.
         masks: by name, (B, L) bool, true where such a sequence is filled.
         dense: by name, (B, 1) of every number.
     """
@@ -52,6 +57,7 @@ class FeatureEncoder(tf.keras.layers.Layer):
 
     Args:
         user_columns, item_columns: DeepCTR columns; those with the same `embedding_name` share a table.
+        keep: names of sequences wanted element by element too.
         seed: seed of the tables' initial values.
         xla: use only operations that XLA compiles; slower elsewhere.
 
@@ -63,11 +69,13 @@ class FeatureEncoder(tf.keras.layers.Layer):
         self,
         user_columns: Sequence[Column],
         item_columns: Sequence[Column],
+        keep: Collection[str] = (),
         seed: int = 0,
         xla: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self.keep = tuple(keep)
         self._columns: dict[Side, list[Column]] = {"user": list(user_columns), "item": list(item_columns)}
         embedded = [c for c in (*user_columns, *item_columns) if isinstance(c, SparseFeat | VarLenSparseFeat)]
         sizes = {column.embedding_dim for column in embedded}
@@ -80,18 +88,33 @@ class FeatureEncoder(tf.keras.layers.Layer):
         fields = {column.name: column.embedding_name for column in embedded}
         self.embedding = FieldEmbedding(rows, fields, sizes.pop() if sizes else 1, seed=seed, xla=xla)
 
-    def call(self, inputs: Inputs, side: Side = "user", keep: Collection[str] = ()) -> EncodedSide:
+    def plan(self) -> LookupPlan:
+        """What plans the look-ups of both sides of a batch, for :meth:`gather`."""
+        return self.embedding.plan(self.keep)
+
+    def gather(self, inputs: Inputs) -> tf.Tensor | None:
+        """The embeddings (U, E) of the table rows that a batch needs, if its inputs hold a plan of them."""
+        return self.embedding.gather(inputs) if DISTINCT in inputs else None
+
+    def embed(self, inputs: Inputs, rows: tf.Tensor) -> Inputs:
+        """`inputs` with the embeddings of all fields of both sides, made of gathered `rows`, for :meth:`call`."""
+        return {**inputs, _EMBEDDED: self.embedding.pool(rows, inputs, inputs, self.keep)}
+
+    def call(self, inputs: Inputs, side: Side = "user") -> EncodedSide:
         """Embed one side's features of a batch.
 
         Args:
-            inputs: the side's features by name; the other side's are ignored.
+            inputs: the side's features by name, or what :meth:`embed` returned; the other side's are ignored.
             side: which side.
-            keep: names of sequences wanted element by element too.
         """
         columns = self._columns[side]
         indices = {c.name: inputs[c.name] for c in columns if not isinstance(c, DenseFeat)}
         dense = {c.name: inputs[c.name] for c in columns if isinstance(c, DenseFeat)}
-        fields = self.embedding(indices, keep=keep) if indices else {}
+        keep = [name for name in self.keep if name in indices]
+        if _EMBEDDED in inputs:
+            fields = {name: inputs[_EMBEDDED][name] for name in indices}
+        else:
+            fields = self.embedding(indices, keep=keep) if indices else {}
         sequences = {name: fields[name] for name in keep}
         masks = {name: tf.not_equal(inputs[name], MISSING) for name in keep}
         return EncodedSide(

@@ -5,7 +5,7 @@ import tensorflow as tf
 from features import FeatureSpec, Side
 from layers import NumberEmbedding
 from models.base import State, TwoTowerModel
-from models.inputs import FeatureEncoder, Inputs
+from models.inputs import Inputs
 from models.options import ModelOptions
 from models.registry import register
 
@@ -25,8 +25,7 @@ class LogisticRegression(TwoTowerModel):
 
     def __init__(self, spec: FeatureSpec, options: ModelOptions, **kwargs):
         super().__init__(spec, options, **kwargs)
-        user, item = spec.columns("user", 1), spec.columns("item", 1)
-        self.encoder = FeatureEncoder(user, item, seed=self.next_seed(), xla=self.xla, name="encoder")
+        self.encoder = self.make_encoder(embedding_dim=1)
         self.user_numbers = NumberEmbedding(1, _STDDEV, seed=self.next_seed(), name="user_numbers")
         self.item_numbers = NumberEmbedding(1, _STDDEV, seed=self.next_seed(), name="item_numbers")
 

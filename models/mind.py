@@ -39,7 +39,7 @@ class MIND(RetrievalModel):
     user_state = ("user_interests",)
 
     def __init__(self, spec: FeatureSpec, options: MINDOptions, **kwargs):
-        super().__init__(spec, options, **kwargs)
+        super().__init__(spec, options, keep=() if spec.history is None else (spec.history,), **kwargs)
         seed, width = self.next_seed(), options.embedding_dim
         self.capsules = InterestCapsules(options.interests, options.routing_iterations, seed=seed, name="capsules")
         self.attention = LabelAwareAttention(options.attention_power, name="attention")
@@ -47,7 +47,7 @@ class MIND(RetrievalModel):
 
     def encode_user(self, inputs: Inputs, training: bool | None = None) -> State:
         history = self.spec.history
-        encoded = self.encoder(inputs, "user", keep=() if history is None else (history,))
+        encoded = self.encoder(inputs, "user")
         names = [name for name in (*encoded.fields, *encoded.dense) if name != history]
         features = encoded.concat(names)[:, tf.newaxis]
         if history is not None:

@@ -44,8 +44,7 @@ class PolyEncoder(TwoTowerModel):
     def __init__(self, spec: FeatureSpec, options: PolyEncoderOptions, **kwargs):
         super().__init__(spec, options, **kwargs)
         *hidden, width = options.hidden_units
-        self.encoder = self.make_encoder()
-        self.behaviours = () if spec.history is None else (spec.history,)
+        self.encoder = self.make_encoder(keep=() if spec.history is None else (spec.history,))
         self.numbers = NumberEmbedding(options.embedding_dim, seed=self.next_seed(), name="numbers")
         self.codes = CodeAttention(options.codes, width, seed=self.next_seed(), name="codes")
         self.item_dnn = Tower(hidden, width, options.dropout, seed=self.next_seed(), name="item_dnn")
@@ -54,7 +53,7 @@ class PolyEncoder(TwoTowerModel):
 
     def encode_user(self, inputs: Inputs, training: bool | None = None) -> State:
         """One vector a code, (B, m, D)."""
-        tokens, mask = field_tokens(self.encoder(inputs, "user", keep=self.behaviours), self.numbers)
+        tokens, mask = field_tokens(self.encoder(inputs, "user"), self.numbers)
         return {"user_vectors": self.codes([tokens, mask])}
 
     def encode_item(self, inputs: Inputs, training: bool | None = None) -> State:

@@ -1,5 +1,7 @@
 """What the retrieval models have in common: sampled softmax on the positives."""
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 from pydantic import Field, PositiveInt
 
@@ -33,15 +35,19 @@ class RetrievalModel(TwoTowerModel):
     or weighs a batch's items by counts that have to be known beforehand.
 
     Subclasses define `encode_user` and `similarity`; `vectors_for` where a user has several vectors.
+
+    Args:
+        spec, options: as for every model.
+        keep: names of the sequences that `encode_user` wants element by element.
     """
 
     options: RetrievalOptions
     item_state: tuple[str, ...] = ("item_vector",)
     trains_bias = False
 
-    def __init__(self, spec: FeatureSpec, options: RetrievalOptions, **kwargs):
+    def __init__(self, spec: FeatureSpec, options: RetrievalOptions, keep: Sequence[str] = (), **kwargs):
         super().__init__(spec, options, **kwargs)
-        self.encoder = self.make_encoder()
+        self.encoder = self.make_encoder(keep)
         self.loss_layer = SampledSoftmaxLoss(options.temperature, name="sampled_softmax")
         self._sampler_seed = self.next_seed()
         self._step = self.add_weight(name="step", shape=(), dtype=tf.int64, initializer="zeros", trainable=False)
@@ -50,7 +56,7 @@ class RetrievalModel(TwoTowerModel):
         return unit(self.encoder.embedding({self.spec.item_id: ids})[self.spec.item_id])
 
     def encode_item(self, inputs: Inputs, training: bool | None = None) -> State:
-        return {"item_vector": self._item_vectors(inputs[self.spec.item_id])}
+        return {"item_vector": unit(self.encoder(inputs, "item").fields[self.spec.item_id])}
 
     def vectors_for(self, user: State, item: State) -> tf.Tensor:
         """User vectors (B, E) for the loss, given the rows' own items."""

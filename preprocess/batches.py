@@ -1,9 +1,10 @@
 """From prepared Parquet parts to batches: NumPy arrays, or a `tf.data.Dataset` that Keras trains on."""
 
 import functools
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -18,6 +19,17 @@ _MISSING_PER_UNSEEN = 0.2
 
 Rows = tuple[np.ndarray, np.ndarray]
 """Rows of a part, packed: int32 (n, sum of widths) and float32 (n, dense fields + label)."""
+
+
+class Plan(Protocol):
+    """Computes from a batch's inputs, by field name, further inputs; runs beside the training step."""
+
+    @property
+    def signature(self) -> Mapping[str, tf.TensorSpec]:
+        """The further inputs' names, types and shapes."""
+
+    def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The further inputs of a batch."""
 
 
 @dataclass(frozen=True)
@@ -165,16 +177,31 @@ class Batches:
         inputs, labels = layout.unpack(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
         return {**inputs, layout.label: labels}
 
-    def dataset(self, first_epoch: int = 0) -> tf.data.Dataset:
-        """Batches of (inputs by field name, labels). Each iteration over it is the next epoch."""
+    def dataset(self, first_epoch: int = 0, plan: Plan | None = None) -> tf.data.Dataset:
+        """Batches of (inputs by field name, labels). Each iteration over it is the next epoch.
+
+        Args:
+            first_epoch: number of the first epoch.
+            plan: what else to compute of each batch's inputs, and add to them.
+        """
         numbers = iter(range(first_epoch, 1 << 31))
         signature = (
             tf.TensorSpec((None, self._layout.width), tf.int32),
             tf.TensorSpec((None, len(self._layout.dense) + 1), tf.float32),
+            {} if plan is None else plan.signature,
         )
-        batches = tf.data.Dataset.from_generator(lambda: self.epoch(next(numbers)), output_signature=signature)
+
+        def epoch() -> Iterator[tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]]:
+            for integers, floats in self.epoch(next(numbers)):
+                yield integers, floats, {} if plan is None else plan(self._layout.unpack(integers, floats)[0])
+
+        def unpack(integers: tf.Tensor, floats: tf.Tensor, planned: dict[str, tf.Tensor]):
+            inputs, labels = self._layout.unpack(integers, floats)
+            return {**inputs, **planned}, labels
+
+        batches = tf.data.Dataset.from_generator(epoch, output_signature=signature)
         batches = batches.apply(tf.data.experimental.assert_cardinality(len(self)))
-        return batches.map(self._layout.unpack).prefetch(4)
+        return batches.map(unpack).prefetch(4)
 
 
 def read_columns(prepared: PreparedData, part: str, names: list[str]) -> dict[str, np.ndarray]:

@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from layers.lookup_plan import DistinctRows
+
 
 @tf.keras.utils.register_keras_serializable(package="prerank")
 class LazyAdam(tf.keras.optimizers.Optimizer):
@@ -31,6 +33,7 @@ class LazyAdam(tf.keras.optimizers.Optimizer):
         **kwargs,
     ):
         kwargs.setdefault("jit_compile", False)
+        kwargs.setdefault("weight_decay", None)  # Keras's default of 0 multiplies every table by 0, each step
         super().__init__(name=name, **kwargs)
         self._learning_rate = self._build_learning_rate(learning_rate)
         self.beta_1 = beta_1
@@ -47,12 +50,20 @@ class LazyAdam(tf.keras.optimizers.Optimizer):
         self._first = [self.add_variable_from_reference(variable, "m") for variable in var_list]
         self._second = [self.add_variable_from_reference(variable, "v") for variable in var_list]
 
+    def _deduplicate_sparse_grad(self, grads):
+        """As Keras does, but leaves alone what is known to hold each row once."""
+        distinct = [isinstance(gradient, DistinctRows) for gradient in grads]
+        others = super()._deduplicate_sparse_grad(
+            [None if known else gradient for known, gradient in zip(distinct, grads, strict=True)]
+        )
+        return [a if known else b for known, a, b in zip(distinct, grads, others, strict=True)]
+
     def update_step(self, gradient, variable):
         """Update `variable` and its moments; an indexed gradient holds each row once."""
         index = self._index_dict[self._var_key(variable)]
         first, second = self._first[index], self._second[index]
         if isinstance(gradient, tf.IndexedSlices):
-            self._update_rows(gradient.indices, gradient.values, variable, first, second)
+            self._update_rows(gradient, variable, first, second)
             return
         powers = self._beta_powers(variable.dtype)
         tf.raw_ops.ResourceApplyAdam(
@@ -72,17 +83,21 @@ class LazyAdam(tf.keras.optimizers.Optimizer):
         step = tf.cast(self.iterations + 1, dtype)
         return tf.pow(tf.cast(self.beta_1, dtype), step), tf.pow(tf.cast(self.beta_2, dtype), step)
 
-    def _update_rows(self, rows, gradient, variable, first, second) -> None:
+    def _update_rows(self, slices: tf.IndexedSlices, variable, first, second) -> None:
+        rows, gradient = slices.indices, slices.values
         dtype = variable.dtype
         power_1, power_2 = self._beta_powers(dtype)
         rate = tf.cast(self.learning_rate, dtype) * tf.sqrt(1 - power_2) / (1 - power_1)
+        values = slices.rows if isinstance(slices, DistinctRows) else tf.gather(variable, rows)
         if self.embedding_l2:
-            gradient += 2 * self.embedding_l2 * tf.gather(variable, rows)
+            gradient += 2 * self.embedding_l2 * values
         new_first = self.beta_1 * tf.gather(first, rows) + (1 - self.beta_1) * gradient
         new_second = self.beta_2 * tf.gather(second, rows) + (1 - self.beta_2) * tf.square(gradient)
         first.scatter_update(tf.IndexedSlices(new_first, rows))
         second.scatter_update(tf.IndexedSlices(new_second, rows))
-        variable.scatter_sub(tf.IndexedSlices(rate * new_first / (tf.sqrt(new_second) + self.epsilon), rows))
+        # A row is written whole, which takes half the time of subtracting in place.
+        values -= rate * new_first / (tf.sqrt(new_second) + self.epsilon)
+        variable.scatter_update(tf.IndexedSlices(values, rows))
 
     def get_config(self):
         return {

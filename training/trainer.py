@@ -119,7 +119,7 @@ def _fit(config: Config, data: PreparedData, model: PreRankingModel, folder: Run
     epoch_end = EpochEnd(progress, store, validation.dataset(), labels, training.rows, run.patience)
     if not progress.stopped and progress.epochs < run.epoch:
         model.fit(
-            training.dataset(first_epoch=progress.epochs),
+            training.dataset(first_epoch=progress.epochs, plan=model.plan_lookups()),
             epochs=run.epoch,
             initial_epoch=progress.epochs,
             verbose=1 if sys.stdout.isatty() else 2,

@@ -10,8 +10,8 @@ from models.inputs import FeatureEncoder
 DIM = 4
 
 
-def make(xla=False):
-    encoder = FeatureEncoder(SPEC.columns("user", DIM), SPEC.columns("item", DIM), seed=1, xla=xla)
+def make(xla=False, keep=()):
+    encoder = FeatureEncoder(SPEC.columns("user", DIM), SPEC.columns("item", DIM), keep, seed=1, xla=xla)
     encoder(random_batch(SPEC, 2)[0], "user")
     encoder.embedding.table.assign(tf.random.stateless_normal(encoder.embedding.table.shape, [1, 2]))
     return encoder
@@ -63,12 +63,29 @@ def test_some_fields_in_the_order_asked_for():
 
 
 def test_sequences_element_by_element():
-    encoder = make()
+    encoder = make(keep=("user_hist",))
     inputs, _ = random_batch(SPEC, 16)
-    encoded = encoder(inputs, "user", keep=("user_hist",))
+    encoded = encoder(inputs, "user")
     np.testing.assert_array_equal(encoded.masks["user_hist"], inputs["user_hist"].numpy() != 0)
     np.testing.assert_array_equal(encoded.sequences["user_hist"], rows(encoder, "movie_id", inputs["user_hist"]))
-    np.testing.assert_allclose(encoded.concat(), encoder(inputs, "user").concat(), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(encoded.concat(), make()(inputs, "user").concat(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("keep", [(), ("user_hist",), ("genres", "user_hist")])
+def test_embeddings_made_ahead(keep):
+    encoder = make(keep=keep)
+    inputs, _ = random_batch(SPEC, 16)
+    plan = encoder.plan()({name: values.numpy() for name, values in inputs.items()})
+    planned = {**inputs, **{name: tf.constant(values) for name, values in plan.items()}}
+    assert encoder.gather(inputs) is None
+    ahead = encoder.embed(planned, encoder.gather(planned))
+    for side in ("user", "item"):
+        found, wanted = encoder(ahead, side), encoder(inputs, side)
+        np.testing.assert_allclose(found.concat(), wanted.concat(), rtol=1e-5, atol=1e-6)
+        assert list(found.sequences) == list(wanted.sequences)
+        for name, mask in wanted.masks.items():
+            np.testing.assert_array_equal(found.masks[name], mask)
+            np.testing.assert_array_equal(found.sequences[name][mask], wanted.sequences[name][mask])
 
 
 def test_numbers_may_be_a_column():

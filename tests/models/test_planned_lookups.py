@@ -1,0 +1,73 @@
+"""Look-ups planned by the input pipeline change nothing but the speed of a training step."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from support import SPEC, random_batch
+
+import models
+from training.optimizer import LazyAdam
+
+STEPS = 3
+NAMES = [name for name in models.names() if models.get(name).differentiable]
+
+
+def build(name, **options):
+    model = models.build(name, SPEC, options, seed=3)
+    # A step of Adam hardly depends on a gradient's size, so that rounding would show, but for a large epsilon.
+    model.compile(LazyAdam(1e-3, epsilon=0.1, embedding_l2=1e-2))
+    model.plan_training(STEPS)
+    return model
+
+
+def planned(model, inputs):
+    arrays = model.plan_lookups()({name: values.numpy() for name, values in inputs.items()})
+    return {**inputs, **{name: tf.constant(values) for name, values in arrays.items()}}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_planned_step_is_the_same_step(name):
+    one, other = build(name), build(name)
+    if one.plan_lookups() is None:
+        assert not hasattr(one, "encoder")
+        return
+    step = tf.function(other.train_step, reduce_retracing=True)
+    for number in range(STEPS):
+        inputs, labels = random_batch(SPEC, 64, number)
+        wanted = one.train_step((inputs, labels))
+        found = step((planned(other, inputs), labels))
+        for term in wanted:
+            np.testing.assert_allclose(found[term], wanted[term], rtol=1e-4, atol=1e-6, err_msg=term)
+    for a, b in zip(one.weights, other.weights, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-7, err_msg=a.name)
+
+
+def test_a_planned_step_trains_the_table():
+    model = build("dssm")
+    inputs, labels = random_batch(SPEC, 64)
+    before = model.encoder.embedding.table.numpy()
+    model.train_step((planned(model, inputs), labels))
+    moved = np.flatnonzero((model.encoder.embedding.table.numpy() != before).any(axis=1))
+    assert set(moved) == set(planned(model, inputs)["lookup/distinct"].numpy())
+
+
+def test_no_operation_of_a_step_touches_a_whole_table():
+    """Keras's optimizers decay every weight by default, if only by 0."""
+    model = build("dssm")
+    inputs, labels = random_batch(SPEC, 64)
+    graph = tf.function(model.train_step).get_concrete_function((planned(model, inputs), labels)).graph
+    table = model.encoder.embedding.table.shape
+    assert [op.name for op in graph.get_operations() for out in op.outputs if out.shape.as_list() == table] == []
+
+
+@pytest.mark.parametrize("name", models.names())
+def test_keras_knows_every_variable(name):
+    """It does not track a layer that hides an attribute of the model's class, and nothing else would tell."""
+    model = models.build(name, SPEC, {})
+    known = {weight.ref() for weight in model.weights}
+    inside = {v.ref() for layer in vars(model).values() if isinstance(layer, tf.Module) for v in layer.variables}
+    assert inside <= known
+
+
+def test_xla_plans_nothing():
+    assert models.build("dssm", SPEC, {}, xla=True).plan_lookups() is None
