@@ -1,22 +1,25 @@
-"""A trained model as a SavedModel that needs nothing of this project."""
+"""A trained model as files that need nothing of this project: a SavedModel, or ONNX."""
 
 import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
 
 from errors import InputError
-from features import FeatureSpec, Side
+from features import Field
 from models import PreRankingModel, TwoTowerModel, registry
+from serving import onnx_files
 from serving.raw_inputs import RawInputs, tensor_spec
 
 _FEATURES = "features.json"
 Outputs = dict[str, tf.Tensor]
+Encode = Callable[[Mapping[str, tf.Tensor]], dict[str, tf.Tensor]]
+Format = Literal["saved_model", "onnx"]
 
 
 def target(directory: Path, version: int | None = None) -> Path:
@@ -41,28 +44,34 @@ def target(directory: Path, version: int | None = None) -> Path:
 
 
 def export(
-    model: PreRankingModel, vocabularies: Mapping[str, np.ndarray], place: Path, files: Mapping[str, str | Path]
+    model: PreRankingModel,
+    vocabularies: Mapping[str, np.ndarray],
+    place: Path,
+    files: Mapping[str, str | Path],
+    export_format: Format = "saved_model",
 ) -> None:
-    """Write `model` as a SavedModel with its signatures, whole or not at all.
+    """Write `model` as a SavedModel with its signatures, or each signature as an ONNX file, whole or not at all.
 
-    The signatures are `serving_default` and, for a decoupled model, `user_tower`, `item_tower` and `score`. Inputs are
-    raw values as the data set's files spell them; see `features.json` beside the model.
+    The signatures are `serving_default` and, for a decoupled model, `user_tower`, `item_tower` and `score`. A
+    SavedModel takes raw values as the data set's files spell them, ONNX their indices, for which `vocabularies.json`
+    lies beside it; see `features.json`.
 
     Args:
         model: a trained model.
         vocabularies: values of each vocabulary of the model's feature specification, by name.
         place: the folder to make or to replace, from :func:`target`.
         files: further files by name, as text or as the path of a file to copy.
+        export_format: what to write.
 
     Raises:
-        InputError: the folder cannot be written.
+        InputError: the folder cannot be written, or for ONNX, a package is missing or the model is too large.
     """
     working = place.with_name(f".{place.name}.{os.getpid()}.tmp")
     try:
         working.parent.mkdir(parents=True, exist_ok=True)
-        module, signatures = _signatures(model, vocabularies)
-        tf.saved_model.save(module, str(working), signatures=signatures)
-        (working / _FEATURES).write_text(json.dumps(_describe(model, signatures), indent=2) + "\n", encoding="utf-8")
+        write = _write_onnx if export_format == "onnx" else _write_saved_model
+        described = write(model, vocabularies, working)
+        (working / _FEATURES).write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
         for name, content in files.items():
             if isinstance(content, Path):
                 shutil.copyfile(content, working / name)
@@ -83,23 +92,42 @@ def _put(working: Path, place: Path) -> None:
     shutil.rmtree(replaced, ignore_errors=True)
 
 
-def _signatures(
-    model: PreRankingModel, vocabularies: Mapping[str, np.ndarray]
-) -> tuple[tf.Module, dict[str, Callable[..., Outputs]]]:
-    """The module to save, which holds every resource that the signatures use, and the signatures."""
-    spec = model.spec
+def _write_saved_model(model: PreRankingModel, vocabularies: Mapping[str, np.ndarray], folder: Path) -> dict[str, Any]:
+    """Write the SavedModel and return what `features.json` says of it."""
+    # The module holds every resource that the signatures use.
     module = tf.Module()
     # The variables alone: Keras would otherwise save its layers' own traces too.
     module.weights = list(model.variables)
-    module.raw_inputs = raw_inputs = RawInputs(spec, vocabularies)
+    module.raw_inputs = raw_inputs = RawInputs(model.spec, vocabularies)
+    signatures = _signatures(model, raw_inputs.encode, tensor_spec)
+    tf.saved_model.save(module, str(folder), signatures=signatures)
+    return _describe(model, signatures, "saved_model")
+
+
+def _write_onnx(model: PreRankingModel, vocabularies: Mapping[str, np.ndarray], folder: Path) -> dict[str, Any]:
+    """Write the ONNX files and the vocabularies, and return what `features.json` says of them."""
+    onnx_files.require()
+    plain = onnx_files.plain_copy(model)  # named, as signatures do not keep their variables alive
+    signatures = _signatures(plain, dict, onnx_files.tensor_spec)
+    folder.mkdir()
+    onnx_files.write(signatures, vocabularies, folder)
+    return onnx_files.describe(_describe(model, signatures, "onnx"), model.spec)
+
+
+def _signatures(
+    model: PreRankingModel, encode: Encode, input_spec: Callable[[Field], tf.TensorSpec]
+) -> dict[str, Callable[..., Outputs]]:
+    """The signatures, of inputs as `input_spec` says, which `encode` makes the model's own."""
+    spec = model.spec
 
     def forward(**raw: tf.Tensor) -> Outputs:
-        return _answer(model(raw_inputs.encode(raw), training=False))
+        return _answer(model(encode(raw), training=False))
 
-    signatures = {"serving_default": _trace(forward, [tensor_spec(field) for field in spec.fields])}
+    signatures = {"serving_default": _trace(forward, [input_spec(field) for field in spec.fields])}
     if isinstance(model, TwoTowerModel):
-        signatures["user_tower"] = _trace_tower(model.user_tower, raw_inputs, spec, "user")
-        signatures["item_tower"] = _trace_tower(model.item_tower, raw_inputs, spec, "item")
+        user, item = ([input_spec(field) for field in spec.side(side)] for side in ("user", "item"))
+        signatures["user_tower"] = _trace_tower(model.user_tower, encode, user)
+        signatures["item_tower"] = _trace_tower(model.item_tower, encode, item)
         states = {**signatures["user_tower"].structured_outputs, **signatures["item_tower"].structured_outputs}
 
         def score(**state: tf.Tensor) -> Outputs:
@@ -108,15 +136,15 @@ def _signatures(
 
         specs = [tf.TensorSpec([None, *value.shape[1:]], value.dtype, name=name) for name, value in states.items()]
         signatures["score"] = _trace(score, specs)
-    return module, signatures
+    return signatures
 
 
-def _trace_tower(tower: Callable[..., Outputs], raw_inputs: RawInputs, spec: FeatureSpec, side: Side):
-    def encode(**raw: tf.Tensor) -> Outputs:
-        state = tower(raw_inputs.encode(raw))
+def _trace_tower(tower: Callable[..., Outputs], encode: Encode, specs: list[tf.TensorSpec]):
+    def compute(**raw: tf.Tensor) -> Outputs:
+        state = tower(encode(raw))
         return {name: tf.cast(value, tf.float32) if value.dtype.is_floating else value for name, value in state.items()}
 
-    return _trace(encode, [tensor_spec(field) for field in spec.side(side)])
+    return _trace(compute, specs)
 
 
 def _trace(function: Callable[..., Outputs], specs: list[tf.TensorSpec]):
@@ -128,7 +156,7 @@ def _answer(logit: tf.Tensor) -> Outputs:
     return {"logit": logit, "probability": tf.sigmoid(logit)}
 
 
-def _describe(model: PreRankingModel, signatures: Mapping[str, Any]) -> dict[str, Any]:
+def _describe(model: PreRankingModel, signatures: Mapping[str, Any], export_format: Format) -> dict[str, Any]:
     """What `features.json` holds: every input, and the specification that the model was built from."""
     inputs = []
     for field in model.spec.fields:
@@ -153,6 +181,7 @@ def _describe(model: PreRankingModel, signatures: Mapping[str, Any]) -> dict[str
     }
     return {
         "model": model.name,
+        "format": export_format,
         "calibrated": registry.get(model.name).calibrated,
         "inputs": inputs,
         "outputs": outputs,

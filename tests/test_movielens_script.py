@@ -55,6 +55,16 @@ def test_from_raw_files_to_an_export(here, sample_folder, capsys):  # noqa: F811
     assert main(script.SOURCE, [*flags, "--overwrite"]) == 0
 
 
+def test_from_raw_files_to_onnx(here, sample_folder):  # noqa: F811
+    pytest.importorskip("tf2onnx", reason="requirements-onnx.txt is not installed")
+    flags = ["--data_path", str(sample_folder), *_SMALL, "--export_dir", "out", "--export_format", "onnx"]
+    assert main(script.SOURCE, flags) == 0
+    assert set(os.listdir(here / "out")) == {
+        "serving_default.onnx", "user_tower.onnx", "item_tower.onnx", "score.onnx", "vocabularies.json",
+        "features.json", "config.yaml", "metrics.json", "catalogue.parquet",
+    }  # fmt: skip
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["strict", "reference"])
 def test_every_model_trains_without_special_flags(here, sample_folder, protocol):  # noqa: F811

@@ -12,6 +12,7 @@ from preprocess.dataset import Adapter
 from preprocess.options import DataOptions
 from preprocess.prepare import prepare
 from preprocess.prepared import PreparedData
+from serving import onnx_files
 from serving.export import export, target
 from training import device
 from training.config import Config, parse
@@ -86,6 +87,8 @@ def _check_exportable(config: Config) -> None:
     entry = models.get(config.run.model_name)
     if config.run.export_dir is not None and not entry.exportable:
         raise InputError(f"--export_dir: {entry.name} cannot be exported: {entry.limits['exportable']}")
+    if config.run.export_format == "onnx":
+        onnx_files.require()
 
 
 def _locate(source: DataSource, config: Config) -> Path:
@@ -113,7 +116,7 @@ def _export(config: Config, data: PreparedData, result: RunResult, place: Path) 
         "metrics.json": to_json(result.metrics),
         "catalogue.parquet": data.path / "catalogue.parquet",
     }
-    export(result.model, vocabularies, place, files)
+    export(result.model, vocabularies, place, files, config.run.export_format)
     print(f"exported to {place}")
 
 

@@ -27,7 +27,12 @@ class RunOptions(BaseModel):
     random_seed: NonNegativeInt = Field(0, description="seed of weights, dropout and shuffling")
     output_dir: Path = Field(Path("runs"), description="folder that gets a folder per run")
     overwrite: bool = Field(False, description="train again where a finished run of the same configuration lies")
-    export_dir: Path | None = Field(None, description="folder to write the trained model to, as SavedModel")
+    export_dir: Path | None = Field(None, description="folder to write the trained model to")
+    export_format: Literal["saved_model", "onnx"] = Field(
+        "saved_model",
+        description="saved_model takes values as the raw files spell them; onnx takes their indices, "
+        "and needs requirements-onnx.txt",
+    )
     export_version: PositiveInt | None = Field(
         None, description="write to EXPORT_DIR/VERSION, as TensorFlow Serving reads it"
     )
@@ -41,6 +46,9 @@ class RunOptions(BaseModel):
 
     @model_validator(mode="after")
     def _check(self) -> "RunOptions":
-        if self.export_version is not None and self.export_dir is None:
-            raise ValueError("--export_version needs --export_dir")
+        if self.export_dir is None:
+            if self.export_version is not None:
+                raise ValueError("--export_version needs --export_dir")
+            if self.export_format != "saved_model":
+                raise ValueError(f"--export_format {self.export_format} needs --export_dir")
         return self

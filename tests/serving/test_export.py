@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
+from raw_rows import keras_logits, perturb, raw_rows, vocabularies
 
 import models
 from errors import InputError
@@ -35,47 +36,13 @@ print(json.dumps(result))
 """
 
 
-def _vocabularies(prepared):
-    return {name: prepared.vocabulary(name) for name in prepared.spec.tables}
-
-
-def _raw(prepared):
-    """Raw inputs: known ids, an unseen user and movie, everything missing, and empty sequences."""
-    users, movies, genres = (prepared.vocabulary(name) for name in ("user_id", "movie_id", "genres"))
-    nan = float("nan")
-    return {
-        "user_id": [int(users[0]), int(users[3]), 999_999_999, -1],
-        "gender": ["F", "M", "?", ""],
-        "age": [25, 1, 999, -1],
-        "occupation": [3, 4, 777, -1],
-        "user_mean_rating": [0.3, 0.8, 0.5, nan],
-        "user_hist": [[int(movies[0]), int(movies[1])], [int(movies[2]), -1], [999_999_999, -1], [-1, -1]],
-        "movie_id": [int(movies[0]), int(movies[5]), 888_888_888, -1],
-        "genres": [[str(genres[0]), str(genres[1])], [str(genres[2]), ""], ["Unheard of", ""], ["", ""]],
-        "item_mean_rating": [0.9, 0.1, 0.4, nan],
-    }
-
-
-def _expected(model, prepared, raw):
-    encode = RawInputs(prepared.spec, _vocabularies(prepared)).encode
-    kinds = {field.name: field.raw_type for field in prepared.spec.fields}
-    return model(encode({name: tf.constant(value, kinds[name]) for name, value in raw.items()}), training=False).numpy()
-
-
-def _perturb(model, seed=3):
-    """Weights as after a training: embeddings start so small that every row would score the same."""
-    rng = np.random.default_rng(seed)
-    for weight in model.trainable_weights:
-        weight.assign_add(rng.normal(0, 0.1, weight.shape).astype(np.float32))
-
-
 @pytest.mark.parametrize("name", [name for name in models.names() if models.get(name).exportable])
 def test_exported_model_agrees_in_a_fresh_process(name, prepared, tmp_path):
     model = models.build(name, prepared.spec)
-    _perturb(model)
+    perturb(model)
     place = target(tmp_path / "out", 1)
-    export(model, _vocabularies(prepared), place, {"config.yaml": "a: 1\n", "catalogue.parquet": prepared.catalogue})
-    raw = _raw(prepared)
+    export(model, vocabularies(prepared), place, {"config.yaml": "a: 1\n", "catalogue.parquet": prepared.catalogue})
+    raw = raw_rows(prepared)
     (tmp_path / "raw.json").write_text(json.dumps(raw))
     environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "TF_USE_LEGACY_KERAS")}
     done = subprocess.run(
@@ -84,7 +51,7 @@ def test_exported_model_agrees_in_a_fresh_process(name, prepared, tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     answer = json.loads(done.stdout)
-    expected = _expected(model, prepared, raw)
+    expected = keras_logits(model, prepared, raw)
     np.testing.assert_allclose(answer["logit"], expected, atol=1e-5)
     np.testing.assert_allclose(answer["probability"], 1 / (1 + np.exp(-expected)), atol=1e-5)
     assert np.isfinite(answer["probability"]).all()
@@ -93,7 +60,7 @@ def test_exported_model_agrees_in_a_fresh_process(name, prepared, tmp_path):
     if models.get(name).decoupled:
         np.testing.assert_allclose(answer["score"], expected, atol=1e-5)
         one_user = {key: [value[0]] * 4 if prepared.spec[key].side == "user" else value for key, value in raw.items()}
-        np.testing.assert_allclose(answer["one_user"], _expected(model, prepared, one_user), atol=1e-5)
+        np.testing.assert_allclose(answer["one_user"], keras_logits(model, prepared, one_user), atol=1e-5)
 
 
 def test_raw_values_become_the_indices_of_the_prepared_data(prepared):
@@ -113,7 +80,7 @@ def test_raw_values_become_the_indices_of_the_prepared_data(prepared):
             raw[field.name] = tf.constant([[spelt[index] for index in row] for row in rows], field.raw_type)
         else:
             raw[field.name] = tf.constant([spelt[index] for index in rows], field.raw_type)
-    encoded = RawInputs(spec, _vocabularies(prepared)).encode(raw)
+    encoded = RawInputs(spec, vocabularies(prepared)).encode(raw)
     for field in spec.fields:
         if field.kind == "sparse":
             assert np.array_equal(encoded[field.name], table[field.name].to_numpy())
@@ -125,7 +92,7 @@ def test_raw_values_become_the_indices_of_the_prepared_data(prepared):
 def test_features_json_and_companions(prepared, tmp_path):
     place = target(tmp_path / "out")
     model = models.build("hit", prepared.spec)
-    export(model, _vocabularies(prepared), place, {"metrics.json": "{}", "catalogue.parquet": prepared.catalogue})
+    export(model, vocabularies(prepared), place, {"metrics.json": "{}", "catalogue.parquet": prepared.catalogue})
     described = json.loads((place / "features.json").read_text())
     assert [item["name"] for item in described["inputs"]] == [field.name for field in prepared.spec.fields]
     by_name = {item["name"]: item for item in described["inputs"]}
@@ -146,7 +113,7 @@ def test_export_replaces_an_export_and_nothing_else(prepared, tmp_path):
     model = models.build("target_means", prepared.spec)
     place = target(tmp_path / "out")
     for text in ("first", "second"):
-        export(model, _vocabularies(prepared), target(place), {"metrics.json": text})
+        export(model, vocabularies(prepared), target(place), {"metrics.json": text})
     assert (place / "metrics.json").read_text() == "second"
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     (tmp_path / "mine").mkdir()
@@ -160,5 +127,5 @@ def test_export_replaces_an_export_and_nothing_else(prepared, tmp_path):
 def test_failed_export_leaves_nothing(prepared, tmp_path):
     model = models.build("target_means", prepared.spec)
     with pytest.raises(InputError, match="--export_dir"):
-        export(model, _vocabularies(prepared), tmp_path / "out", {"catalogue.parquet": tmp_path / "absent"})
+        export(model, vocabularies(prepared), tmp_path / "out", {"catalogue.parquet": tmp_path / "absent"})
     assert list(tmp_path.iterdir()) == []

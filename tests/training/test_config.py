@@ -39,6 +39,7 @@ def test_flags_come_before_yaml_and_yaml_before_a_data_sets_defaults(tmp_path):
 def test_identity_depends_on_what_changes_the_result_and_nothing_else():
     plain = _parse().identity("data")
     assert _parse("--output_dir", "elsewhere", "--overwrite", "--export_dir", "x").identity("data") == plain
+    assert _parse("--export_dir", "x", "--export_format", "onnx").identity("data") == plain
     assert _parse("--lr", "0.01").identity("data") != plain
     assert _parse().identity("other data") != plain
     assert _parse("--random_seed", "3").identity("data").startswith("seed3-")
@@ -57,6 +58,8 @@ def test_identity_depends_on_what_changes_the_result_and_nothing_else():
         (["stray"], ["stray"]),
         (["--protocol", "reference", "--split", "time"], ["--split random"]),
         (["--export_version", "1"], ["--export_dir"]),
+        (["--export_format", "onnx"], ["--export_format onnx", "--export_dir"]),
+        (["--export_format", "tflite", "--export_dir", "x"], ["--export_format", "saved_model", "onnx", "tflite"]),
         (["--config", "no/such.yaml"], ["--config", "no/such.yaml"]),
     ],
 )
