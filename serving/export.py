@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,10 @@ import tensorflow as tf
 from errors import InputError
 from features import FeatureSpec, Side
 from models import PreRankingModel, TwoTowerModel, registry
+from models.scorers import ScorerSpec
 from serving.raw_inputs import RawInputs, tensor_spec
 
-_FEATURES = "features.json"
+FEATURES, SCORER = "features.json", "scorer.npz"
 Outputs = dict[str, tf.Tensor]
 
 
@@ -30,7 +32,7 @@ def target(directory: Path, version: int | None = None) -> Path:
         InputError: something lies there that is no earlier export, or the folder cannot be written.
     """
     place = directory if version is None else directory / str(version)
-    if place.is_dir() and any(place.iterdir()) and not (place / _FEATURES).exists():
+    if place.is_dir() and any(place.iterdir()) and not (place / FEATURES).exists():
         raise InputError("--export_dir: the folder holds something else than an export, name another", path=place)
     if place.exists() and not place.is_dir():
         raise InputError("--export_dir: expected a folder, found a file", path=place)
@@ -62,7 +64,11 @@ def export(
         working.parent.mkdir(parents=True, exist_ok=True)
         module, signatures = _signatures(model, vocabularies)
         tf.saved_model.save(module, str(working), signatures=signatures)
-        (working / _FEATURES).write_text(json.dumps(_describe(model, signatures), indent=2) + "\n", encoding="utf-8")
+        scorer = _scorer(model)
+        described = _describe(model, signatures) | {"scorer": scorer and scorer.kind}
+        (working / FEATURES).write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+        if scorer is not None:
+            np.savez(working / SCORER, **scorer.weights)
         for name, content in files.items():
             if isinstance(content, Path):
                 shutil.copyfile(content, working / name)
@@ -123,6 +129,12 @@ def _trace(function: Callable[..., Outputs], specs: list[tf.TensorSpec]):
     return tf.function(function).get_concrete_function(**{spec.name: spec for spec in specs})
 
 
+def _scorer(model: PreRankingModel) -> ScorerSpec | None:
+    """The formula of `score` with all its numbers, the bias included."""
+    spec = model.scorer_spec() if isinstance(model, TwoTowerModel) else None
+    return None if spec is None else replace(spec, weights={**spec.weights, "bias": model.bias.numpy()})
+
+
 def _answer(logit: tf.Tensor) -> Outputs:
     logit = tf.reshape(tf.cast(logit, tf.float32), [-1])
     return {"logit": logit, "probability": tf.sigmoid(logit)}
@@ -145,7 +157,7 @@ def _describe(model: PreRankingModel, signatures: Mapping[str, Any]) -> dict[str
             missing = "" if field.raw_type == "string" else -1
             described |= {"missing": missing, "vocabulary": field.vocabulary, "vocabulary_size": field.vocabulary_size}
         if field.kind == "sequence":
-            described |= {"trained_length": field.max_length, "order": "oldest first, padded on the right"}
+            described |= {"trained_length": field.max_length, "order": "oldest first, padded on the right", "default": []}
         inputs.append(described)
     outputs = {
         name: {key: list(value.shape) for key, value in signature.structured_outputs.items()}
