@@ -15,9 +15,9 @@ from errors import InputError
 from features import FeatureSpec, Side
 from models import PreRankingModel, TwoTowerModel, registry
 from models.scorers import ScorerSpec
+from serving.layout import FEATURES, SCORER
 from serving.raw_inputs import RawInputs, tensor_spec
 
-FEATURES, SCORER = "features.json", "scorer.npz"
 Outputs = dict[str, tf.Tensor]
 
 
@@ -43,7 +43,7 @@ def target(directory: Path, version: int | None = None) -> Path:
 
 
 def export(
-    model: PreRankingModel, vocabularies: Mapping[str, np.ndarray], place: Path, files: Mapping[str, str | Path]
+    model: PreRankingModel, vocabularies: Mapping[str, np.ndarray], place: Path, files: Mapping[str, str | bytes | Path]
 ) -> None:
     """Write `model` as a SavedModel with its signatures, whole or not at all.
 
@@ -54,7 +54,7 @@ def export(
         model: a trained model.
         vocabularies: values of each vocabulary of the model's feature specification, by name.
         place: the folder to make or to replace, from :func:`target`.
-        files: further files by name, as text or as the path of a file to copy.
+        files: further files by name, as text, bytes, or the path of a file to copy.
 
     Raises:
         InputError: the folder cannot be written.
@@ -73,7 +73,7 @@ def export(
             if isinstance(content, Path):
                 shutil.copyfile(content, working / name)
             else:
-                (working / name).write_text(content, encoding="utf-8")
+                (working / name).write_bytes(content if isinstance(content, bytes) else content.encode())
         _put(working, place)
     except (OSError, tf.errors.OpError) as error:
         raise InputError(f"--export_dir: cannot write the export: {error}", path=place) from error
