@@ -11,8 +11,8 @@ from support import SPEC, randomise
 import models
 from features import RESERVED
 from serving.artefact import Artefact
-from serving.build_index import build
 from serving.export import export, target
+from serving.items import columns, read_table
 
 GENRES = ["Action", "Comedy", "Drama", "Horror", "Musical", "War"]
 VOCABULARIES = {
@@ -85,13 +85,8 @@ def raw_user(user):
 
 def saved_model_scores(model: Artefact, user, items: Path):
     """Logits of a user and all items by the SavedModel's own signatures, by item id."""
-    from serving.items import columns, read_table
-
     loaded = model._model
     fields = model.inputs("item")
     raw = dict(zip([field["name"] for field in fields], columns(read_table(items), fields, items), strict=True))
     state = {**loaded.signatures["user_tower"](**raw_user(user)), **loaded.signatures["item_tower"](**raw)}
     return dict(zip(raw["movie_id"].tolist(), loaded.signatures["score"](**state)["logit"].numpy(), strict=True))
-
-
-__all__ = ["Artefact", "build", "export_small", "raw_user", "saved_model_scores", "users", "write_items"]

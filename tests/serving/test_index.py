@@ -7,13 +7,15 @@ import subprocess
 import sys
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from artefacts import build, export_small, saved_model_scores, users, write_items
+from artefacts import export_small, saved_model_scores, users, write_items
 
 from errors import ArtefactError, InputError
 from serving import index
 from serving.artefact import Artefact
+from serving.build_index import build
 from serving.preranker import PreRanker
 
 IDS = list(range(1, 120, 3))
@@ -188,7 +190,7 @@ def test_command_line_builds_updates_and_compares(model, tmp_path):
     folder = model("fit").folder
     rows = [{**user, "gender": user["gender"] or "", "movie_id": IDS[n % len(IDS)], "label": n % 2} for n, user in enumerate(users(30))]
     table = {name: [row.get(name) for row in rows] for name in rows[0]}
-    pq.write_table(index_table(table), tmp_path / "rows.parquet")
+    pq.write_table(pa.table(table), tmp_path / "rows.parquet")
 
     def run(*flags):
         command = [sys.executable, "-m", "serving.build_index", "--model", folder, "--out", tmp_path / "index", *flags]
@@ -204,9 +206,3 @@ def test_command_line_builds_updates_and_compares(model, tmp_path):
     assert wrong.stderr.strip().splitlines()[-1].startswith(f"error: {tmp_path}/absent.parquet: cannot be read")
     manifest = json.loads((tmp_path / "index" / "v000001" / "manifest.json").read_text())
     assert manifest["arrays"]["heads"]["dtype"] == "int8"
-
-
-def index_table(columns):
-    import pyarrow as pa
-
-    return pa.table(columns)
