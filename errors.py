@@ -26,7 +26,7 @@ class RequestError(InputError):
     """A request with a feature, an id or a number that is missing or wrong."""
 
 
-class UnknownItems(RequestError):
+class UnknownItemsError(RequestError):
     """Candidates that the item index does not hold, where that was said to be an error.
 
     Args:

@@ -1,7 +1,7 @@
 """Score candidates for a user, or list the best items, with an exported model and its index.
 
-    python prerank.py --model out/hit --user '{"user_id": 42, ...}' --top 100
-    python prerank.py --model out/hit --user '{"user_id": 42, ...}' --candidates ids.txt
+python prerank.py --model out/hit --user '{"user_id": 42, ...}' --top 100
+python prerank.py --model out/hit --user '{"user_id": 42, ...}' --candidates ids.txt
 """
 
 import json
@@ -66,9 +66,7 @@ def _show(found: Scored, style: str) -> None:
         if found.unknown:
             print(f"not in the index: {', '.join(map(str, found.unknown))}", file=sys.stderr)
         return
-    items = [
-        {"id": key, "logit": None if math.isnan(score) else score} for key, score in zip(ids, scores, strict=True)
-    ]
+    items = [{"id": key, "logit": None if math.isnan(score) else score} for key, score in zip(ids, scores, strict=True)]
     print(json.dumps({"index": found.version, "items": items, "unknown": list(found.unknown)}))
 
 

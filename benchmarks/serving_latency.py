@@ -22,7 +22,6 @@ from serving.artefact import Artefact
 from serving.build_index import build
 from serving.command_line import Parser, positive, run
 from serving.layout import CATALOGUE, EXAMPLES
-from serving.preranker import PreRanker
 from serving.threads import limit_threads
 
 _USERS = 200
@@ -35,10 +34,14 @@ def _parse(argv: list[str]):
     parser.add_argument("--out", type=Path, default=Path("docs/results/serving_latency"), help="results, less suffix")
     parser.add_argument("--items", type=positive, nargs="+", default=[100, 1000, 10_000], help="cached items")
     parser.add_argument("--requests", type=positive, default=1000, help="requests timed for each number")
-    parser.add_argument("--rates", type=positive, nargs="*", default=[50, 100, 200, 500, 1000, 2000, 4000], help="loads")
+    parser.add_argument(
+        "--rates", type=positive, nargs="*", default=[50, 100, 200, 500, 1000, 2000, 4000], help="loads"
+    )
     parser.add_argument("--seconds", type=float, default=3.0, help="how long each load lasts")
     parser.add_argument("--core", type=int, help="CPU to stay on; default: the first that is allowed")
-    parser.add_argument("--stress", type=positive, metavar="N", help="also N requests of 16 threads, the index replaced")
+    parser.add_argument(
+        "--stress", type=positive, metavar="N", help="also N requests of 16 threads, the index replaced"
+    )
     return parser.parse_args(argv)
 
 
@@ -50,8 +53,7 @@ def _measure(flags: Any, folder: Path, working: Path) -> Result:
         items = write_catalogue(model, folder / CATALOGUE, count, working / f"{model.name}-{count}.parquet")
         if model.decoupled:
             built = build(model, items, working / f"{model.name}-{count}")
-            ranker = PreRanker(folder, working / f"{model.name}-{count}")
-            actions = parts(model, ranker, users, built.states.ids)
+            actions = parts(model, working / f"{model.name}-{count}", users, built.states.ids)
             result |= {"index_seconds": built.seconds, "bytes_per_item": built.states.bytes_per_item}
         else:
             actions = {"top 100": one_tower_request(model, users, items)}
@@ -59,7 +61,9 @@ def _measure(flags: Any, folder: Path, working: Path) -> Result:
         for name, action in actions.items():
             repeats = flags.requests if model.decoupled else max(flags.requests // 10, 10)
             result["latency"][name, count] = seconds(action, repeats)
-            print(f"{model.name:14}{name:12}{count:7} items {serving_report.milliseconds(result['latency'][name, count])}")
+            print(
+                f"{model.name:14}{name:12}{count:7} items {serving_report.milliseconds(result['latency'][name, count])}"
+            )
     for rate in flags.rates:
         result["success"][rate] = success(actions["top 100"], rate, flags.seconds)
     print(f"{model.name:14}within 10 ms  " + ", ".join(f"{r}/s {s:.1%}" for r, s in result["success"].items()))

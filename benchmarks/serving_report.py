@@ -52,7 +52,7 @@ def _latency(results: list[Result], counts: list[int]) -> str:
 def _relative(results: list[Result], count: int) -> str:
     header = [
         "model", "training, s", "training, examples/s", "request, ms", "bytes an item", "index, s",
-        "training, relative", "latency, relative", "storage, relative", "published: training, latency, storage, relative",
+        "training, relative", "latency, relative", "storage, relative", "published, all three",
     ]  # fmt: skip
     base = next((result for result in results if result["model"] == _BASE), None)
     rows = []

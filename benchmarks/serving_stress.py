@@ -54,7 +54,9 @@ def stress(
         catalogues: Parquet files with different items or features.
         folder: an empty folder for indexes.
         users: raw values; taken in turn.
-        threads, requests, replacements: how many.
+        threads: how many threads ask.
+        requests: how many answers they want, together.
+        replacements: how often the index is replaced.
     """
     model = Artefact(model_dir)
     built = [build(model, items, folder / f"alone-{number}") for number, items in enumerate(catalogues)]

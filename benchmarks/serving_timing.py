@@ -15,6 +15,7 @@ from serving.artefact import Artefact
 from serving.items import columns, read_table
 from serving.preranker import PreRanker
 from serving.requests import User, UserInputs
+from serving.snapshot import Snapshot
 
 TOP = 100
 DEADLINE = 0.010
@@ -67,7 +68,7 @@ def seconds(action: Callable[[], Any], repeats: int) -> np.ndarray:
     return found
 
 
-def parts(model: Artefact, ranker: PreRanker, users: Sequence[User], ids: np.ndarray) -> dict[str, Callable[[], Any]]:
+def parts(model: Artefact, index: Path, users: Sequence[User], ids: np.ndarray) -> dict[str, Callable[[], Any]]:
     """The parts of a request of a two-tower model, each for the next user.
 
     `user tower` from raw values to state; `scorer` of all items of the index; `top 100` of them, a whole request;
@@ -76,7 +77,7 @@ def parts(model: Artefact, ranker: PreRanker, users: Sequence[User], ids: np.nda
     inputs = UserInputs(model.inputs("user"))
     turns = {name: itertools.cycle(users) for name in ("tower", "top", "candidates")}
     state = {name: part[0] for name, part in model.user_tower(inputs.arrays(users[:1])).items()}
-    snapshot = ranker.snapshot
+    ranker, snapshot = PreRanker(model.folder, index), Snapshot.open(index, model.fingerprint)
     return {
         "user tower": lambda: model.user_tower(inputs.arrays([next(turns["tower"])])),
         "scorer": lambda: snapshot.score(model.kernel, model.kernel.prepare(state)),

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from errors import ArtefactError, InputError
+from errors import ArtefactError
 from serving.fallback import SavedModelScorer
 from serving.kernels import Kernel, make_kernel
 from serving.layout import FEATURES, SCORER
 
-_NEEDED = ("saved_model.pb", "variables/variables.index", "variables/variables.data-00000-of-00001")
+_KEYS = {"files", "inputs", "model", "outputs", "scorer", "specification"}
 State = dict[str, np.ndarray]
 
 
@@ -38,13 +38,10 @@ class Artefact:
     def __init__(self, folder: Path):
         self.folder = folder
         self.features = _read_features(folder)
-        for name in (*_NEEDED, *([SCORER] if self.features.get("scorer") else [])):
-            if not (folder / name).is_file():
-                raise ArtefactError("the exported model lacks this file", path=folder / name)
-        self.fingerprint = _fingerprint(folder)
+        self.fingerprint = _fingerprint(folder, self.features["files"])
         try:
             self._model = tf.saved_model.load(str(folder))
-        except (tf.errors.OpError, OSError, ValueError, RuntimeError) as error:
+        except (tf.errors.OpError, OSError, ValueError, RuntimeError, IndexError) as error:
             raise ArtefactError(f"not a whole SavedModel: {error}", path=folder) from error
         if self.decoupled:
             self.kernel = self._make_kernel()
@@ -83,7 +80,7 @@ class Artefact:
         return self.signature("item_tower", [field["name"] for field in self.inputs("item")])
 
     def _make_kernel(self) -> Kernel:
-        kind = self.features.get("scorer")
+        kind = self.features["scorer"]
         if kind:
             return make_kernel(kind, _read_weights(self.folder / SCORER))
         states = [name for tower in ("user_tower", "item_tower") for name in self.features["outputs"][tower]]
@@ -125,8 +122,8 @@ def _read_features(folder: Path) -> dict[str, Any]:
         raise ArtefactError(f"not an exported model: {error.strerror}", path=path) from error
     except ValueError as error:
         raise ArtefactError(f"truncated or damaged: {error}", path=path) from error
-    if not isinstance(features, dict) or not {"model", "inputs", "outputs", "specification"} <= set(features):
-        raise ArtefactError("not the description of an exported model", path=path)
+    if not isinstance(features, dict) or not set(features) >= _KEYS:
+        raise ArtefactError(f"not the description of an exported model, it needs {sorted(_KEYS)}", path=path)
     return features
 
 
@@ -138,16 +135,18 @@ def _read_weights(path: Path) -> Mapping[str, np.ndarray]:
         raise ArtefactError(f"truncated or damaged: {error}", path=path) from error
 
 
-def _fingerprint(folder: Path) -> str:
-    files = [folder / FEATURES, folder / SCORER, folder / "saved_model.pb", *sorted(folder.glob("variables/*"))]
+def _fingerprint(folder: Path, sizes: Mapping[str, int]) -> str:
+    """Hash of the description and of the files that it lists, each of which has to be there as a whole."""
     digest = hashlib.sha256()
-    for path in files:
-        if not path.is_file():
-            continue
+    for name in (FEATURES, *sorted(sizes)):
+        path = folder / name
         try:
             with path.open("rb") as file:
-                digest.update(f"{path.relative_to(folder)}:{path.stat().st_size}:".encode())
+                found = file.seek(0, 2)
+                if found != sizes.get(name, found):
+                    raise ArtefactError(f"truncated: {sizes[name]} bytes expected. Received: {found}", path=path)
+                file.seek(0)
                 digest.update(hashlib.file_digest(file, "sha256").digest())
         except OSError as error:
-            raise InputError(f"cannot be read: {error.strerror}", path=path) from error
+            raise ArtefactError(f"the exported model lacks this file: {error.strerror}", path=path) from error
     return digest.hexdigest()

@@ -48,9 +48,7 @@ class Built:
     seconds: float
 
 
-def build(
-    model: Artefact, items: Path, out: Path, dtype: StorageType | None = None, *, update: bool = False
-) -> Built:
+def build(model: Artefact, items: Path, out: Path, dtype: StorageType | None = None, *, update: bool = False) -> Built:
     """Make an index, or a new version of one. It is there as a whole at the end, or as it was before.
 
     Args:
@@ -79,7 +77,7 @@ def build(
         states, order = _sort(states)
         if present is None:
             exact = {name: array[:, order] for name, array in exact.items()}
-        about = {"model": model.name, "scorer": model.features.get("scorer"), "fingerprint": model.fingerprint}
+        about = {"model": model.name, "scorer": model.features["scorer"], "fingerprint": model.fingerprint}
         try:
             version = index.publish(out, states, about)
         except OSError as error:

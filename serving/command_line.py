@@ -11,7 +11,7 @@ EXIT_INPUT = 2
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that raises :class:`InputError` in place of printing its usage, and takes no shortened flag."""
+    """An argument parser that raises :class:`InputError` where others print their usage; no flag may be shortened."""
 
     def __init__(self, **kwargs):
         super().__init__(allow_abbrev=False, **kwargs)

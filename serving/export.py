@@ -65,10 +65,11 @@ def export(
         module, signatures = _signatures(model, vocabularies)
         tf.saved_model.save(module, str(working), signatures=signatures)
         scorer = _scorer(model)
-        described = _describe(model, signatures) | {"scorer": scorer and scorer.kind}
-        (working / FEATURES).write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
         if scorer is not None:
             np.savez(working / SCORER, **scorer.weights)
+        sizes = {str(path.relative_to(working)): path.stat().st_size for path in _files(working)}
+        described = _describe(model, signatures) | {"scorer": scorer and scorer.kind, "files": sizes}
+        (working / FEATURES).write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
         for name, content in files.items():
             if isinstance(content, Path):
                 shutil.copyfile(content, working / name)
@@ -129,6 +130,10 @@ def _trace(function: Callable[..., Outputs], specs: list[tf.TensorSpec]):
     return tf.function(function).get_concrete_function(**{spec.name: spec for spec in specs})
 
 
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
 def _scorer(model: PreRankingModel) -> ScorerSpec | None:
     """The formula of `score` with all its numbers, the bias included."""
     spec = model.scorer_spec() if isinstance(model, TwoTowerModel) else None
@@ -157,7 +162,11 @@ def _describe(model: PreRankingModel, signatures: Mapping[str, Any]) -> dict[str
             missing = "" if field.raw_type == "string" else -1
             described |= {"missing": missing, "vocabulary": field.vocabulary, "vocabulary_size": field.vocabulary_size}
         if field.kind == "sequence":
-            described |= {"trained_length": field.max_length, "order": "oldest first, padded on the right", "default": []}
+            described |= {
+                "trained_length": field.max_length,
+                "order": "oldest first, padded on the right",
+                "default": [],
+            }
         inputs.append(described)
     outputs = {
         name: {key: list(value.shape) for key, value in signature.structured_outputs.items()}

@@ -91,4 +91,4 @@ def check_ids(ids: np.ndarray, missing: Any, name: str, path: Path) -> None:
         raise InputError(f"column {name!r}: row {int(np.argmax(ids == missing))} has no id", path=path)
     repeated = pd.Series(ids).duplicated()
     if repeated.any():
-        raise InputError(f"column {name!r}: two rows have the id {ids[repeated][0]!r}", path=path)
+        raise InputError(f"column {name!r}: two rows have the id {ids[repeated].tolist()[0]!r}", path=path)

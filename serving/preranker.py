@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from errors import ArtefactError, RequestError, UnknownItems
+from errors import ArtefactError, RequestError, UnknownItemsError
 from serving import index
 from serving.artefact import Artefact
 from serving.layout import INDEX
@@ -127,7 +127,7 @@ class PreRanker:
 
         Raises:
             RequestError: the user lacks a feature or has a wrong one, or there is no candidate or one of a wrong type.
-            UnknownItems: with `strict`, a candidate is unknown.
+            UnknownItemsError: with `strict`, a candidate is unknown.
         """
         return self.score_many([user], ids, strict=strict)[0]
 
@@ -147,9 +147,7 @@ class PreRanker:
             results.append(Scored(candidates, scores, unknown, snapshot.version))
         return results
 
-    def top(
-        self, user: User, n: int, *, candidates: Any = None, exclude: Any = (), strict: bool = False
-    ) -> Scored:
+    def top(self, user: User, n: int, *, candidates: Any = None, exclude: Any = (), strict: bool = False) -> Scored:
         """The best `n` items for a user, best first; fewer if there are fewer.
 
         Args:
@@ -161,7 +159,7 @@ class PreRanker:
 
         Raises:
             RequestError: as :meth:`score`, or `n` is not a positive integer.
-            UnknownItems: with `strict`, a candidate is unknown.
+            UnknownItemsError: with `strict`, a candidate is unknown.
         """
         return self.top_many([user], n, candidates=candidates, exclude=exclude, strict=strict)[0]
 
@@ -200,9 +198,7 @@ class PreRanker:
         if len(users) == 0:
             raise RequestError("users: empty, expected at least one")
         states = self._encode(self._users.arrays(users))
-        return [
-            self._kernel.prepare({name: part[row] for name, part in states.items()}) for row in range(len(users))
-        ]
+        return [self._kernel.prepare({name: part[row] for name, part in states.items()}) for row in range(len(users))]
 
 
 def _unknown(ids: np.ndarray, positions: np.ndarray, strict: bool) -> tuple[Any, ...]:
@@ -210,7 +206,7 @@ def _unknown(ids: np.ndarray, positions: np.ndarray, strict: bool) -> tuple[Any,
         return ()
     unknown = ids[positions < 0].tolist()
     if strict:
-        raise UnknownItems(unknown)
+        raise UnknownItemsError(unknown)
     return tuple(unknown)
 
 

@@ -69,6 +69,8 @@ class Snapshot:
 
 def lookup_of(ids: np.ndarray) -> pd.Index:
     """Ids (N,) hashed; pandas builds its table at the first look, which threads must not share."""
-    found = pd.Index(ids if ids.dtype.kind == "i" else ids.astype(object), dtype=None if ids.dtype.kind == "i" else object)
+    found = pd.Index(
+        ids if ids.dtype.kind == "i" else ids.astype(object), dtype=None if ids.dtype.kind == "i" else object
+    )
     found.get_indexer(found[:1])
     return found

@@ -43,11 +43,12 @@ def write_items(path: Path, ids, seed=0) -> Path:
     """A catalogue with items of the ids given; some values are missing, some unseen."""
     random = np.random.default_rng(seed)
     means = random.random(len(ids))
+    genres = [random.choice([*GENRES, "?"], random.integers(0, 4)).tolist() for _ in ids]
     table = {
         "movie_id": pa.array(list(ids), pa.int64()),
-        "genres": pa.array([random.choice([*GENRES, "?"], random.integers(0, 4)).tolist() for _ in ids], pa.list_(pa.string())),
+        "genres": pa.array(genres, pa.list_(pa.string())),
         "item_mean_rating": pa.array([None if mean < 0.1 else mean for mean in means], pa.float64()),
-    }  # fmt: skip
+    }
     pq.write_table(pa.table(table), path)
     return path
 

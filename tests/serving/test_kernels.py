@@ -15,19 +15,26 @@ from serving.preranker import PreRanker
 
 DECOUPLED = [name for name in models.names() if models.get(name).decoupled and models.get(name).exportable]
 OPTIONS = [
-    *((name, {"similarity": similarity}) for name in ("dssm", "dat", "mvke", "poly_encoder") for similarity in ("cosine", "dot")),
+    *(
+        (name, {"similarity": similarity})
+        for name in ("dssm", "dat", "mvke", "poly_encoder")
+        for similarity in ("cosine", "dot")
+    ),
     ("hit", {"similarity": "dot", "user_heads": 3, "item_heads": 1}),
     ("hit", {"generation_loss": "none", "user_heads": 1, "item_heads": 4}),
     ("int_tower", {"only_last_layer": True}),
     ("int_tower", {"similarity": "dot", "item_heads": 3}),
-    ("fit", {"similarity": "dot"}),
     ("fit", {"user_heads": 2, "item_heads": 3, "scorer_width": 5, "meta_vectors": 3}),
-    *(("fit", {"scorer": scorer, "similarity": similarity}) for scorer in ("dot", "sum_max", "fc") for similarity in ("scaled_cosine", "dot")),
+    *(
+        ("fit", {"scorer": scorer, "similarity": similarity})
+        for scorer in ("lss", "dot", "sum_max", "fc")
+        for similarity in ("scaled_cosine", "dot")
+    ),
     ("fit", {"scorer": "fc", "user_heads": 2, "item_heads": 3}),
-    *(("fit", {"scorer": scorer, "without_mqm": True}) for scorer in ("lss", "dot")),
+    *(("fit", {"scorer": scorer, "without_mqm": True}) for scorer in ("lss", "dot", "sum_max", "fc")),
     ("rank_tower", {"user_heads": 1}),
     ("mind", {"interests": 3}),
-]  # fmt: skip
+]
 IDS = range(1, 90, 2)
 
 
@@ -52,7 +59,11 @@ def test_kernel_agrees_with_the_saved_model(name, tmp_path):
     assert not isinstance(model.kernel, SavedModelScorer), "every model of ours says what its score computes"
 
 
-@pytest.mark.parametrize(("name", "options"), OPTIONS, ids=lambda value: value if isinstance(value, str) else "-".join(map(str, value.values())))
+@pytest.mark.parametrize(
+    ("name", "options"),
+    OPTIONS,
+    ids=lambda value: value if isinstance(value, str) else "-".join(map(str, value.values())),
+)
 def test_kernel_agrees_whatever_the_options(name, options):
     model = models.build(name, SPEC, {**small_options(name), **options})
     randomise(model)

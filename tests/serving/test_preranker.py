@@ -11,10 +11,12 @@ import numpy as np
 import pytest
 from artefacts import export_small, saved_model_scores, users, write_items
 
+import prerank
 from benchmarks.serving_stress import stress
-from errors import ArtefactError, RequestError, UnknownItems
+from errors import ArtefactError, RequestError, UnknownItemsError
 from serving.artefact import Artefact
 from serving.build_index import build
+from serving.command_line import run
 from serving.preranker import PreRanker
 
 IDS = list(range(1, 400, 2))
@@ -78,14 +80,16 @@ def test_unknown_candidates_are_reported(ranker, expected):
     np.testing.assert_allclose(found.scores[[0, 2]], [expected[5], expected[7]], rtol=0, atol=1e-4)
     np.testing.assert_allclose(found.probabilities[0], 1 / (1 + math.exp(-expected[5])), rtol=0, atol=1e-4)
     assert ranker.score(users(1)[0], [2]).unknown == (2,)
-    with pytest.raises(UnknownItems, match="candidates: 2 of the ids are not in the index: 2, 900") as error:
+    with pytest.raises(UnknownItemsError, match="candidates: 2 of the ids are not in the index: 2, 900") as error:
         ranker.score(users(1)[0], [5, 2, 7, 900], strict=True)
     assert error.value.ids == [2, 900]
 
 
 def test_users_in_a_batch_score_as_they_do_alone(ranker):
     several = users(6)
-    for user, scored, best in zip(several, ranker.score_many(several, IDS[:9]), ranker.top_many(several, 7), strict=True):
+    for user, scored, best in zip(
+        several, ranker.score_many(several, IDS[:9]), ranker.top_many(several, 7), strict=True
+    ):
         np.testing.assert_allclose(scored.scores, ranker.score(user, IDS[:9]).scores, rtol=0, atol=1e-5)
         np.testing.assert_allclose(best.scores, ranker.top(user, 7).scores, rtol=0, atol=1e-5)
 
@@ -230,9 +234,15 @@ def test_prerank_lists_the_best_and_scores_candidates(place, tmp_path, ranker):
     assert [line[0] for line in lines] == ["5", "2", "7"]
     np.testing.assert_allclose([float(line[1]) for line in lines], ranker.score(user, [5, 2, 7]).scores, atol=1e-4)
     assert done.stderr.strip().splitlines()[-1] == "not in the index: 2"
-    done = run_prerank("--model", place, "--user", json.dumps(user), "--top", 4, "--format", "json")
-    assert done.returncode == 0, done.stderr
-    answer = json.loads(done.stdout)
+
+
+def test_prerank_answers_in_json(place, ranker, monkeypatch, capsys):
+    user = users(1)[0]
+    flags = ["--model", str(place), "--user", json.dumps(user), "--top", "4", "--format", "json"]
+    monkeypatch.setattr(prerank, "limit_threads", lambda: None)
+    monkeypatch.setattr(sys, "argv", ["prerank.py", *flags])
+    assert run(prerank.main) == 0
+    answer = json.loads(capsys.readouterr().out)
     assert [item["id"] for item in answer["items"]] == ranker.top(user, 4).ids.tolist()
 
 
@@ -247,9 +257,6 @@ def test_prerank_lists_the_best_and_scores_candidates(place, tmp_path, ranker):
     ],
 )
 def test_prerank_takes_wrong_input_in_one_line(flags, message, place, monkeypatch, capsys):
-    import prerank
-    from serving.command_line import run
-
     monkeypatch.setattr(prerank, "limit_threads", lambda: None)
     monkeypatch.setattr(sys, "argv", ["prerank.py", "--model", str(place), "--user", json.dumps(users(1)[0]), *flags])
     assert run(prerank.main) == 2
