@@ -54,7 +54,8 @@ def _relative(results: list[Result], count: int) -> str:
         "model", "training, s", "training, examples/s", "request, ms", "bytes an item", "index, s",
         "training, relative", "latency, relative", "storage, relative", "published, all three",
     ]  # fmt: skip
-    base = next((result for result in results if result["model"] == _BASE), None)
+    base = next((result for result in results if result["model"] == _BASE), {})
+    base_request = _median(base, count) if base else None
     rows = []
     for result in results:
         request = _median(result, count)
@@ -65,9 +66,9 @@ def _relative(results: list[Result], count: int) -> str:
             _number(request, 2),
             str(result["bytes_per_item"]),
             _number(result["index_seconds"], 2),
-            _ratio(result["training_seconds"], base and base["training_seconds"]),
-            _ratio(request, base and _median(base, count)),
-            _ratio(result["bytes_per_item"], base and base["bytes_per_item"]),
+            _ratio(result["training_seconds"], base.get("training_seconds")),
+            _ratio(request, base_request),
+            _ratio(result["bytes_per_item"], base.get("bytes_per_item")),
             _published(result["model"]),
         ])  # fmt: skip
     return f"Relative to the two-tower model (`{_BASE}`), {count:,} items:\n\n" + _table(header, rows)

@@ -30,7 +30,7 @@ def read_users(path: Path, model: Artefact, count: int) -> list[User]:
     """
     table = read_table(path)
     table = table.take(np.unique(np.linspace(0, len(table) - 1, count).astype(int)))
-    users = []
+    users: list[User] = []
     for row in table.to_pylist():
         missing = [field["name"] for field in model.inputs("user") if field["name"] not in row]
         if missing:
@@ -43,10 +43,10 @@ def read_users(path: Path, model: Artefact, count: int) -> list[User]:
 def write_catalogue(model: Artefact, catalogue: Path, count: int, place: Path) -> Path:
     """`count` items of a catalogue; repeated under new ids if it has fewer."""
     table = read_table(catalogue)
+    copies = np.arange(count) // len(table)
     table = table.take(np.arange(count) % len(table))
     name = model.item_id
     ids = table[name].to_pylist()
-    copies = np.arange(count) // len(table)
     if pa.types.is_integer(table[name].type):
         step = max(ids) + 1
         new = pa.array(np.asarray(ids) + copies * step, pa.int64())

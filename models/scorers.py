@@ -40,12 +40,12 @@ def similarity(layer: ScaledSimilarity) -> ScorerSpec:
 
 def dot(scale: float) -> ScorerSpec:
     """`scale · <u, v>`."""
-    return ScorerSpec("dot", {"scale": np.float32(scale)})
+    return ScorerSpec("dot", {"scale": np.array(scale, np.float32)})
 
 
 def max_interest(scale: float) -> ScorerSpec:
     """`scale · max_k <u_k, v>`."""
-    return ScorerSpec("max_interest", {"scale": np.float32(scale)})
+    return ScorerSpec("max_interest", {"scale": np.array(scale, np.float32)})
 
 
 def max_sim(layer: MaxSim) -> ScorerSpec:
@@ -60,4 +60,4 @@ def lightweight(layer: LightweightSimilarityScorer) -> ScorerSpec:
 
 
 def _scale(layer: MaxSim | ScaledSimilarity | LightweightSimilarityScorer, learned: bool) -> np.ndarray:
-    return layer.scale.numpy() if learned else np.float32(1.0)
+    return layer.scale.numpy() if learned else np.array(1.0, np.float32)

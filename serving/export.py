@@ -66,7 +66,7 @@ def export(
         tf.saved_model.save(module, str(working), signatures=signatures)
         scorer = _scorer(model)
         if scorer is not None:
-            np.savez(working / SCORER, **scorer.weights)
+            np.savez(working / SCORER, allow_pickle=False, **scorer.weights)
         sizes = {str(path.relative_to(working)): path.stat().st_size for path in _files(working)}
         described = _describe(model, signatures) | {"scorer": scorer and scorer.kind, "files": sizes}
         (working / FEATURES).write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")

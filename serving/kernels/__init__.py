@@ -4,7 +4,7 @@ A kernel holds a model's scorer weights. It arranges item states once, when an i
 them at every request.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import numpy as np
@@ -41,7 +41,7 @@ class Kernel(Protocol):
         ...
 
 
-_KERNELS = {
+_KERNELS: dict[str, Callable[..., Kernel]] = {
     "additive": Additive,
     "cosine": Cosine,
     "dot": Dot,
@@ -50,7 +50,7 @@ _KERNELS = {
     "max_interest": MaxInterest,
     "max_sim": MaxSim,
 }
-_MIXTURES = {"attention": Attention, "gate": Gate}
+_MIXTURES: dict[str, Callable[..., Kernel]] = {"attention": Attention, "gate": Gate}
 
 
 def make_kernel(kind: str, weights: Mapping[str, np.ndarray]) -> Kernel:
@@ -67,7 +67,9 @@ def make_kernel(kind: str, weights: Mapping[str, np.ndarray]) -> Kernel:
     try:
         if outer in _MIXTURES:
             return _MIXTURES[outer](weights, {"cosine": True, "dot": False}[inner])
+        if outer not in ("", "meta_query"):
+            raise KeyError(outer)
         kernel = _KERNELS[inner](weights)
-        return {"": kernel, "meta_query": MetaQuery(kernel)}[outer]
+        return MetaQuery(kernel) if outer else kernel
     except KeyError as error:
         raise ArtefactError(f"scorer {kind!r}: there is no such kernel or weight: {error}") from error
