@@ -79,7 +79,10 @@ def _compare_auc(model, users, table, rows, label, reference, stored) -> str:
         raise InputError(f"column {label!r}: expected rows with 0 and rows with 1 on items of the index", path=rows)
     found = []
     for snapshot in (reference, stored):
-        one = [snapshot.score(model.kernel, _prepared(model, users, row), positions[row : row + 1])[0] for row in known.tolist()]
+        one = [
+            snapshot.score(model.kernel, _prepared(model, users, row), positions[row : row + 1])[0]
+            for row in known.tolist()
+        ]
         found.append(roc_auc_score(labels, one))
     left_out = f" ({len(ids) - len(known)} rows left out, their items are not in the index)" * (len(known) < len(ids))
     return (
