@@ -1,4 +1,4 @@
-"""The one exception that a user's input can cause. Imports nothing, so that everything can import it."""
+"""The exceptions that a user's input can cause. Imports nothing, so that everything can import it."""
 
 
 class InputError(ValueError):
@@ -16,3 +16,24 @@ class InputError(ValueError):
     def __init__(self, message: str, *, path: object = None, line: int | None = None):
         where = "" if path is None else f"{path}: " if line is None else f"{path}, line {line}: "
         super().__init__(where + " ".join(message.split()))
+
+
+class ArtefactError(InputError):
+    """An exported model or an item index that is missing, damaged, or belongs to another model."""
+
+
+class RequestError(InputError):
+    """A request with a feature, an id or a number that is missing or wrong."""
+
+
+class UnknownItemsError(RequestError):
+    """Candidates that the item index does not hold, where that was said to be an error.
+
+    Args:
+        ids: the unknown ids, in the order of the request.
+    """
+
+    def __init__(self, ids: list):
+        shown = ", ".join(repr(value) for value in ids[:10]) + (", ..." if len(ids) > 10 else "")
+        super().__init__(f"candidates: {len(ids)} of the ids are not in the index: {shown}")
+        self.ids = ids

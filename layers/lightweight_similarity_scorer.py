@@ -1,5 +1,6 @@
 """FIT's scorer: a small network on all inner products of two sets of heads."""
 
+import numpy as np
 import tensorflow as tf
 
 from layers.scaled_similarity import INITIAL_SCALE
@@ -57,6 +58,15 @@ class LightweightSimilarityScorer(tf.keras.layers.Layer):
             hidden = self._columns(tf.transpose(self._rows(hidden), [0, 2, 1]))
         flat = tf.reshape(hidden, [-1, hidden.shape[1] * hidden.shape[2]])
         return tf.reshape(self._output(flat), [-1])
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Kernel and bias of each dense layer, by name: rows, columns and output, or output alone."""
+        layers = [self._output] if self.width is None else [self._rows, self._columns, self._output]
+        return {
+            f"{layer.name}_{part}": np.asarray(tf.convert_to_tensor(getattr(layer, part)))
+            for layer in layers
+            for part in ("kernel", "bias")
+        }
 
     def compute_output_shape(self, input_shape):
         return (input_shape[1][0],)

@@ -12,6 +12,7 @@ from features import FeatureSpec, Field
 from layers.lookup_plan import LookupPlan, with_gathered
 from models.inputs import FeatureEncoder, Inputs
 from models.options import ModelOptions
+from models.scorers import ScorerSpec
 
 State = dict[str, tf.Tensor]
 ReadColumns = Callable[[Sequence[str]], dict[str, np.ndarray]]
@@ -233,6 +234,10 @@ class TwoTowerModel(PreRankingModel):
     def score(self, user: State, item: State) -> tf.Tensor:
         """Logits (N,) float32 of users (leading axis N or 1) and items (leading axis N)."""
         return tf.cast(self.similarity(user, item), tf.float32) + tf.cast(self.bias, tf.float32)
+
+    def scorer_spec(self) -> ScorerSpec | None:
+        """What `similarity` computes, by the trained weights; None: a server has to run the exported `score`."""
+        return None
 
     def call(self, inputs: Inputs, training: bool | None = None) -> tf.Tensor:
         return self.score(self.encode_user(inputs, training), self.encode_item(inputs, training))

@@ -7,6 +7,7 @@ from features import FeatureSpec
 from layers import AdaptiveMimicLoss, CategoryAlignmentLoss, FieldEmbedding, ScaledSimilarity, Tower
 from layers.scaled_similarity import Similarity
 from layers.vectors import unit
+from models import scorers
 from models.base import State, TwoTowerModel
 from models.inputs import Inputs
 from models.options import TowerOptions
@@ -78,6 +79,9 @@ class DAT(TwoTowerModel):
 
     def similarity(self, user: State, item: State) -> tf.Tensor:
         return self.scorer([user["user_vector"], item["item_vector"]])
+
+    def scorer_spec(self) -> scorers.ScorerSpec:
+        return scorers.similarity(self.scorer)
 
     def auxiliary_losses(self, labels: tf.Tensor, user: State, item: State) -> dict[str, tf.Tensor]:
         """The adaptive-mimic loss of both sides, and the category alignment loss where there are categories."""

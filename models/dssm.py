@@ -6,6 +6,7 @@ from pydantic import Field
 from features import FeatureSpec
 from layers import ScaledSimilarity, Tower
 from layers.scaled_similarity import Similarity
+from models import scorers
 from models.base import State, TwoTowerModel
 from models.inputs import Inputs
 from models.options import TowerOptions
@@ -47,3 +48,6 @@ class DSSM(TwoTowerModel):
 
     def similarity(self, user: State, item: State) -> tf.Tensor:
         return self.scorer([user["user_vector"], item["item_vector"]])
+
+    def scorer_spec(self) -> scorers.ScorerSpec:
+        return scorers.similarity(self.scorer)

@@ -17,6 +17,7 @@ from layers import (
     ScaledSimilarity,
     Tower,
 )
+from models import scorers
 from models.base import PreRankingModel, State, TwoTowerModel
 from models.inputs import EncodedSide, Inputs
 from models.options import TowerOptions
@@ -169,6 +170,15 @@ class FIT(TwoTowerModel):
         if self.options.scorer == "dot":
             heads, item_heads = _flatten(heads), _flatten(item_heads)
         return self.scorer([heads, item_heads])
+
+    def scorer_spec(self) -> scorers.ScorerSpec:
+        of_heads = {
+            "lss": scorers.lightweight,
+            "fc": scorers.lightweight,
+            "dot": scorers.similarity,
+            "sum_max": scorers.max_sim,
+        }
+        return of_heads[self.options.scorer](self.scorer).within("meta_query")
 
     def plan_training(self, total_steps: int) -> None:
         if self.meta_query is not None:

@@ -8,6 +8,7 @@ from pydantic import Field, PositiveInt
 from errors import InputError
 from features import FeatureSpec
 from layers import GenerationLoss, MaxSim, MimicGenerator, MultiHeadRepresenter, Tower
+from models import scorers
 from models.base import State, TwoTowerModel
 from models.inputs import EncodedSide, Inputs
 from models.options import TowerOptions
@@ -111,6 +112,9 @@ class HIT(TwoTowerModel):
 
     def similarity(self, user: State, item: State) -> tf.Tensor:
         return self.scorer([user["user_heads"], item["item_heads"]])
+
+    def scorer_spec(self) -> scorers.ScorerSpec:
+        return scorers.max_sim(self.scorer)
 
     def auxiliary_losses(self, labels: tf.Tensor, user: State, item: State) -> dict[str, tf.Tensor]:
         """The generation loss: up to four terms, a generator's mimic against the opposite side's heads."""

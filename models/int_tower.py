@@ -7,6 +7,7 @@ from pydantic import Field, PositiveInt
 
 from features import FeatureSpec, Side
 from layers import ContrastiveLoss, LightSE, MaxSim, MultiHeadRepresenter, NumberEmbedding, Tower
+from models import scorers
 from models.base import State, TwoTowerModel
 from models.inputs import Inputs
 from models.options import TowerOptions
@@ -95,6 +96,9 @@ class IntTower(TwoTowerModel):
 
     def similarity(self, user: State, item: State) -> tf.Tensor:
         return self.scorer([user["user_heads"], item["item_heads"]])
+
+    def scorer_spec(self) -> scorers.ScorerSpec:
+        return scorers.max_sim(self.scorer)
 
     def auxiliary_losses(self, labels: tf.Tensor, user: State, item: State) -> dict[str, tf.Tensor]:
         """CIR, between the last layers of both towers, which must be of one width."""

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from features import FeatureSpec, Side
 from layers import NumberEmbedding
+from models import scorers
 from models.base import State, TwoTowerModel
 from models.inputs import Inputs
 from models.options import ModelOptions
@@ -41,3 +42,6 @@ class LogisticRegression(TwoTowerModel):
 
     def similarity(self, user: State, item: State) -> tf.Tensor:
         return user["user_logit"] + item["item_logit"]
+
+    def scorer_spec(self) -> scorers.ScorerSpec:
+        return scorers.additive()

@@ -6,6 +6,7 @@ from pydantic import Field, PositiveInt
 from features import FeatureSpec
 from layers import InterestCapsules, LabelAwareAttention, Tower
 from layers.vectors import unit
+from models import scorers
 from models.base import State
 from models.inputs import Inputs
 from models.registry import register
@@ -59,6 +60,9 @@ class MIND(RetrievalModel):
     def similarity(self, user: State, item: State) -> tf.Tensor:
         products = tf.linalg.matvec(user["user_interests"], item["item_vector"])
         return tf.reduce_max(products, axis=-1) / self.options.temperature
+
+    def scorer_spec(self) -> scorers.ScorerSpec:
+        return scorers.max_interest(1 / self.options.temperature)
 
     def vectors_for(self, user: State, item: State) -> tf.Tensor:
         return self.attention([user["user_interests"], item["item_vector"]])

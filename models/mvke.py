@@ -6,6 +6,7 @@ from pydantic import Field, PositiveInt
 from features import FeatureSpec
 from layers import CodeAttention, DotAttention, NumberEmbedding, ParallelDense, ScaledSimilarity, Tower
 from layers.scaled_similarity import Similarity
+from models import scorers
 from models.base import State, TwoTowerModel
 from models.inputs import Inputs
 from models.options import TowerOptions
@@ -61,3 +62,6 @@ class MVKE(TwoTowerModel):
         kernels = tf.convert_to_tensor(self.virtual_kernels.code_matrix)[tf.newaxis]
         chosen = self.gate([item["item_vector"], kernels, user["user_vectors"]])
         return self.scorer([chosen, item["item_vector"]])
+
+    def scorer_spec(self) -> scorers.ScorerSpec:
+        return scorers.similarity(self.scorer).within("gate", keys=self.virtual_kernels.code_matrix.numpy())

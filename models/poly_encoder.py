@@ -6,6 +6,7 @@ from pydantic import Field, PositiveInt
 from features import FeatureSpec
 from layers import CodeAttention, DotAttention, NumberEmbedding, ScaledSimilarity, Tower
 from layers.scaled_similarity import Similarity
+from models import scorers
 from models.base import State, TwoTowerModel
 from models.inputs import Inputs
 from models.options import TowerOptions
@@ -62,3 +63,6 @@ class PolyEncoder(TwoTowerModel):
     def similarity(self, user: State, item: State) -> tf.Tensor:
         seen = self.attention([item["item_vector"], user["user_vectors"], user["user_vectors"]])
         return self.scorer([seen, item["item_vector"]])
+
+    def scorer_spec(self) -> scorers.ScorerSpec:
+        return scorers.similarity(self.scorer).within("attention")

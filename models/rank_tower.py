@@ -5,6 +5,7 @@ from pydantic import Field, PositiveInt
 
 from features import RESERVED, FeatureSpec
 from layers import GatedHeads, ListwiseLoss, MaxSim, PrototypeAttention, Tower
+from models import scorers
 from models.base import State, TwoTowerModel, cross_entropy
 from models.inputs import Inputs
 from models.options import TowerOptions
@@ -69,6 +70,9 @@ class RankTower(TwoTowerModel):
 
     def similarity(self, user: State, item: State) -> tf.Tensor:
         return self.scorer([user["user_heads"], item["item_heads"]])
+
+    def scorer_spec(self) -> scorers.ScorerSpec:
+        return scorers.max_sim(self.scorer)
 
     def loss_terms(self, inputs: Inputs, labels: tf.Tensor) -> dict[str, tf.Tensor]:
         logits = self(inputs, training=True)

@@ -6,6 +6,7 @@ from sklearn.linear_model import LogisticRegression
 
 from errors import InputError
 from features import FeatureSpec
+from models import scorers
 from models.base import ReadColumns, State, TwoTowerModel
 from models.inputs import Inputs
 from models.options import ModelOptions
@@ -39,6 +40,9 @@ class TargetMeans(TwoTowerModel):
 
     def similarity(self, user: State, item: State) -> tf.Tensor:
         return user["user_logit"] + item["item_logit"]
+
+    def scorer_spec(self) -> scorers.ScorerSpec:
+        return scorers.additive()
 
     def fit_directly(self, read: ReadColumns) -> bool:
         columns = read([*self._names, self.spec.label])

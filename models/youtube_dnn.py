@@ -5,6 +5,7 @@ import tensorflow as tf
 from features import FeatureSpec
 from layers import Tower
 from layers.vectors import unit
+from models import scorers
 from models.base import State
 from models.inputs import Inputs
 from models.registry import register
@@ -36,3 +37,6 @@ class YoutubeDNN(RetrievalModel):
 
     def similarity(self, user: State, item: State) -> tf.Tensor:
         return tf.reduce_sum(user["user_vector"] * item["item_vector"], axis=-1) / self.options.temperature
+
+    def scorer_spec(self) -> scorers.ScorerSpec:
+        return scorers.dot(1 / self.options.temperature)

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,10 +14,11 @@ import tensorflow as tf
 from errors import InputError
 from features import Field
 from models import PreRankingModel, TwoTowerModel, registry
+from models.scorers import ScorerSpec
 from serving import onnx_files
+from serving.layout import FEATURES, SCORER
 from serving.raw_inputs import RawInputs, tensor_spec
 
-_FEATURES = "features.json"
 Outputs = dict[str, tf.Tensor]
 Encode = Callable[[Mapping[str, tf.Tensor]], dict[str, tf.Tensor]]
 Format = Literal["saved_model", "onnx"]
@@ -33,7 +35,7 @@ def target(directory: Path, version: int | None = None) -> Path:
         InputError: something lies there that is no earlier export, or the folder cannot be written.
     """
     place = directory if version is None else directory / str(version)
-    if place.is_dir() and any(place.iterdir()) and not (place / _FEATURES).exists():
+    if place.is_dir() and any(place.iterdir()) and not (place / FEATURES).exists():
         raise InputError("--export_dir: the folder holds something else than an export, name another", path=place)
     if place.exists() and not place.is_dir():
         raise InputError("--export_dir: expected a folder, found a file", path=place)
@@ -47,7 +49,7 @@ def export(
     model: PreRankingModel,
     vocabularies: Mapping[str, np.ndarray],
     place: Path,
-    files: Mapping[str, str | Path],
+    files: Mapping[str, str | bytes | Path],
     export_format: Format = "saved_model",
 ) -> None:
     """Write `model` as a SavedModel with its signatures, or each signature as an ONNX file, whole or not at all.
@@ -60,7 +62,7 @@ def export(
         model: a trained model.
         vocabularies: values of each vocabulary of the model's feature specification, by name.
         place: the folder to make or to replace, from :func:`target`.
-        files: further files by name, as text or as the path of a file to copy.
+        files: further files by name, as text, bytes, or the path of a file to copy.
         export_format: what to write.
 
     Raises:
@@ -71,12 +73,17 @@ def export(
         working.parent.mkdir(parents=True, exist_ok=True)
         write = _write_onnx if export_format == "onnx" else _write_saved_model
         described = write(model, vocabularies, working)
-        (working / _FEATURES).write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+        scorer = _scorer(model)
+        if scorer is not None:
+            np.savez(working / SCORER, allow_pickle=False, **scorer.weights)
+        sizes = {str(path.relative_to(working)): path.stat().st_size for path in _files(working)}
+        described |= {"scorer": scorer and scorer.kind, "files": sizes}
+        (working / FEATURES).write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
         for name, content in files.items():
             if isinstance(content, Path):
                 shutil.copyfile(content, working / name)
             else:
-                (working / name).write_text(content, encoding="utf-8")
+                (working / name).write_bytes(content if isinstance(content, bytes) else content.encode())
         _put(working, place)
     except (OSError, tf.errors.OpError) as error:
         raise InputError(f"--export_dir: cannot write the export: {error}", path=place) from error
@@ -151,6 +158,16 @@ def _trace(function: Callable[..., Outputs], specs: list[tf.TensorSpec]):
     return tf.function(function).get_concrete_function(**{spec.name: spec for spec in specs})
 
 
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _scorer(model: PreRankingModel) -> ScorerSpec | None:
+    """The formula of `score` with all its numbers, the bias included."""
+    spec = model.scorer_spec() if isinstance(model, TwoTowerModel) else None
+    return None if spec is None else replace(spec, weights={**spec.weights, "bias": model.bias.numpy()})
+
+
 def _answer(logit: tf.Tensor) -> Outputs:
     logit = tf.reshape(tf.cast(logit, tf.float32), [-1])
     return {"logit": logit, "probability": tf.sigmoid(logit)}
@@ -173,7 +190,11 @@ def _describe(model: PreRankingModel, signatures: Mapping[str, Any], export_form
             missing = "" if field.raw_type == "string" else -1
             described |= {"missing": missing, "vocabulary": field.vocabulary, "vocabulary_size": field.vocabulary_size}
         if field.kind == "sequence":
-            described |= {"trained_length": field.max_length, "order": "oldest first, padded on the right"}
+            described |= {
+                "trained_length": field.max_length,
+                "order": "oldest first, padded on the right",
+                "default": [],
+            }
         inputs.append(described)
     outputs = {
         name: {key: list(value.shape) for key, value in signature.structured_outputs.items()}

@@ -14,8 +14,10 @@ from preprocess.prepare import prepare
 from preprocess.prepared import PreparedData
 from serving import onnx_files
 from serving.export import export, target
+from serving.layout import CATALOGUE, EXAMPLES
 from training import device
 from training.config import Config, parse
+from training.examples import examples
 from training.run_folder import to_json
 from training.trainer import RunResult, train
 
@@ -111,11 +113,13 @@ def _locate(source: DataSource, config: Config) -> Path:
 
 def _export(config: Config, data: PreparedData, result: RunResult, place: Path) -> None:
     vocabularies = {name: data.vocabulary(name) for name in data.spec.tables}
-    files: dict[str, str | Path] = {
+    files: dict[str, str | bytes | Path] = {
         "config.yaml": config.to_yaml(),
         "metrics.json": to_json(result.metrics),
-        "catalogue.parquet": data.path / "catalogue.parquet",
+        CATALOGUE: data.catalogue,
     }
+    if config.run.export_examples:
+        files[EXAMPLES] = examples(data, config.run.export_examples)
     export(result.model, vocabularies, place, files, config.run.export_format)
     print(f"exported to {place}")
 

@@ -21,8 +21,8 @@ from training.options import RunOptions
 
 # Where results go and how they are shown does not change them.
 _NOT_IDENTITY = {
-    "output_dir", "overwrite", "export_dir", "export_format", "export_version", "save_predictions", "download",
-    "data_path", "prepared_dir",
+    "output_dir", "overwrite", "export_dir", "export_format", "export_version", "export_examples", "save_predictions",
+    "download", "data_path", "prepared_dir",
 }  # fmt: skip
 
 

@@ -36,6 +36,9 @@ class RunOptions(BaseModel):
     export_version: PositiveInt | None = Field(
         None, description="write to EXPORT_DIR/VERSION, as TensorFlow Serving reads it"
     )
+    export_examples: NonNegativeInt = Field(
+        2000, description="labelled test rows in raw spelling that go with the exported model; 0 for none"
+    )
     save_predictions: bool = Field(False, description="keep the test part's predictions in the run's folder")
     download: bool = Field(False, description="fetch the data set first")
     device: Literal["auto", "cpu", "gpu"] = Field(

@@ -99,7 +99,7 @@ def test_features_json_and_companions(prepared, tmp_path):
     assert by_name["user_hist"] | {"trained_length": 0} == {
         "name": "user_hist", "side": "user", "kind": "sequence", "dtype": "int64", "shape": [None, None], "missing": -1,
         "vocabulary": "movie_id", "vocabulary_size": len(prepared.vocabulary("movie_id")) + 2, "trained_length": 0,
-        "order": "oldest first, padded on the right",
+        "order": "oldest first, padded on the right", "default": [],
     }  # fmt: skip
     assert by_name["user_mean_rating"]["default"] == prepared.spec["user_mean_rating"].default
     assert set(described["outputs"]) == {"serving_default", "user_tower", "item_tower", "score"}

@@ -1,0 +1,158 @@
+"""Run a model's item tower over a catalogue once, and keep the states for scoring.
+
+    python -m serving.build_index --model out/hit [--items items.parquet] [--out out/hit/index]
+        [--dtype float32|float16|int8] [--update] [--evaluate rows.parquet]
+
+`--update` replaces the items that the file names in an existing index and adds those that are new; the others stay.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+
+from errors import ArtefactError, InputError
+from serving import index
+from serving.agreement import report
+from serving.artefact import Artefact
+from serving.command_line import Parser, run
+from serving.index import ItemStates
+from serving.items import check_ids, columns, read_table
+from serving.kernels import META_INDEX
+from serving.layout import CATALOGUE, EXAMPLES, INDEX
+from serving.snapshot import lookup_of
+from serving.storage import StorageType, StoredArray
+from serving.threads import limit_threads
+
+_BATCH = 1024
+
+
+@dataclass(frozen=True)
+class Built:
+    """What a build did.
+
+    Attributes:
+        version: name of the index's new version.
+        states: what it holds.
+        exact: the arrays (parts, N, width) of the items encoded now, before they were stored.
+        seconds: how long it took, from reading the items to the switch.
+    """
+
+    version: str
+    states: ItemStates
+    exact: dict[str, np.ndarray]
+    seconds: float
+
+
+def build(model: Artefact, items: Path, out: Path, dtype: StorageType | None = None, *, update: bool = False) -> Built:
+    """Make an index, or a new version of one. It is there as a whole at the end, or as it was before.
+
+    Args:
+        model: a decoupled model.
+        items: Parquet with every item feature, in raw spelling.
+        out: the index.
+        dtype: how to store floats; by default float32, or as the index has them with `update`.
+        update: keep the present items that `items` does not name.
+
+    Raises:
+        ArtefactError: the model has no towers; with `update`, there is no index of this model.
+        InputError: the items lack a column or an id, or the index cannot be written.
+    """
+    if not model.decoupled:
+        raise ArtefactError(f"{model.name} has no towers, its items cannot be cached", path=model.folder)
+    start = time.perf_counter()
+    with index.writing(out):
+        present = index.read(out, model.fingerprint)[1] if update else None
+        if present is not None and dtype not in (None, present.dtype):
+            raise InputError(f"--dtype {dtype}: the index is of {present.dtype}, build it as a whole", path=out)
+        dtype = dtype or (present.dtype if present else "float32")
+        ids, exact = _encode(model, items)
+        states = ItemStates(ids, {name: StoredArray.encode(array, dtype) for name, array in exact.items()}, dtype)
+        if present is not None:
+            states = _merge(present, states)
+        states, order = _sort(states)
+        if present is None:
+            exact = {name: array[:, order] for name, array in exact.items()}
+        about = {"model": model.name, "scorer": model.features["scorer"], "fingerprint": model.fingerprint}
+        try:
+            version = index.publish(out, states, about)
+        except OSError as error:
+            raise InputError(f"--out: cannot write the index: {error.strerror}", path=out) from error
+    return Built(version, states, exact, time.perf_counter() - start)
+
+
+def _encode(model: Artefact, items: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """The items' ids, and what the kernel makes of their states."""
+    fields = model.inputs("item")
+    inputs = columns(read_table(items), fields, items)
+    number = next(number for number, field in enumerate(fields) if field["name"] == model.item_id)
+    ids = inputs[number]
+    check_ids(ids, fields[number]["missing"], model.item_id, items)
+    batches = [
+        model.item_tower([values[start : start + _BATCH] for values in inputs]) for start in range(0, len(ids), _BATCH)
+    ]
+    states = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+    return ids, model.kernel.arrange(states)
+
+
+def _merge(present: ItemStates, new: ItemStates) -> ItemStates:
+    """`present` without the items that `new` has, and `new` after it."""
+    kept = np.flatnonzero(lookup_of(new.ids).get_indexer(lookup_of(present.ids)) < 0)
+    arrays = {name: array.merge(new.arrays[name], kept) for name, array in present.arrays.items()}
+    return ItemStates(np.concatenate([present.ids[kept], new.ids]), arrays, present.dtype)
+
+
+def _sort(states: ItemStates) -> tuple[ItemStates, np.ndarray]:
+    """Items of one meta query side by side, for a model that has them."""
+    if META_INDEX not in states.arrays:
+        return states, np.arange(len(states.ids))
+    order = np.argsort(states.arrays[META_INDEX].values[0, :, 0], kind="stable")
+    arrays = {name: array.take(order) for name, array in states.arrays.items()}
+    return ItemStates(states.ids[order], arrays, states.dtype), order
+
+
+def _parse(argv: list[str]):
+    parser = Parser(prog="python -m serving.build_index", description="Cache the item states of an exported model.")
+    parser.add_argument("--model", type=Path, required=True, help="exported model")
+    parser.add_argument("--items", type=Path, help="Parquet with every item feature; default: the model's catalogue")
+    parser.add_argument("--out", type=Path, help="folder of the index; default: index, in the model's folder")
+    parser.add_argument("--dtype", choices=get_args(StorageType), help="how to store floats; default: float32")
+    parser.add_argument("--update", action="store_true", help="replace or add the items of the file, keep the others")
+    parser.add_argument(
+        "--evaluate",
+        type=Path,
+        help="Parquet of raw features and label, on which a --dtype is compared with float32; default: the model's",
+    )
+    return parser.parse_args(argv)
+
+
+def _main(argv: list[str], show: Callable[[str], None] = print) -> None:
+    flags = _parse(argv)
+    limit_threads()
+    model = Artefact(flags.model)
+    items, out = flags.items or flags.model / CATALOGUE, flags.out or flags.model / INDEX
+    built = build(model, items, out, flags.dtype, update=flags.update)
+    states = built.states
+    show(
+        f"{out / built.version}: {len(states.ids)} items, {states.dtype}, {states.bytes_per_item} bytes an item, "
+        f"{built.seconds:.2f} s"
+    )
+    if states.dtype == "float32":
+        return
+    if flags.update:
+        show("not compared with float32: only the updated items' float32 states are known, build the index as a whole")
+        return
+    rows = flags.evaluate or flags.model / EXAMPLES
+    if flags.evaluate is None and not rows.exists():
+        show(f"not compared with float32: there is no {rows}, name users with --evaluate")
+        return
+    for line in report(model, states, built.exact, rows):
+        show(line)
+
+
+if __name__ == "__main__":
+    sys.exit(run(lambda: _main(sys.argv[1:])))

@@ -1,0 +1,34 @@
+"""The scorer of a model that has no kernel: the exported `score`."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+
+class SavedModelScorer:
+    """Runs the SavedModel's `score`, for a decoupled model that declares no formula.
+
+    Args:
+        score: the signature, a function of states in order that gives "logit".
+        outputs: the shapes of the towers' outputs, as `features.json` has them.
+    """
+
+    chunk = 4096
+
+    def __init__(self, score: Any, outputs: Mapping[str, Mapping[str, list[int | None]]]):
+        self._score = score
+        self._users = list(outputs["user_tower"])
+        self._shapes = {name: [-1, *shape[1:]] for name, shape in outputs["item_tower"].items()}
+
+    def arrange(self, states: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        shapes = {name: (1, len(value), math.prod(value.shape[1:])) for name, value in states.items()}
+        return {name: value.reshape(shapes[name]) for name, value in states.items()}
+
+    def prepare(self, user: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        return [user[name][np.newaxis] for name in self._users]
+
+    def score(self, user: list[np.ndarray], items: Mapping[str, np.ndarray]) -> np.ndarray:
+        states = [items[name][0].reshape(shape) for name, shape in self._shapes.items()]
+        return self._score([*user, *states])["logit"]

@@ -1,0 +1,12 @@
+"""Names of the files beside an exported SavedModel that serving reads."""
+
+FEATURES = "features.json"
+"""Inputs, outputs, and the kind of the scorer."""
+SCORER = "scorer.npz"
+"""The scorer's weights."""
+CATALOGUE = "catalogue.parquet"
+"""Every item with its features, in raw spelling."""
+EXAMPLES = "examples.parquet"
+"""Some labelled rows of the test part, in raw spelling."""
+INDEX = "index"
+"""Folder of the item index."""

@@ -1,0 +1,22 @@
+"""How many cores a serving process takes."""
+
+import tensorflow as tf
+from threadpoolctl import threadpool_limits
+
+from errors import InputError
+
+
+def limit_threads(count: int = 1) -> None:
+    """Let TensorFlow and BLAS use `count` threads an operation; before TensorFlow computes anything.
+
+    A request is too small to gain from more: with several requests at once they only get into each other's way.
+
+    Raises:
+        InputError: TensorFlow has begun already.
+    """
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(count)
+        tf.config.threading.set_inter_op_parallelism_threads(count)
+    except RuntimeError as error:
+        raise InputError("threads have to be limited before TensorFlow computes anything") from error
+    threadpool_limits(count)
