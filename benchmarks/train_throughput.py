@@ -1,0 +1,134 @@
+"""Training speed on a table of 1,000,000 rows, 12 sparse fields and a history of 50: deepctr's, ours, PyTorch's.
+
+    python -m benchmarks.train_throughput
+    python -m benchmarks.train_throughput --sides ours --models all --rounds 1
+
+The first compares: a two-tower model of two (128, 64) towers, made of deepctr's layers and trained by `model.fit` on
+arrays; the project's DSSM, trained from Parquet with shuffling and id masking; and, if `requirements-torch.txt` is
+installed, PyTorch's EmbeddingBag, SparseAdam and DataLoader. Each measurement is a process of its own, the sides take
+turns, and the medians are printed. The second measures every model of the registry with its default options.
+"""
+
+import json
+import multiprocessing
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, PositiveInt, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+HIDDEN = (128, 64)
+EMBEDDING_DIM = 32
+_STAGES = ("input", "forward", "backward", "optimizer")
+
+
+class Options(BaseSettings):
+    """What to measure."""
+
+    model_config = SettingsConfigDict(cli_prog_name="benchmarks.train_throughput", cli_exit_on_error=False)
+
+    @classmethod
+    def settings_customise_sources(cls, settings_cls, init_settings, *_, **__):
+        """Flags alone: no variable of the environment is an option."""
+        return (init_settings,)
+
+    sides: str = Field("", description="which of stock, ours, torch, comma-separated; default all that are installed")
+    models: str = Field("dssm", description="models of the registry for ours, comma-separated, or all")
+    rounds: PositiveInt = Field(5, description="measurements of each")
+    rows: PositiveInt = Field(1_000_000, description="training rows")
+    batch_size: PositiveInt = Field(2048, description="rows a batch")
+    stock_steps: PositiveInt = Field(60, description="batches that stock deepctr and PyTorch are timed for")
+    ids: Literal["zipf", "uniform"] = Field("zipf", description="how ids are drawn from their vocabularies")
+    work_dir: Path | None = Field(None, description="folder to keep the table in; default a temporary one")
+
+
+def main(arguments: list[str]) -> int:
+    """Run the benchmark and return the exit code."""
+    try:
+        options = Options(_cli_parse_args=arguments)  # type: ignore[call-arg]
+    except SettingsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except ValidationError as error:
+        print(f"error: --{error.errors()[0]['loc'][0]}: {error.errors()[0]['msg']}", file=sys.stderr)
+        return 2
+    available = ["stock", "ours"] + (["torch"] if find_spec("torch") else [])
+    sides = options.sides.split(",") if options.sides else available
+    if unknown := [side for side in sides if side not in available]:
+        print(f"error: --sides: choose of {', '.join(available)}. Received: {', '.join(unknown)}", file=sys.stderr)
+        return 2
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = (options.work_dir or Path(temporary)) / f"{options.ids}-{options.rows}"
+        for model in _models(options):
+            _compare(sides, model, options, folder)
+    return 0
+
+
+def _models(options: Options) -> list[str]:
+    if options.models != "all":
+        return options.models.split(",")
+    return _in_a_process(_differentiable)
+
+
+def _differentiable() -> list[str]:
+    import models
+
+    return [name for name in models.names() if models.get(name).differentiable and name != "target_means"]
+
+
+def _compare(sides: list[str], model: str, options: Options, folder: Path) -> None:
+    found: dict[str, list[dict[str, Any]]] = {side: [] for side in sides}
+    print(f"{model}, {os.cpu_count()} cores, {options.ids} ids, batch {options.batch_size:,}, {options.rows:,} rows")
+    for number in range(options.rounds):
+        for side in sides:
+            found[side].append(_measure(side, model, options, folder))
+            print(f"  round {number + 1}, {side}: {found[side][-1]['examples_per_second']:,.0f} examples/s", flush=True)
+    print("| | examples/s | " + " | ".join(f"{stage}, ms a batch" for stage in _STAGES) + " | evaluation / epoch |")
+    print("| --- " * (len(_STAGES) + 3) + "|")
+    for side, results in found.items():
+        median = {key: statistics.median(result[key] for result in results) for key in results[0]}
+        stages = [f"{1e3 * median[stage]:.1f}" for stage in _STAGES]
+        share = f"{median['evaluation_share']:.3f}" if "evaluation_share" in median else "–"
+        print(f"| {side} | {median['examples_per_second']:,.0f} | {' | '.join(stages)} | {share} |")
+    for other in [side for side in sides if side != "ours"] if "ours" in sides else []:
+        ratios = [
+            a["examples_per_second"] / b["examples_per_second"]
+            for a, b in zip(found["ours"], found[other], strict=True)
+        ]
+        print(f"ours / {other}: {statistics.median(ratios):.1f} (from {min(ratios):.1f} to {max(ratios):.1f})")
+    print(flush=True)
+
+
+def _measure(side: str, model: str, options: Options, folder: Path) -> dict[str, Any]:
+    if side == "torch":
+        numbers = [EMBEDDING_DIM, options.batch_size, options.stock_steps, *HIDDEN]
+        script = Path(__file__).parent / "throughput" / "pytorch.py"
+        command = [sys.executable, str(script), str(folder), *map(str, numbers)]
+        return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+    return _in_a_process(_measure_here, side, model, options, folder)
+
+
+def _measure_here(side: str, model: str, options: Options, folder: Path) -> dict[str, Any]:
+    from benchmarks.throughput import ours, stock, table
+
+    data = table.build(folder, options.ids, options.rows, validation_rows=200_000)
+    if side == "stock":
+        return stock.measure(data, HIDDEN, EMBEDDING_DIM, options.batch_size, options.stock_steps)
+    chosen = {"hidden_units": HIDDEN, "dropout": 0.0, "embedding_dim": EMBEDDING_DIM} if model == "dssm" else {}
+    return ours.measure(data, model, chosen, options.batch_size)
+
+
+def _in_a_process(function: Any, *arguments: Any) -> Any:
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
