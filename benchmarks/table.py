@@ -31,7 +31,8 @@ def _cell(runs: list[Run], part: str, name: str) -> str:
     return f"{statistics.mean(values):.4f}{spread}"
 
 
-def _published(dataset: str, model: str) -> str:
+def published(dataset: str, model: str) -> str:
+    """The published AUC / LogLoss of a model and their papers, or a dash."""
     with _PUBLISHED.open(encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if (row["dataset"], row["model"]) == (dataset, model)]
     return ", ".join(f"{row['auc']} / {row['logloss']} ({row['paper']})" for row in rows) or "–"
@@ -55,7 +56,7 @@ def table(folder: Path) -> str:
         finished = [run for run in runs if run["status"] == "finished"]
         seeds = str(len(finished)) + (f" ({len(runs) - len(finished)} diverged)" if len(finished) < len(runs) else "")
         cells = [_cell(finished, *column) for column in _COLUMNS.values()]
-        beside = _published(runs[0]["dataset"], model) if runs[0]["protocol"] == "reference" else "–"
+        beside = published(runs[0]["dataset"], model) if runs[0]["protocol"] == "reference" else "–"
         lines.append("| " + " | ".join([setting, f"`{model}`", seeds, *cells, beside]) + " |")
     return "\n".join(lines)
 

@@ -9,8 +9,9 @@ class InteractionUnit(tf.keras.layers.Layer):
 
     FIT (Xiong et al., SIGIR 2025, arXiv 2509.12948), interaction unit; the attention is DIN's (Zhou et al., KDD 2018,
     equation 3). An element e has the weight `MLP([q, e, q − e, q ⊙ e])` for the query q, not normalised over the
-    elements. The MLP has one hidden layer with ReLU. Its first matrix is split by the four parts of its input, so
-    that what depends on the query or the element alone is computed once for all pairs.
+    elements. The MLP has one hidden layer with ReLU. Its first matrix is split by the four parts of its input: what
+    meets the query alone is computed once a query, and what meets the element, alone and in the product, is one matrix
+    a query, so that no product of queries and elements is ever formed.
 
     Args:
         pool: sum the weighted elements; otherwise they stay apart.
@@ -41,20 +42,17 @@ class InteractionUnit(tf.keras.layers.Layer):
         Returns:
             (B, Q, E) if pooled, zeros for a row without an element; otherwise (B, Q, L, E).
         """
-        queries, elements = inputs[0][:, :, tf.newaxis, :], inputs[1][:, tf.newaxis, :, :]
+        queries, elements = inputs[:2]
         of_query, of_element, of_difference, of_product = tf.split(tf.convert_to_tensor(self.kernel), 4, axis=0)
-        hidden = (
-            _project(queries, of_query + of_difference)
-            + _project(elements, of_element - of_difference)
-            + _project(queries * elements, of_product)
-        )
+        matrices = of_element - of_difference + queries[..., tf.newaxis] * of_product
+        hidden = _project(queries, of_query + of_difference)[:, :, tf.newaxis, :] + _meet(elements, matrices)
         hidden = tf.nn.relu(hidden + self.bias)
         weights = _project(hidden, tf.convert_to_tensor(self.output_kernel)) + self.output_bias
         if len(inputs) > 2:
             weights *= tf.cast(inputs[2], weights.dtype)[:, tf.newaxis, :, tf.newaxis]
         if not self.pool:
-            return weights * elements
-        return tf.matmul(weights[..., 0], inputs[1])
+            return weights * elements[:, tf.newaxis, :, :]
+        return tf.matmul(weights[..., 0], elements)
 
     def compute_output_shape(self, input_shape):
         (_, queries, width), (batch, length, _), *_ = (tuple(shape) for shape in input_shape)
@@ -62,6 +60,18 @@ class InteractionUnit(tf.keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "pool": self.pool, "units": self.units, "seed": self.seed}
+
+
+def _meet(elements: tf.Tensor, matrices: tf.Tensor) -> tf.Tensor:
+    """Elements (B, L, E) times the matrices (B, Q, E, U) of each row's queries, or (1, Q, E, U): (B, Q, L, U)."""
+    _, queries, width, units = matrices.shape
+    rows, length = tf.shape(elements)[0], tf.shape(elements)[1]
+    side_by_side = tf.reshape(tf.transpose(matrices, [0, 2, 1, 3]), [-1, width, queries * units])
+    if matrices.shape[0] == 1:
+        met = tf.matmul(tf.reshape(elements, [-1, width]), side_by_side[0])
+    else:
+        met = tf.matmul(elements, side_by_side)
+    return tf.transpose(tf.reshape(met, [rows, length, queries, units]), [0, 2, 1, 3])
 
 
 def _project(vectors: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:

@@ -16,7 +16,7 @@ class AutoIntOptions(RankingOptions):
     attention_dim: PositiveInt = Field(8, description="size of a head")
 
 
-@register("auto_int", options=AutoIntOptions, kind="ranking model", source="Song et al., CIKM 2019")
+@register("auto_int", options=AutoIntOptions, kind="ranking model of DeepCTR", source="Song et al., CIKM 2019")
 class AutoInt(DeepCTRModel):
     """Self-attention over the fields beside a deep network. Song et al., CIKM 2019; deepctr's `AutoInt`.
 

@@ -19,7 +19,12 @@ class COLDOptions(TowerOptions):
     )
 
 
-@register("cold", options=COLDOptions, kind="light single tower", source="Wang et al., DLP-KDD 2020")
+@register(
+    "cold",
+    options=COLDOptions,
+    kind="light single tower: fields gated by squeeze-and-excitation",
+    source="Wang et al., DLP-KDD 2020",
+)
 class COLD(PreRankingModel):
     """One tower over all fields of user and item, each gated by squeeze-and-excitation.
 

@@ -25,7 +25,12 @@ class DATOptions(TowerOptions):
     category_weight: float = Field(0.1, ge=0, description="weight of the category alignment loss")
 
 
-@register("dat", options=DATOptions, kind="two-tower, early interaction", source="Yu et al., DLP-KDD 2021")
+@register(
+    "dat",
+    options=DATOptions,
+    kind="early interaction: augmented vectors that mimic the other side",
+    source="Yu et al., DLP-KDD 2021",
+)
 class DAT(TwoTowerModel):
     """An augmented vector a user and an item, which remembers what the other side's positives look like.
 

@@ -14,7 +14,7 @@ class DCNOptions(RankingOptions):
     cross_layers: PositiveInt = Field(2, description="layers of the cross network")
 
 
-@register("dcn", options=DCNOptions, kind="ranking model", source="Wang et al., ADKDD 2017")
+@register("dcn", options=DCNOptions, kind="ranking model of DeepCTR", source="Wang et al., ADKDD 2017")
 class DCN(DeepCTRModel):
     """A cross network, a vector of weights a layer, beside a deep one. Wang et al., ADKDD 2017; deepctr's `DCN`."""
 

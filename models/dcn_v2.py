@@ -8,7 +8,7 @@ from models.deepctr_model import DeepCTRModel
 from models.registry import register
 
 
-@register("dcn_v2", options=DCNOptions, kind="ranking model", source="Wang et al., WWW 2021")
+@register("dcn_v2", options=DCNOptions, kind="ranking model of DeepCTR", source="Wang et al., WWW 2021")
 class DCNV2(DeepCTRModel):
     """A cross network, a matrix of weights a layer, beside a deep one.
 

@@ -7,7 +7,7 @@ from models.deepctr_model import DeepCTRModel, RankingOptions
 from models.registry import register
 
 
-@register("deep_fm", options=RankingOptions, kind="ranking model", source="Guo et al., IJCAI 2017")
+@register("deep_fm", options=RankingOptions, kind="ranking model of DeepCTR", source="Guo et al., IJCAI 2017")
 class DeepFM(DeepCTRModel):
     """A factorization machine beside a deep network. Guo et al., IJCAI 2017; deepctr's `DeepFM`."""
 

@@ -21,7 +21,9 @@ class DSSMOptions(TowerOptions):
     )
 
 
-@register("dssm", options=DSSMOptions, kind="two-tower", source="Huang et al., CIKM 2013")
+@register(
+    "dssm", options=DSSMOptions, kind="vanilla two-tower: cosine with a learned scale", source="Huang et al., CIKM 2013"
+)
 class DSSM(TwoTowerModel):
     """One vector a side, `p = σ(γ·cos(u, v) + b)`.
 

@@ -51,7 +51,10 @@ class FITOptions(TowerOptions):
 
 
 @register(
-    "fit", options=FITOptions, kind="two-tower, early and late interaction", source="Xiong et al., arXiv 2509.12948"
+    "fit",
+    options=FITOptions,
+    kind="early and late interaction: meta queries, a learned scorer of all pairs of heads",
+    source="Xiong et al., SIGIR 2025, arXiv 2509.12948",
 )
 class FIT(TwoTowerModel):
     """Meta queries as early interaction, a learned scorer of all pairs of heads as late interaction.

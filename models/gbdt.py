@@ -32,7 +32,7 @@ class GBDTOptions(ModelOptions):
 @register(
     "gbdt",
     options=GBDTOptions,
-    kind="boosted trees",
+    kind="boosted trees on the tabular features",
     source="scikit-learn's HistGradientBoostingClassifier",
     limits={
         "exportable": "its trees are scikit-learn's, and no TensorFlow graph",

@@ -42,7 +42,10 @@ class HITOptions(TowerOptions):
 
 
 @register(
-    "hit", options=HITOptions, kind="two-tower, early and late interaction", source="Yang et al., arXiv 2505.19849"
+    "hit",
+    options=HITOptions,
+    kind="early and late interaction: generators of mimic vectors, several heads a side",
+    source="Yang et al., arXiv 2505.19849",
 )
 class HIT(TwoTowerModel):
     """Generators as early interaction, several heads a side as late interaction.

@@ -36,7 +36,7 @@ class IntTowerOptions(TowerOptions):
 @register(
     "int_tower",
     options=IntTowerOptions,
-    kind="two-tower, late interaction",
+    kind="late interaction: every user layer meets the item's last; contrastive regularisation",
     source="Li et al., CIKM 2022, arXiv 2210.09890",
 )
 class IntTower(TwoTowerModel):

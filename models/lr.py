@@ -13,7 +13,9 @@ from models.registry import register
 _STDDEV = 1e-4
 
 
-@register("lr", options=ModelOptions, kind="linear", source="Li et al., CIKM 2022, table 2")
+@register(
+    "lr", options=ModelOptions, kind="linear: a weight for every id and number", source="Li et al., CIKM 2022, table 2"
+)
 class LogisticRegression(TwoTowerModel):
     """A weight for every id and every number; a sequence counts by its mean.
 

@@ -24,7 +24,7 @@ class MINDOptions(RetrievalOptions):
 @register(
     "mind",
     options=MINDOptions,
-    kind="retrieval model",
+    kind="retrieval: several interests a user, sampled softmax on positives",
     source="Li et al., CIKM 2019, arXiv 1904.08030",
     limits={"calibrated": NOT_CALIBRATED},
 )

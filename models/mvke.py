@@ -26,7 +26,12 @@ class MVKEOptions(TowerOptions):
     )
 
 
-@register("mvke", options=MVKEOptions, kind="two-tower, early interaction", source="Xu et al., KDD 2022")
+@register(
+    "mvke",
+    options=MVKEOptions,
+    kind="early interaction: virtual kernels, each with an expert of its own",
+    source="Xu et al., KDD 2022",
+)
 class MVKE(TwoTowerModel):
     """K virtual kernels, each with a view of the user of its own, among which the item chooses.
 

@@ -26,7 +26,12 @@ class PolyEncoderOptions(TowerOptions):
     )
 
 
-@register("poly_encoder", options=PolyEncoderOptions, kind="two-tower, late interaction", source="Humeau, ICLR 2020")
+@register(
+    "poly_encoder",
+    options=PolyEncoderOptions,
+    kind="late interaction: several views of the user, weighed by the item",
+    source="Humeau et al., ICLR 2020",
+)
 class PolyEncoder(TwoTowerModel):
     """Learned codes attend over the user's fields and behaviours, and the item over what they found.
 

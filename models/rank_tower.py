@@ -27,7 +27,12 @@ class RankTowerOptions(TowerOptions):
     )
 
 
-@register("rank_tower", options=RankTowerOptions, kind="two-tower, late interaction", source="Yan, arXiv 2407.12385")
+@register(
+    "rank_tower",
+    options=RankTowerOptions,
+    kind="late interaction: gated heads that attend over prototypes of the other side's; our decoupled variant",
+    source="after Yan & Li, arXiv 2407.12385",
+)
 class RankTower(TwoTowerModel):
     """Gated heads that attend over prototypes of the other side. A decoupled variant, not the published model.
 

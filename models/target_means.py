@@ -13,7 +13,12 @@ from models.options import ModelOptions
 from models.registry import register
 
 
-@register("target_means", options=ModelOptions, kind="floor", source="logistic regression")
+@register(
+    "target_means",
+    options=ModelOptions,
+    kind="floor: logistic regression on the mean labels of user and item",
+    source="–",
+)
 class TargetMeans(TwoTowerModel):
     """Logistic regression on the mean label of the user and that of the item, nothing else.
 

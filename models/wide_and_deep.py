@@ -7,7 +7,7 @@ from models.deepctr_model import DeepCTRModel, RankingOptions
 from models.registry import register
 
 
-@register("wide_and_deep", options=RankingOptions, kind="ranking model", source="Cheng et al., DLRS 2016")
+@register("wide_and_deep", options=RankingOptions, kind="ranking model of DeepCTR", source="Cheng et al., DLRS 2016")
 class WideAndDeep(DeepCTRModel):
     """A linear model beside a deep network. Cheng et al., DLRS 2016; deepctr's `WDL`."""
 

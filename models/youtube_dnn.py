@@ -15,7 +15,7 @@ from models.retrieval import NOT_CALIBRATED, RetrievalModel, RetrievalOptions
 @register(
     "youtube_dnn",
     options=RetrievalOptions,
-    kind="retrieval model",
+    kind="retrieval: sampled softmax on positives",
     source="Covington et al., RecSys 2016",
     limits={"calibrated": NOT_CALIBRATED},
 )
