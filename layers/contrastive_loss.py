@@ -2,6 +2,7 @@
 
 import tensorflow as tf
 
+from layers.grouping import group_ids
 from layers.vectors import unit
 
 _EXCLUDED = -1e9
@@ -21,11 +22,13 @@ class ContrastiveLoss(tf.keras.layers.Layer):
 
     Args:
         temperature: τ.
+        xla: use only operations that XLA compiles; slower elsewhere.
     """
 
-    def __init__(self, temperature: float = 0.07, **kwargs):
+    def __init__(self, temperature: float = 0.07, xla: bool = False, **kwargs):
         super().__init__(**kwargs)
         self.temperature = temperature
+        self.xla = xla
 
     def call(self, inputs):
         """Return a float32 scalar for `inputs`, a quintuple.
@@ -35,27 +38,32 @@ class ContrastiveLoss(tf.keras.layers.Layer):
         """
         user, item, labels, user_ids, item_ids = inputs
         anchors = tf.cast(labels, tf.float32)
-        cosines = tf.matmul(unit(user), unit(item), transpose_b=True) / self.temperature
-        own = tf.linalg.diag_part(cosines)
-        others = tf.where(_positive_pairs(anchors, user_ids, item_ids), _EXCLUDED, cosines)
-        total = tf.reduce_logsumexp(tf.concat([own[:, tf.newaxis], others], axis=1), axis=1)
-        return tf.math.divide_no_nan(tf.reduce_sum(anchors * (total - own)), tf.reduce_sum(anchors))
+        users, items, user, item = self._number(user_ids), self._number(item_ids), unit(user), unit(item)
+        excluded = self._liked(anchors, users, items)
+        own_item = item
+        if not self.xla:  # the other rows' losses count nothing
+            rows = tf.where(anchors > 0)[:, 0]
+            user, own_item, users, anchors = (tf.gather(part, rows) for part in (user, item, users, anchors))
+        own = tf.reduce_sum(user * own_item, axis=1) / self.temperature
+        cosines = tf.matmul(user / self.temperature, item, transpose_b=True)
+        others = tf.reduce_logsumexp(tf.where(tf.gather(excluded, users), _EXCLUDED, cosines), axis=1)
+        # log(exp(own) + exp(others)) - own
+        losses = tf.nn.softplus(others - own)
+        return tf.math.divide_no_nan(tf.reduce_sum(anchors * losses), tf.reduce_sum(anchors))
+
+    def _number(self, ids: tf.Tensor) -> tf.Tensor:
+        """Small numbers for ids (B,), equal for equal ids."""
+        return group_ids(ids) if self.xla else tf.unique(ids).idx
+
+    def _liked(self, anchors: tf.Tensor, users: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """(users, B) bool: some row of the batch says that the user likes the item of that row."""
+        size = tf.fill([2], tf.size(items)) if self.xla else tf.stack([tf.reduce_max(items), tf.reduce_max(users)]) + 1
+        by_item = tf.scatter_nd(tf.stack([items, users], axis=1), anchors, size) > 0
+        # Rows are gathered and turned around: gathering columns takes ten times as long.
+        return tf.transpose(tf.gather(by_item, items))
 
     def compute_output_shape(self, input_shape):
         return ()
 
     def get_config(self):
-        return {**super().get_config(), "temperature": self.temperature}
-
-
-def _positive_pairs(anchors: tf.Tensor, user_ids: tf.Tensor, item_ids: tf.Tensor) -> tf.Tensor:
-    """(B, B) bool: row i's user likes row j's item in some row of the batch. Each id stands for its first row."""
-    first_user, first_item = _first_row(user_ids), _first_row(item_ids)
-    size = tf.size(user_ids)
-    pairs = tf.stack([first_user, first_item], axis=1)
-    liked = tf.scatter_nd(pairs, anchors, tf.stack([size, size])) > 0
-    return tf.gather(tf.gather(liked, first_user), first_item, axis=1)
-
-
-def _first_row(ids: tf.Tensor) -> tf.Tensor:
-    return tf.argmax(tf.equal(ids[:, tf.newaxis], ids), axis=1, output_type=tf.int32)
+        return {**super().get_config(), "temperature": self.temperature, "xla": self.xla}

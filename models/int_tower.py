@@ -64,7 +64,7 @@ class IntTower(TwoTowerModel):
         ]
         self.item_representer = self._representer(options.item_heads, "item_representer")
         self.scorer = MaxSim(scaled=options.similarity == "scaled_cosine", name="scorer")
-        self.contrastive_loss = ContrastiveLoss(options.cir_temperature) if options.cir_weight else None
+        self.contrastive_loss = ContrastiveLoss(options.cir_temperature, xla=self.xla) if options.cir_weight else None
 
     def _tower(self, side: str) -> tuple[NumberEmbedding, LightSE, Tower]:
         options = self.options

@@ -27,31 +27,35 @@ def expected(user, item, labels, users, items, temperature):
     return np.mean(losses) if losses else 0.0
 
 
-def loss_and_gradients(user, item, labels=LABELS, users=USERS, items=ITEMS, temperature=0.5):
+def loss_and_gradients(user, item, labels=LABELS, users=USERS, items=ITEMS, temperature=0.5, xla=False):
     user, item = tf.Variable(user, dtype=tf.float32), tf.Variable(item, dtype=tf.float32)
     ids = [tf.constant(values, tf.int32) for values in (users, items)]
     with tf.GradientTape() as tape:
-        loss = ContrastiveLoss(temperature)([user, item, tf.constant(labels, tf.float32), *ids])
+        loss = ContrastiveLoss(temperature, xla)([user, item, tf.constant(labels, tf.float32), *ids])
     return float(loss), *tape.gradient(loss, [user, item])
 
 
-@pytest.mark.parametrize("temperature", [0.07, 0.5, 2.0])
-def test_value(temperature):
+@pytest.mark.parametrize("xla", [False, True])
+@pytest.mark.parametrize("temperature", [0.005, 0.07, 0.5, 2.0])
+def test_value(temperature, xla):
     user, item = vectors()
-    loss, *_ = loss_and_gradients(user, item, temperature=temperature)
+    loss, *_ = loss_and_gradients(user, item, temperature=temperature, xla=xla)
     assert loss == pytest.approx(expected(user, item, LABELS, USERS, ITEMS, temperature), rel=1e-4)
 
 
+@pytest.mark.parametrize("xla", [False, True])
 @pytest.mark.parametrize("seed", range(5))
-def test_batches_of_many_repetitions(seed):
+def test_batches_of_many_repetitions(seed, xla):
     random = np.random.default_rng(seed)
     user, item = vectors(40)
     batch = [random.integers(0, 2, 40), random.integers(0, 6, 40), random.integers(0, 6, 40)]
-    assert loss_and_gradients(user, item, *batch)[0] == pytest.approx(expected(user, item, *batch, 0.5), rel=1e-4)
+    loss, *_ = loss_and_gradients(user, item, *batch, xla=xla)
+    assert loss == pytest.approx(expected(user, item, *batch, 0.5), rel=1e-4)
 
 
-def test_without_an_anchor_it_is_exactly_0():
-    loss, *gradients = loss_and_gradients(*vectors(), labels=np.zeros(8))
+@pytest.mark.parametrize("xla", [False, True])
+def test_without_an_anchor_it_is_exactly_0(xla):
+    loss, *gradients = loss_and_gradients(*vectors(), labels=np.zeros(8), xla=xla)
     assert loss == 0
     assert all(np.all(gradient.numpy() == 0) for gradient in gradients)
 
