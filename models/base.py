@@ -139,8 +139,8 @@ class PreRankingModel(tf.keras.Model):
         """How many numbers training has fitted."""
         return int(sum(np.prod(weight.shape) for weight in self.trainable_weights))
 
-    def plan_training(self, total_steps: int) -> None:
-        """Told once before training how many steps are planned; a model whose training follows a schedule keeps it.
+    def plan_training(self, epochs: int, steps: int) -> None:
+        """Told once before training how many epochs of how many steps are planned; a model with a schedule keeps it.
 
         What it keeps has to be in the weights, so that a resumed training goes on with it.
         """

@@ -4,7 +4,7 @@ from typing import Literal
 
 import numpy as np
 import tensorflow as tf
-from pydantic import Field, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt
 
 from errors import InputError
 from features import FeatureSpec
@@ -33,6 +33,9 @@ class FITOptions(TowerOptions):
         (300, 300), min_length=1, description="widths of a tower's layers, comma-separated; 300,300,32 is published"
     )
     meta_vectors: PositiveInt = Field(16, description="meta vectors, each of which gives a user a state")
+    anneal_epochs: NonNegativeInt = Field(
+        5, description="epochs over which the queries' temperature falls, if so many are planned; 0, published, for all"
+    )
     without_mqm: bool = Field(
         False, description="leave out the meta query module, and the interaction unit, which has no query then"
     )
@@ -62,11 +65,12 @@ class FIT(TwoTowerModel):
     Xiong et al., SIGIR 2025, arXiv 2509.12948. The embeddings of an item's attributes choose one of N meta queries.
     Given a query, the interaction units weigh the user's history, which they sum, and the user's other fields; both
     join the input of the user's tower. So a user has N states, computed without the item, and an item stores its heads
-    and the index of its query. Training takes a soft query, whose temperature falls from 1 to 0.001 over the planned
-    steps; there is no early stop before it is at most 0.01.
+    and the index of its query. Training takes a soft query, whose temperature falls from 1 to 0.001; there is no early
+    stop before it is at most 0.01.
 
-    As with HIT, two defaults differ from the published ones: heads have length 1 and their products a learned scale,
-    and the towers lack the last layer, 32 wide.
+    Three defaults differ from the published ones. As with HIT, heads have length 1 and their products a learned scale,
+    and the towers lack the last layer, 32 wide. The temperature falls within a few epochs, not over all that are
+    planned, as the model has overfitted long before those are over.
     """
 
     options: FITOptions
@@ -183,9 +187,9 @@ class FIT(TwoTowerModel):
         }
         return of_heads[self.options.scorer](self.scorer).within("meta_query")
 
-    def plan_training(self, total_steps: int) -> None:
+    def plan_training(self, epochs: int, steps: int) -> None:
         if self.meta_query is not None:
-            self.meta_query.plan(total_steps)
+            self.meta_query.plan(min(epochs, self.options.anneal_epochs or epochs) * steps)
 
     def may_stop(self) -> bool:
         return self.meta_query is None or float(self.meta_query.temperature()) <= _TEMPERATURE_TO_STOP

@@ -109,7 +109,7 @@ def _fit(config: Config, data: PreparedData, model: PreRankingModel, folder: Run
     if model.fit_directly(training.columns):
         return Progress(epochs=1, best_epoch=0, stopped=True)
     compile_model(model, run)
-    model.plan_training(len(training) * run.epoch)
+    model.plan_training(run.epoch, len(training))
     store = CheckpointStore(folder.checkpoints, model, model.optimizer)
     progress = store.restore()
     if progress.epochs:

@@ -22,7 +22,7 @@ def measure(data: PreparedData, name: str, options: dict, batch_size: int) -> di
     run = RunOptions.model_validate({})
     compile_model(model, run)
     batches = Batches(data, "train", batch_size, shuffle=True, oov_rate=0.05)
-    model.plan_training(2 * len(batches))
+    model.plan_training(2, len(batches))
     epochs = batches.dataset(plan=model.plan_lookups())
     model.fit(epochs, verbose=0)
     start = time.perf_counter()

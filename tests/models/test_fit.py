@@ -24,7 +24,7 @@ def build(spec=SPEC, seed=0, **options):
 
 def test_training_takes_soft_queries_and_inference_hard_ones():
     model = build()
-    model.plan_training(10)
+    model.plan_training(1, 10)
     inputs, _ = random_batch(SPEC, 32)
     encoded = model.encoder(inputs, "item")
     attributes = np.hstack([encoded.fields["movie_id"], encoded.fields["genres"]])
@@ -45,7 +45,7 @@ def test_the_training_pass_depends_on_the_row_s_soft_query():
     distances = []
     for step in (0, 1000):
         model = build()
-        model.plan_training(1000)
+        model.plan_training(1, 1000)
         model.meta_query.step.assign(step)
         queries = [model.encode_item(inputs, training=training)["query"][:, tf.newaxis] for training in (True, False)]
         soft, hard = (model._user_heads(inputs, query, training=False) for query in queries)
@@ -65,9 +65,10 @@ def test_the_item_s_gradient_reaches_the_user_s_side():
     assert np.abs(gradient).max() > 1e-4
 
 
-def test_the_schedule():
-    model = build()
-    model.plan_training(31)
+@pytest.mark.parametrize(("anneal_epochs", "planned"), [(5, 1), (1, 30), (0, 1)])
+def test_the_schedule(anneal_epochs, planned):
+    model = build(anneal_epochs=anneal_epochs)
+    model.plan_training(planned, 31)
     inputs, labels = random_batch(SPEC, 16)
     for step in range(31):
         assert model.may_stop() == (0.001 ** (step / 31) <= 0.01)
@@ -76,10 +77,17 @@ def test_the_schedule():
     assert build(without_mqm=True).may_stop()
 
 
+@pytest.mark.parametrize(("anneal_epochs", "total"), [(0, 70), (2, 20), (7, 70), (8, 70)])
+def test_over_how_many_steps_the_temperature_falls(anneal_epochs, total):
+    model = build(anneal_epochs=anneal_epochs)
+    model.plan_training(7, 10)
+    assert int(model.meta_query.total_steps) == total
+
+
 def test_the_step_is_part_of_the_checkpoint(tmp_path):
     model = build()
     model.compile(optimizer=LazyAdam(), run_eagerly=True)
-    model.plan_training(10)
+    model.plan_training(1, 10)
     for _ in range(4):
         model.train_on_batch(*random_batch(SPEC, 16))
     tf.train.Checkpoint(model=model).write(str(tmp_path / "state"))
@@ -155,7 +163,7 @@ def test_one_inner_product_needs_as_many_heads_on_both_sides():
 
 def test_diagnostics():
     model = build(meta_vectors=6)
-    model.plan_training(10)
+    model.plan_training(1, 10)
     model.meta_query.step.assign(2)
     batches = [random_batch(SPEC, 40, seed) for seed in (0, 1)]
     for inputs, _ in batches:  # an item's other attributes are its own

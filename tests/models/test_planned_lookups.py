@@ -16,7 +16,7 @@ def build(name, **options):
     model = models.build(name, SPEC, options, seed=3)
     # A step of Adam hardly depends on a gradient's size, so that rounding would show, but for a large epsilon.
     model.compile(LazyAdam(1e-3, epsilon=0.1, embedding_l2=1e-2))
-    model.plan_training(STEPS)
+    model.plan_training(1, STEPS)
     return model
 
 
