@@ -1,0 +1,69 @@
+"""What the conformance tests of models share. A model is tested by being registered."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from support import SPEC, random_batch
+
+import models
+
+NAMES = models.names()
+TWO_TOWERS = [name for name in NAMES if models.get(name).decoupled]
+DIFFERENTIABLE = [name for name in NAMES if models.get(name).differentiable]
+
+every_model = pytest.mark.parametrize("name", NAMES)
+every_differentiable_model = pytest.mark.parametrize("name", DIFFERENTIABLE)
+every_two_tower_model = pytest.mark.parametrize("name", TWO_TOWERS)
+
+WITHOUT_RANDOM_WEIGHTS = {
+    "gbdt": "trees have no initial weights",
+    "target_means": "a logistic regression starts at zero",
+}
+_ITEM_ID_ALONE = {field.name for field in SPEC.side("item")} - {SPEC.item_id}
+FIELDS_LEFT_OUT = {
+    "mind": _ITEM_ID_ALONE,
+    "target_means": {field.name for field in SPEC.fields} - {SPEC.user_mean, SPEC.item_mean},
+    "youtube_dnn": _ITEM_ID_ALONE,
+}
+WEIGHTS_WITHOUT_GRADIENT: dict[str, dict[str, str]] = {
+    "auto_int": {
+        "query": "its effect is quadratic in the embeddings, which start at 1e-4",
+        "key": "its effect is quadratic in the embeddings, which start at 1e-4",
+    },
+    "mind": {"bilinear": "a capsule's length is quadratic in the embeddings, which start at 1e-4"},
+    "poly_encoder": {
+        "codes/codes": "the embeddings start so small that every code finds the direction of the number, and a cosine "
+        "does not see its length"
+    },
+}
+"""By model, weights whose gradient may vanish at the start, by a part of their name, with the reason."""
+
+
+def small_options(name):
+    """Options that make a model small, where it has them."""
+    small = {"embedding_dim": 4, "hidden_units": (12, 12, 8), "head_dim": 4}
+    return {option: value for option, value in small.items() if option in models.get(name).options.model_fields}
+
+
+def build(name, seed=0, **options):
+    return models.build(name, SPEC, {**small_options(name), **options}, seed=seed)
+
+
+def random_training_part(names):
+    """Columns of rows whose labels depend on every field."""
+    inputs, _ = random_batch(SPEC, 4000, seed=7)
+    columns = {name: values.numpy() for name, values in inputs.items()}
+    terms = [values if values.ndim == 1 else (values != 0).sum(axis=1) for values in columns.values()]
+    score = sum((term - term.mean()) / term.std() for term in terms)
+    columns[SPEC.label] = (score > 0).astype(np.float32)
+    return {name: columns[name] for name in names}
+
+
+def total_loss(model, inputs, labels):
+    return tf.add_n(list(model.loss_terms(inputs, labels).values()))
+
+
+def loss_and_gradients(model, inputs, labels):
+    with tf.GradientTape() as tape:
+        loss = total_loss(model, inputs, labels)
+    return [loss, *tape.gradient(loss, model.trainable_weights)]
