@@ -61,7 +61,7 @@ def test_from_raw_files_to_onnx(here, sample_folder):  # noqa: F811
     assert main(script.SOURCE, flags) == 0
     assert set(os.listdir(here / "out")) == {
         "serving_default.onnx", "user_tower.onnx", "item_tower.onnx", "score.onnx", "vocabularies.json",
-        "features.json", "config.yaml", "metrics.json", "catalogue.parquet",
+        "features.json", "config.yaml", "metrics.json", "catalogue.parquet", "examples.parquet", "scorer.npz",
     }  # fmt: skip
 
 

@@ -158,7 +158,9 @@ def test_killed_training_goes_on_to_the_same_metrics(sample_folder, tmp_path):
 
 
 def test_a_model_with_a_schedule_is_planned_recorded_and_not_stopped_early(prepared, tmp_path):
-    config = _config(tmp_path, "--model_name", "fit", "--epoch", "6", "--lr", "0.02", "--patience", "1")
+    config = _config(
+        tmp_path, "--model_name", "fit", "--epoch", "7", "--anneal_epochs", "6", "--lr", "0.02", "--patience", "1"
+    )
     result = train(config, prepared, _quiet)
     rows = [line.split(",") for line in (result.folder / "history.csv").read_text().splitlines()]
     aucs = [float(row[rows[0].index("val_auc")]) for row in rows[1:]]
