@@ -1,19 +1,18 @@
 """Look-ups planned by the input pipeline change nothing but the speed of a training step."""
 
 import numpy as np
-import pytest
 import tensorflow as tf
+from conformance import build, every_differentiable_model, every_model
 from support import SPEC, random_batch
 
 import models
 from training.optimizer import LazyAdam
 
 STEPS = 3
-NAMES = [name for name in models.names() if models.get(name).differentiable]
 
 
-def build(name, **options):
-    model = models.build(name, SPEC, options, seed=3)
+def compiled(name):
+    model = build(name, seed=3)
     # A step of Adam hardly depends on a gradient's size, so that rounding would show, but for a large epsilon.
     model.compile(LazyAdam(1e-3, epsilon=0.1, embedding_l2=1e-2))
     model.plan_training(1, STEPS)
@@ -25,17 +24,16 @@ def planned(model, inputs):
     return {**inputs, **{name: tf.constant(values) for name, values in arrays.items()}}
 
 
-@pytest.mark.parametrize("name", NAMES)
+@every_differentiable_model
 def test_a_planned_step_is_the_same_step(name):
-    one, other = build(name), build(name)
+    one, other = compiled(name), compiled(name)
     if one.plan_lookups() is None:
         assert not hasattr(one, "encoder")
         return
-    step = tf.function(other.train_step, reduce_retracing=True)
     for number in range(STEPS):
         inputs, labels = random_batch(SPEC, 64, number)
         wanted = one.train_step((inputs, labels))
-        found = step((planned(other, inputs), labels))
+        found = other.train_step((planned(other, inputs), labels))
         for term in wanted:
             np.testing.assert_allclose(found[term], wanted[term], rtol=1e-4, atol=1e-6, err_msg=term)
     for a, b in zip(one.weights, other.weights, strict=True):
@@ -43,7 +41,7 @@ def test_a_planned_step_is_the_same_step(name):
 
 
 def test_a_planned_step_trains_the_table():
-    model = build("dssm")
+    model = compiled("dssm")
     inputs, labels = random_batch(SPEC, 64)
     before = model.encoder.embedding.table.numpy()
     model.train_step((planned(model, inputs), labels))
@@ -53,17 +51,17 @@ def test_a_planned_step_trains_the_table():
 
 def test_no_operation_of_a_step_touches_a_whole_table():
     """Keras's optimizers decay every weight by default, if only by 0."""
-    model = build("dssm")
+    model = compiled("dssm")
     inputs, labels = random_batch(SPEC, 64)
     graph = tf.function(model.train_step).get_concrete_function((planned(model, inputs), labels)).graph
     table = model.encoder.embedding.table.shape
     assert [op.name for op in graph.get_operations() for out in op.outputs if out.shape.as_list() == table] == []
 
 
-@pytest.mark.parametrize("name", models.names())
+@every_model
 def test_keras_knows_every_variable(name):
     """It does not track a layer that hides an attribute of the model's class, and nothing else would tell."""
-    model = models.build(name, SPEC, {})
+    model = build(name)
     known = {weight.ref() for weight in model.weights}
     inside = {v.ref() for layer in vars(model).values() if isinstance(layer, tf.Module) for v in layer.variables}
     assert inside <= known
