@@ -201,7 +201,10 @@ class Batches:
 
         batches = tf.data.Dataset.from_generator(epoch, output_signature=signature)
         batches = batches.apply(tf.data.experimental.assert_cardinality(len(self)))
-        return batches.map(unpack).prefetch(4)
+        # Nothing here is tuned, and the tuner's thread, asleep for up to a minute, would hold up the end of each epoch.
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        return batches.map(unpack).prefetch(4).with_options(options)
 
 
 def read_columns(prepared: PreparedData, part: str, names: list[str]) -> dict[str, np.ndarray]:
