@@ -15,6 +15,7 @@ import tensorflow as tf
 
 import legacy_keras  # noqa: F401  (before anything imports TensorFlow)
 import models
+from benchmarks.throughput.timing import gradients
 from errors import InputError
 from preprocess import movielens
 from preprocess.prepare import prepare
@@ -61,14 +62,7 @@ def main() -> int:
 def _forward_backward(model: tf.keras.Model, jit: bool):
     @tf.function(jit_compile=jit, reduce_retracing=True)
     def step(inputs, labels):
-        rows = model.gather(inputs)
-        with tf.GradientTape() as tape:
-            leaves = [*model.trainable_variables]
-            if rows is not None:
-                tape.watch(rows)
-                leaves.append(rows)
-            total = tf.add_n(list(model.losses(inputs, labels, rows).values()))
-        return tape.gradient(total, leaves)
+        return gradients(model, inputs, labels)
 
     return step
 

@@ -5,7 +5,7 @@ import time
 import tensorflow as tf
 
 import models
-from benchmarks.throughput.timing import stages
+from benchmarks.throughput.timing import gradients, stages
 from preprocess.batches import Batches
 from preprocess.prepared import PreparedData
 from training import metrics
@@ -48,14 +48,7 @@ def _stages(model: models.PreRankingModel, held: list) -> dict[str, float]:
 
     @tf.function(reduce_retracing=True)
     def backward(inputs, labels):
-        rows = model.gather(inputs)
-        with tf.GradientTape() as tape:
-            leaves = [*model.trainable_variables]
-            if rows is not None:
-                tape.watch(rows)
-                leaves.append(rows)
-            total = tf.add_n(list(model.losses(inputs, labels, rows).values()))
-        return tape.gradient(total, leaves)
+        return gradients(model, inputs, labels)
 
     @tf.function(reduce_retracing=True)
     def whole(inputs, labels):

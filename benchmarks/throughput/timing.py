@@ -5,6 +5,9 @@ from collections.abc import Callable, Iterable
 
 import tensorflow as tf
 
+import models
+from models.inputs import Inputs
+
 Step = Callable[..., object]
 
 _WARM = 4
@@ -27,3 +30,15 @@ def stages(forward: Step, backward: Step, whole: Step, batches: list) -> dict[st
     """Seconds a batch of forward, backward and optimizer: differences of the three steps' times, at least 0."""
     a, b, c = (seconds_per_batch(step, batches) for step in (forward, backward, whole))
     return {"forward": a, "backward": max(b - a, 0.0), "optimizer": max(c - b, 0.0)}
+
+
+def gradients(model: models.PreRankingModel, inputs: Inputs, labels: tf.Tensor) -> list:
+    """The forward and backward pass of a training step, with planned look-ups if `inputs` hold their plan."""
+    rows = model.gather(inputs)
+    with tf.GradientTape() as tape:
+        leaves = [*model.trainable_variables]
+        if rows is not None:
+            tape.watch(rows)
+            leaves.append(rows)
+        total = tf.add_n(list(model.losses(inputs, labels, rows).values()))
+    return tape.gradient(total, leaves)
