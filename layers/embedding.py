@@ -5,9 +5,7 @@ from collections.abc import Collection, Mapping
 
 import tensorflow as tf
 
-from layers.lookup_plan import DISTINCT, WEIGHTS, LookupPlan, sum_by_slot
-
-_PADDING = 0
+from layers.lookup_plan import DISTINCT, PADDING, WEIGHTS, LookupPlan, sum_by_slot
 
 
 @tf.keras.utils.register_keras_serializable(package="prerank")
@@ -70,7 +68,7 @@ class FieldEmbedding(tf.keras.layers.Layer):
         flat, segments = {}, {}
         for name, indices in inputs.items():
             if indices.shape.rank == 2 and name not in keep and not self.xla:
-                filled = tf.not_equal(indices, _PADDING)
+                filled = tf.not_equal(indices, PADDING)
                 segments[name] = tf.where(filled)[:, 0]
                 indices = tf.boolean_mask(indices, filled)
             flat[name] = tf.reshape(indices, [-1]) + self._start[self.fields[name]]
@@ -83,7 +81,7 @@ class FieldEmbedding(tf.keras.layers.Layer):
                 continue
             found = tf.reshape(tf.gather(rows, positions[name]), [*_shape(indices), self.embedding_dim])
             pooled = indices.shape.rank == 2 and name not in keep
-            result[name] = masked_mean(found, tf.not_equal(indices, _PADDING)) if pooled else found
+            result[name] = masked_mean(found, tf.not_equal(indices, PADDING)) if pooled else found
         return result
 
     def plan(self, keep: Collection[str] = ()) -> LookupPlan:

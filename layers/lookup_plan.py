@@ -5,7 +5,8 @@ from collections.abc import Collection, Mapping
 import numpy as np
 import tensorflow as tf
 
-_PADDING = 0
+PADDING = 0
+"""The index that fills a sequence up."""
 
 DISTINCT = "lookup/distinct"
 ELEMENTS = "lookup/elements"
@@ -84,7 +85,7 @@ class LookupPlan:
         if indices.ndim == 1:
             return indices, np.arange(len(indices), dtype=np.int32), len(indices)
         flat = indices.reshape(-1)
-        filled = np.flatnonzero(flat != _PADDING).astype(np.int32)
+        filled = np.flatnonzero(flat != PADDING).astype(np.int32)
         if name in self.keep:
             return flat[filled], filled, indices.size
         return flat[filled], filled // np.int32(indices.shape[1]), len(indices)

@@ -1,6 +1,7 @@
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import tensorflow as tf
 from sample import prepared, sample_folder  # noqa: F401
 
 from features import MISSING, UNSEEN
@@ -33,6 +34,28 @@ def test_order_and_masks_are_a_function_of_seed_and_epoch(prepared):  # noqa: F8
     assert np.array_equal(first(1, 2), first(1, 2))
     assert not np.array_equal(first(1, 2), first(1, 3))
     assert not np.array_equal(first(1, 2), first(2, 2))
+
+
+class _FirstColumn:
+    """Plans the first user and the number of rows of a batch."""
+
+    signature = {"first": tf.TensorSpec([None], tf.int32)}
+
+    def __call__(self, inputs):
+        return {"first": np.array([inputs["user_id"][0], len(inputs["user_id"])], np.int32)}
+
+
+def test_a_plan_is_of_the_batch_as_it_is_given_and_changes_nothing_else(prepared):  # noqa: F811
+    def batches():
+        return Batches(prepared, "train", 500, shuffle=True, oov_rate=0.3)
+
+    plain, planned = batches().dataset(first_epoch=2), batches().dataset(first_epoch=2, plan=_FirstColumn())
+    for (inputs, labels), (more, same_labels) in zip(plain, planned, strict=True):
+        assert more.pop("first").numpy().tolist() == [int(inputs["user_id"][0]), len(labels)]
+        assert np.array_equal(labels, same_labels)
+        assert inputs.keys() == more.keys()
+        for name in inputs:
+            assert np.array_equal(inputs[name], more[name]), name
 
 
 def test_columns_are_those_of_the_files(prepared):  # noqa: F811
