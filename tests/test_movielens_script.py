@@ -8,7 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tensorflow as tf
 from sample import prepared, sample_folder  # noqa: F401
 
 import train_movielens_whole_models as script
@@ -50,9 +52,18 @@ def test_from_raw_files_to_an_export(here, sample_folder, capsys):  # noqa: F811
         os.listdir(place)
     )
     assert json.loads((place / "metrics.json").read_text())["status"] == "finished"
-    assert main(script.SOURCE, flags) == 2
+    assert main(script.SOURCE, flags[:-4]) == 2
     assert "--overwrite" in capsys.readouterr().err
-    assert main(script.SOURCE, [*flags, "--overwrite"]) == 0
+    again = [*flags[:-4], "--export_dir", "out/again"]
+    assert main(script.SOURCE, again) == 0
+    assert "nothing is trained" in capsys.readouterr().out
+    towers = [tf.saved_model.load(folder).signatures["item_tower"] for folder in (place, "out/again")]
+    item = {"movie_id": tf.constant([7], tf.int64), "genres": tf.constant([["Drama"]]), "item_mean_rating": [0.5]}
+    first, second = (tower(**item) for tower in towers)
+    for name in first:
+        assert np.array_equal(first[name], second[name]), name
+    assert main(script.SOURCE, [*again, "--overwrite"]) == 0
+    assert "nothing is trained" not in capsys.readouterr().out
 
 
 def test_from_raw_files_to_onnx(here, sample_folder):  # noqa: F811

@@ -19,7 +19,7 @@ from training import device
 from training.config import Config, parse
 from training.examples import examples
 from training.run_folder import to_json
-from training.trainer import RunResult, train
+from training.trainer import RunResult, finished, train
 
 EXIT_FINISHED, EXIT_INPUT, EXIT_DIVERGED, EXIT_INTERRUPTED = 0, 2, 3, 130
 
@@ -72,10 +72,7 @@ def _run(source: DataSource, config: Config) -> int:
     place = None if config.run.export_dir is None else target(config.run.export_dir, config.run.export_version)
     path = _locate(source, config)
     data = prepare(source.adapter, config.data.model_copy(update={"data_path": path}), print)
-    try:
-        result = train(config, data)
-    except OSError as error:
-        raise InputError(f"--output_dir: cannot write the run: {error}", path=config.run.output_dir) from error
+    result = _trained(config, data)
     _print_results(result)
     if result.diverged:
         print(f"error: the training diverged: {result.metrics['reason']}", file=sys.stderr)
@@ -83,6 +80,17 @@ def _run(source: DataSource, config: Config) -> int:
     if place is not None:
         _export(config, data, result, place)
     return EXIT_FINISHED
+
+
+def _trained(config: Config, data: PreparedData) -> RunResult:
+    """A new run; or, where it is there already and only its export was asked for, the finished one."""
+    if config.run.export_dir is not None and not config.run.overwrite and (found := finished(config, data)):
+        print(f"this run is finished, so nothing is trained: {found.folder}")
+        return found
+    try:
+        return train(config, data)
+    except OSError as error:
+        raise InputError(f"--output_dir: cannot write the run: {error}", path=config.run.output_dir) from error
 
 
 def _check_exportable(config: Config) -> None:

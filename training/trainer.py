@@ -3,6 +3,7 @@
 import csv
 import importlib.metadata
 import io
+import json
 import statistics
 import sys
 import time
@@ -70,13 +71,10 @@ def train(config: Config, data: PreparedData, report: Report = print) -> RunResu
             holds one class alone.
     """
     _check_classes(data)
-    protocol = config.data.resolved().protocol
-    place = config.run.output_dir / data.spec.dataset / protocol / config.run.model_name
-    folder = RunFolder(place / config.identity(data.fingerprint))
+    folder = _folder(config, data)
     with folder.open(config.run.overwrite):
         tf.keras.utils.set_random_seed(config.run.random_seed)
-        run = config.run
-        model = models.build(run.model_name, data.spec, config.model, seed=run.random_seed, xla=run.jit)
+        model = _build(config, data)
         folder.write_text("config.yaml", config.to_yaml())
         started = time.perf_counter()
         progress = _fit(config, data, model, folder, report)
@@ -90,6 +88,35 @@ def train(config: Config, data: PreparedData, report: Report = print) -> RunResu
         keep_weights_only(folder.checkpoints, model)
         folder.finish()
     return RunResult(folder.final, results, model)
+
+
+def finished(config: Config, data: PreparedData) -> RunResult | None:
+    """The finished run of a configuration, with the model as it was trained; None if there is none.
+
+    Raises:
+        InputError: its files are missing or damaged.
+    """
+    folder = _folder(config, data)
+    if not folder.final.exists():
+        return None
+    model = _build(config, data)
+    try:
+        results = json.loads((folder.final / "metrics.json").read_text(encoding="utf-8"))
+        model.load_trained(folder.final / folder.checkpoints.name)
+    except (OSError, ValueError) as error:
+        raise InputError(f"a finished run cannot be read: {error}", path=folder.final) from error
+    return RunResult(folder.final, results, model)
+
+
+def _folder(config: Config, data: PreparedData) -> RunFolder:
+    protocol = config.data.resolved().protocol
+    place = config.run.output_dir / data.spec.dataset / protocol / config.run.model_name
+    return RunFolder(place / config.identity(data.fingerprint))
+
+
+def _build(config: Config, data: PreparedData) -> PreRankingModel:
+    run = config.run
+    return models.build(run.model_name, data.spec, config.model, seed=run.random_seed, xla=run.jit)
 
 
 def _check_classes(data: PreparedData) -> None:
