@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import legacy_keras  # noqa: F401  (before anything imports TensorFlow)
 from errors import InputError
 from serving.command_line import Parser, positive, run
 from serving.preranker import PreRanker, Scored

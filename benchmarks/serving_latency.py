@@ -2,9 +2,9 @@
 
     python -m benchmarks.serving_latency --models out/dssm out/hit out/fit out/cold --out docs/results/serving_latency
 
-Everything runs on exported folders alone, on one core. A two-tower model gets an index of its own catalogue, repeated
-under new ids where that is smaller; a model of one tower scores the same items row by row. Users are those of
-`examples.parquet`. Writes OUT.md, OUT.csv and OUT.png.
+Everything runs on exported folders alone, SavedModel or ONNX, on one core. A two-tower model gets an index of its own
+catalogue, repeated under new ids where that is smaller; a model of one tower scores the same items row by row. Users are
+those of `examples.parquet`. Writes OUT.md, OUT.csv and OUT.png.
 """
 
 import json
@@ -48,7 +48,8 @@ def _parse(argv: list[str]):
 def _measure(flags: Any, folder: Path, working: Path) -> Result:
     model = Artefact(folder)
     users = read_users(folder / EXAMPLES, model, _USERS)
-    result: Result = {"model": model.name, "latency": {}, "success": {}, **_training(folder)}
+    form = model.features["format"]
+    result: Result = {"model": model.name, "format": form, "latency": {}, "success": {}, **_training(folder)}
     for count in sorted(flags.items):
         items = write_catalogue(model, folder / CATALOGUE, count, working / f"{model.name}-{count}.parquet")
         if model.decoupled:

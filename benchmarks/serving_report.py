@@ -13,6 +13,7 @@ import matplotlib.pyplot as plt  # noqa: E402
 _PUBLISHED = Path(__file__).with_name("published_serving.csv")
 _BASE = "dssm"
 _PERCENTILES = (50, 95, 99)
+_RUNTIMES = {"saved_model": "TensorFlow", "onnx": "ONNX Runtime"}
 Result = dict[str, Any]
 
 
@@ -26,7 +27,7 @@ def write(results: list[Result], counts: list[int], out: Path) -> None:
 
     Args:
         results: of each model: `latency`, seconds by (part, items); `success`, shares by requests a second;
-            `bytes_per_item`, `index_seconds`, `training_seconds`, `examples_per_second` and `model`.
+            `bytes_per_item`, `index_seconds`, `training_seconds`, `examples_per_second`, `model` and `format`.
         counts: the numbers of items.
         out: place and name, less the suffix.
     """
@@ -39,46 +40,51 @@ def write(results: list[Result], counts: list[int], out: Path) -> None:
 
 
 def _latency(results: list[Result], counts: list[int]) -> str:
-    header = ["model", "items", "user tower", "scorer", "request, top 100", "request, all candidates"]
+    header = ["model", "runtime", "items", "user tower", "scorer", "request, top 100", "request, all candidates"]
     rows = []
     for result in results:
         for count in sorted(counts):
             found = [result["latency"].get((p, count)) for p in ("user tower", "scorer", "top 100", "candidates")]
             cells = ["–" if values is None else milliseconds(values) for values in found]
-            rows.append([f"`{result['model']}`", f"{count:,}", *cells])
+            rows.append([f"`{result['model']}`", _RUNTIMES[result["format"]], f"{count:,}", *cells])
     return "Median / 95th / 99th percentile in ms, one core:\n\n" + _table(header, rows)
 
 
 def _relative(results: list[Result], count: int) -> str:
     header = [
-        "model", "training, s", "training, examples/s", "request, ms", "bytes an item", "index, s",
+        "model", "runtime", "training, s", "training, examples/s", "request, ms", "bytes an item", "index, s",
         "training, relative", "latency, relative", "storage, relative", "published, all three",
     ]  # fmt: skip
-    base = next((result for result in results if result["model"] == _BASE), {})
-    base_request = _median(base, count) if base else None
+    bases = {result["format"]: result for result in results if result["model"] == _BASE}
     rows = []
     for result in results:
         request = _median(result, count)
+        base = bases.get(result["format"], {})
         rows.append([
             f"`{result['model']}`",
+            _RUNTIMES[result["format"]],
             _number(result["training_seconds"], 0),
             _number(result["examples_per_second"], 0),
             _number(request, 2),
             str(result["bytes_per_item"]),
             _number(result["index_seconds"], 2),
             _ratio(result["training_seconds"], base.get("training_seconds")),
-            _ratio(request, base_request),
+            _ratio(request, _median(base, count) if base else None),
             _ratio(result["bytes_per_item"], base.get("bytes_per_item")),
             _published(result["model"]),
         ])  # fmt: skip
-    return f"Relative to the two-tower model (`{_BASE}`), {count:,} items:\n\n" + _table(header, rows)
+    return f"Relative to the two-tower model (`{_BASE}`) on the same runtime, {count:,} items:\n\n" + _table(
+        header, rows
+    )
 
 
 def _load(results: list[Result]) -> str:
     rates = sorted({rate for result in results for rate in result["success"]})
-    rows = [[f"`{r['model']}`", *(f"{r['success'][rate]:.1%}" for rate in rates)] for r in results]
+    rows = [
+        [f"`{r['model']}`", _RUNTIMES[r["format"]], *(f"{r['success'][rate]:.1%}" for rate in rates)] for r in results
+    ]
     return "Requests answered within 10 ms, one worker, at a rate a second of:\n\n" + _table(
-        ["model", *map(str, rates)], rows
+        ["model", "runtime", *map(str, rates)], rows
     )
 
 
@@ -116,7 +122,7 @@ def _table(header: list[str], rows: list[list[str]]) -> str:
 
 
 def _write_csv(results: list[Result], path: Path) -> None:
-    columns = ["model", "part", "items", *(f"p{p}_ms" for p in _PERCENTILES)]
+    columns = ["model", "format", "part", "items", *(f"p{p}_ms" for p in _PERCENTILES)]
     single = ["bytes_per_item", "index_seconds", "training_seconds", "examples_per_second"]
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
@@ -124,15 +130,19 @@ def _write_csv(results: list[Result], path: Path) -> None:
         for result in results:
             for (part, count), values in result["latency"].items():
                 found = [f"{np.percentile(values, p) * 1e3:.4f}" for p in _PERCENTILES]
-                writer.writerow([result["model"], part, count, *found, "", "", *(result[name] for name in single)])
+                single_values = [result[name] for name in single]
+                writer.writerow([result["model"], result["format"], part, count, *found, "", "", *single_values])
             for rate, share in result["success"].items():
-                writer.writerow([result["model"], "load", "", "", "", "", rate, f"{share:.4f}", *[""] * len(single)])
+                load = ["load", "", "", "", "", rate, f"{share:.4f}", *[""] * len(single)]
+                writer.writerow([result["model"], result["format"], *load])
 
 
 def _draw(results: list[Result], counts: list[int], path: Path) -> None:
     figure, (latency, load) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
+    several = len({result["format"] for result in results}) > 1
     for result in results:
-        name, sizes = result["model"], sorted(counts)
+        name = f"{result['model']}, {_RUNTIMES[result['format']]}" if several else result["model"]
+        sizes = sorted(counts)
         style = "-o" if result["bytes_per_item"] else "--s"
         latency.plot(sizes, [_median(result, count) for count in sizes], style, label=name, markersize=4)
         load.plot(list(result["success"]), list(result["success"].values()), style, label=name, markersize=4)

@@ -9,19 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from errors import ArtefactError
-from serving.fallback import SavedModelScorer
+from serving.backend import Backend, Signature
+from serving.fallback import ExportedScorer
 from serving.kernels import Kernel, make_kernel
 from serving.layout import FEATURES, SCORER
 
 _KEYS = {"files", "format", "inputs", "model", "outputs", "scorer", "specification"}
-State = dict[str, np.ndarray]
 
 
 class Artefact:
-    """A folder that `serving.export` wrote.
+    """A folder that `serving.export` wrote, a SavedModel or ONNX files.
 
     Args:
         folder: where it lies; with `--export_version N` that is `DIR/N`.
@@ -33,18 +32,14 @@ class Artefact:
 
     Raises:
         ArtefactError: a file is missing, truncated or damaged.
+        InputError: what runs the format is not installed.
     """
 
     def __init__(self, folder: Path):
         self.folder = folder
         self.features = _read_features(folder)
-        if self.features["format"] != "saved_model":
-            raise ArtefactError("a SavedModel expected, exported with --export_format saved_model", path=folder)
         self.fingerprint = _fingerprint(folder, self.features["files"])
-        try:
-            self._model = tf.saved_model.load(str(folder))
-        except (tf.errors.OpError, OSError, ValueError, RuntimeError, IndexError) as error:
-            raise ArtefactError(f"not a whole SavedModel: {error}", path=folder) from error
+        self.backend = _backend(folder, self.features["format"])
         if self.decoupled:
             self.kernel = self._make_kernel()
 
@@ -56,7 +51,7 @@ class Artefact:
     @property
     def decoupled(self) -> bool:
         """Whether the model has towers; a model of one tower cannot be indexed."""
-        return "user_tower" in self._model.signatures
+        return "user_tower" in self.backend.signatures
 
     def inputs(self, side: str | None = None) -> list[dict[str, Any]]:
         """The described inputs of a side, or of both."""
@@ -67,17 +62,17 @@ class Artefact:
         """Name of the item's id."""
         return self.features["specification"]["item_id"]
 
-    def signature(self, name: str, inputs: Sequence[str]) -> "Signature":
-        """A signature as a function of positional arrays, in the order of `inputs`."""
-        return Signature(self._model.signatures[name], inputs)
+    def signature(self, name: str, inputs: Sequence[str]) -> Signature:
+        """A signature as a function of positional arrays, in the order of `inputs`: raw values, or states."""
+        return self.backend.signature(name, inputs)
 
     @cached_property
-    def user_tower(self) -> "Signature":
+    def user_tower(self) -> Signature:
         """User features, in the order of `inputs("user")`, to the user state by name."""
         return self.signature("user_tower", [field["name"] for field in self.inputs("user")])
 
     @cached_property
-    def item_tower(self) -> "Signature":
+    def item_tower(self) -> Signature:
         """Item features, in the order of `inputs("item")`, to the item state by name."""
         return self.signature("item_tower", [field["name"] for field in self.inputs("item")])
 
@@ -86,34 +81,20 @@ class Artefact:
         if kind:
             return make_kernel(kind, _read_weights(self.folder / SCORER))
         states = [name for tower in ("user_tower", "item_tower") for name in self.features["outputs"][tower]]
-        return SavedModelScorer(self.signature("score", states), self.features["outputs"])
+        return ExportedScorer(self.signature("score", states), self.features["outputs"])
 
 
-class Signature:
-    """A signature of a SavedModel without the cost of its keyword arguments.
+def _backend(folder: Path, name: str) -> Backend:
+    """What runs a format. Imported here, so that ONNX files are served without TensorFlow."""
+    if name == "onnx":
+        from serving.onnx_model import OnnxModel
 
-    Args:
-        function: the signature.
-        inputs: its inputs' names, in the order of the calls.
-    """
+        return OnnxModel(folder)
+    if name == "saved_model":
+        from serving.saved_model import SavedModel
 
-    def __init__(self, function: Any, inputs: Sequence[str]):
-        expected = function.structured_input_signature[1]
-        specs = [expected[name] for name in inputs]
-        self.inputs = tuple(inputs)
-        self._outputs = sorted(function.structured_outputs)
-
-        def call(*values: tf.Tensor) -> list[tf.Tensor]:
-            found = function(**dict(zip(inputs, values, strict=True)))
-            return [found[name] for name in self._outputs]
-
-        # about 0.12 ms less a call than the signature itself takes, which sorts and checks keywords
-        self._function = tf.function(call, input_signature=specs).get_concrete_function()
-
-    def __call__(self, values: Sequence[np.ndarray]) -> State:
-        """Outputs by name for inputs in order."""
-        found = self._function(*[tf.constant(value) for value in values])
-        return {name: value.numpy() for name, value in zip(self._outputs, found, strict=True)}
+        return SavedModel(folder)
+    raise ArtefactError(f"expected the format saved_model or onnx. Received: {name}", path=folder / FEATURES)
 
 
 def _read_features(folder: Path) -> dict[str, Any]:

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-import tensorflow as tf
+
+import legacy_keras  # noqa: F401  (before TensorFlow)  # isort: skip
+import tensorflow as tf  # isort: skip
 
 from errors import InputError
 from features import Field

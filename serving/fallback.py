@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 
-class SavedModelScorer:
-    """Runs the SavedModel's `score`, for a decoupled model that declares no formula.
+class ExportedScorer:
+    """Runs the export's own `score`, for a decoupled model that declares no formula.
 
     Args:
         score: the signature, a function of states in order that gives "logit".

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
+
+import legacy_keras  # noqa: F401  (before TensorFlow)  # isort: skip
+import tensorflow as tf  # isort: skip
 
 from errors import InputError
 from features import MISSING, RESERVED, UNSEEN, FeatureSpec, Field

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 
 import numpy as np
-import tensorflow as tf
+
+import legacy_keras  # noqa: F401  (before TensorFlow)  # isort: skip
+import tensorflow as tf  # isort: skip
 
 from features import MISSING, RESERVED, UNSEEN, FeatureSpec, Field
 

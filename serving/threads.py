@@ -1,6 +1,8 @@
 """How many cores a serving process takes."""
 
-import tensorflow as tf
+import os
+import sys
+
 from threadpoolctl import threadpool_limits
 
 from errors import InputError
@@ -10,13 +12,17 @@ def limit_threads(count: int = 1) -> None:
     """Let TensorFlow and BLAS use `count` threads an operation; before TensorFlow computes anything.
 
     A request is too small to gain from more: with several requests at once they only get into each other's way.
+    TensorFlow is not imported for it, as an ONNX export is served without.
 
     Raises:
         InputError: TensorFlow has begun already.
     """
-    try:
-        tf.config.threading.set_intra_op_parallelism_threads(count)
-        tf.config.threading.set_inter_op_parallelism_threads(count)
-    except RuntimeError as error:
-        raise InputError("threads have to be limited before TensorFlow computes anything") from error
+    os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["TF_NUM_INTEROP_THREADS"] = str(count)
+    if "tensorflow" in sys.modules:
+        threading = sys.modules["tensorflow"].config.threading
+        try:
+            threading.set_intra_op_parallelism_threads(count)
+            threading.set_inter_op_parallelism_threads(count)
+        except RuntimeError as error:
+            raise InputError("threads have to be limited before TensorFlow computes anything") from error
     threadpool_limits(count)

@@ -30,12 +30,12 @@ def small_options(name):
     return {option: value for option, value in _SMALL.items() if option in models.get(name).options.model_fields}
 
 
-def export_small(name, place, seed=0, catalogue=None, **options):
+def export_small(name, place, seed=0, catalogue=None, export_format="saved_model", **options):
     """Export a model with random weights to `place`."""
     model = models.build(name, SPEC, {**small_options(name), **options}, seed=seed)
     randomise(model, seed)
     files = {"catalogue.parquet": catalogue} if catalogue else {}
-    export(model, VOCABULARIES, target(place), files)
+    export(model, VOCABULARIES, target(place), files, export_format)
     return place
 
 
@@ -86,7 +86,7 @@ def raw_user(user):
 
 def saved_model_scores(model: Artefact, user, items: Path):
     """Logits of a user and all items by the SavedModel's own signatures, by item id."""
-    loaded = model._model
+    loaded = model.backend.loaded
     fields = model.inputs("item")
     raw = dict(zip([field["name"] for field in fields], columns(read_table(items), fields, items), strict=True))
     state = {**loaded.signatures["user_tower"](**raw_user(user)), **loaded.signatures["item_tower"](**raw)}

@@ -9,7 +9,7 @@ import models
 from models.base import TwoTowerModel
 from serving.artefact import Artefact
 from serving.build_index import build
-from serving.fallback import SavedModelScorer
+from serving.fallback import ExportedScorer
 from serving.kernels import make_kernel
 from serving.preranker import PreRanker
 
@@ -56,7 +56,7 @@ def _check(place, tmp_path):
 @pytest.mark.parametrize("name", DECOUPLED)
 def test_kernel_agrees_with_the_saved_model(name, tmp_path):
     model = _check(export_small(name, tmp_path / "out"), tmp_path)
-    assert not isinstance(model.kernel, SavedModelScorer), "every model of ours says what its score computes"
+    assert not isinstance(model.kernel, ExportedScorer), "every model of ours says what its score computes"
 
 
 @pytest.mark.parametrize(
@@ -83,5 +83,5 @@ def test_kernel_agrees_whatever_the_options(name, options):
 def test_a_model_that_declares_no_scorer_is_scored_by_its_saved_model(name, tmp_path, monkeypatch):
     monkeypatch.setattr(models.get(name).model, "scorer_spec", TwoTowerModel.scorer_spec)
     model = _check(export_small(name, tmp_path / "out"), tmp_path)
-    assert isinstance(model.kernel, SavedModelScorer)
+    assert isinstance(model.kernel, ExportedScorer)
     assert not (tmp_path / "out" / "scorer.npz").exists()

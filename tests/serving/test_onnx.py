@@ -10,13 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from artefacts import export_small, users, write_items
 from raw_rows import keras_logits, perturb, random_raw_rows, raw_rows, vocabularies
 
 import models
-from errors import InputError
+from errors import ArtefactError, InputError
 from serving import onnx_files
+from serving.artefact import Artefact
+from serving.build_index import build
 from serving.export import export, target
 from serving.indexing import Indexer
+from serving.preranker import PreRanker
 
 ort = pytest.importorskip("onnxruntime", reason="requirements-onnx.txt is not installed")
 onnx = pytest.importorskip("onnx", reason="requirements-onnx.txt is not installed")
@@ -171,3 +175,50 @@ def test_a_failed_export_leaves_nothing(prepared, tmp_path, monkeypatch):
     with pytest.raises(InputError, match="2 GiB"):
         _export(model, prepared, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
+
+
+_SERVED = """
+import json, sys
+from serving.preranker import PreRanker
+from serving.threads import limit_threads
+limit_threads(1)
+best = PreRanker(sys.argv[1], sys.argv[2]).top(json.loads(sys.argv[3]), 20)
+assert "tensorflow" not in sys.modules
+print(json.dumps([best.ids.tolist(), best.scores.tolist()]))
+"""
+
+
+@pytest.mark.parametrize("name", ["hit", "fit"])
+def test_an_onnx_export_is_served_without_tensorflow(name, tmp_path):
+    items = write_items(tmp_path / "items.parquet", range(1, 120, 2))
+    rankers = {}
+    for form in ("saved_model", "onnx"):
+        place = export_small(name, tmp_path / form, catalogue=items, export_format=form)
+        build(Artefact(place), items, place / "index")
+        rankers[form] = PreRanker(place)
+    for user in users(8):
+        expected, found = (rankers[form].score(user, list(range(1, 120, 2))) for form in ("saved_model", "onnx"))
+        np.testing.assert_allclose(found.scores, expected.scores, rtol=0, atol=1e-4)
+    command = [sys.executable, "-c", _SERVED, str(place), str(place / "index"), json.dumps(users(1)[0])]
+    ids, scores = json.loads(subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout)
+    best = rankers["saved_model"].top(users(1)[0], 20)
+    assert ids == best.ids.tolist()
+    np.testing.assert_allclose(scores, best.scores, rtol=0, atol=1e-4)
+
+
+def test_a_damaged_onnx_file_is_named(tmp_path):
+    items = write_items(tmp_path / "items.parquet", range(1, 9))
+    place = export_small("dssm", tmp_path / "out", catalogue=items, export_format="onnx")
+    build(Artefact(place), items, place / "index")
+    tower = place / "user_tower.onnx"
+    whole = tower.read_bytes()
+    tower.write_bytes(whole[:-1])
+    with pytest.raises(ArtefactError, match=r"user_tower\.onnx: truncated"):
+        Artefact(place)
+    tower.write_bytes(b"\0" * len(whole))
+    with pytest.raises(ArtefactError, match=r"user_tower\.onnx: not a whole ONNX file"):
+        _ = Artefact(place).user_tower
+    tower.write_bytes(whole)
+    (place / "vocabularies.json").write_bytes(b"[" * (place / "vocabularies.json").stat().st_size)
+    with pytest.raises(ArtefactError, match="vocabularies.json"):
+        Artefact(place)

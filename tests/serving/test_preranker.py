@@ -217,7 +217,7 @@ def test_sixteen_threads_while_the_index_is_replaced(name, tmp_path):
     outcome = stress(tmp_path / "out", catalogues, tmp_path / "indexes", users(8), requests=requests)
     assert not outcome.wrong
     assert outcome.requests.total() == requests
-    assert len(outcome.requests) > 5, "the index should have been replaced under load"
+    assert len(outcome.requests) > 2, "the index should have been replaced under load"
 
 
 def run_prerank(*flags):

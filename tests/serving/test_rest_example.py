@@ -20,7 +20,7 @@ def test_request_has_every_input_of_the_signature_and_the_answer_is_the_models(t
     ]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "rows.parquet")
     request, answer = rest_example(model, tmp_path / "rows.parquet")
-    signature = model._model.signatures["serving_default"]
+    signature = model.backend.loaded.signatures["serving_default"]
     for instance in json.loads(json.dumps(request))["instances"]:
         assert set(instance) == set(signature.structured_input_signature[1])
     build(model, tmp_path / "items.parquet", tmp_path / "index")
