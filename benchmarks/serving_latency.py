@@ -3,8 +3,8 @@
     python -m benchmarks.serving_latency --models out/dssm out/hit out/fit out/cold --out docs/results/serving_latency
 
 Everything runs on exported folders alone, SavedModel or ONNX, on one core. A two-tower model gets an index of its own
-catalogue, repeated under new ids where that is smaller; a model of one tower scores the same items row by row. Users are
-those of `examples.parquet`. Writes OUT.md, OUT.csv and OUT.png.
+catalogue, repeated under new ids where that is smaller; a model of one tower scores the same items row by row. Users
+are those of `examples.parquet`. Writes OUT.md, OUT.csv and OUT.png.
 """
 
 import json
