@@ -2,11 +2,13 @@
 
     python -m benchmarks.train_throughput
     python -m benchmarks.train_throughput --sides ours --models all --rounds 1
+    python -m benchmarks.train_throughput --sides ours --without all
 
 The first compares: a two-tower model of two (128, 64) towers, made of deepctr's layers and trained by `model.fit` on
 arrays; the project's DSSM, trained from Parquet with shuffling and id masking; and, if `requirements-torch.txt` is
 installed, PyTorch's EmbeddingBag, SparseAdam and DataLoader. Each measurement is a process of its own, the sides take
-turns, and the medians are printed. The second measures every model of the registry with its default options.
+turns, and the medians are printed. The second measures every model of the registry with its default options, the
+third what each lever gives, by taking one back.
 """
 
 import json
@@ -26,6 +28,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 HIDDEN = (128, 64)
 EMBEDDING_DIM = 32
+LEVERS = ("planning", "lazy_adam", "no_weight_decay", "no_tuner", "no_xla")
+_WITHOUT = "ours without "
 _STAGES = ("input", "forward", "backward", "optimizer")
 
 
@@ -46,6 +50,7 @@ class Options(BaseSettings):
     batch_size: PositiveInt = Field(2048, description="rows a batch")
     stock_steps: PositiveInt = Field(60, description="batches that stock deepctr and PyTorch are timed for")
     ids: Literal["zipf", "uniform"] = Field("zipf", description="how ids are drawn from their vocabularies")
+    without: str = Field("", description=f"also ours without one of {', '.join(LEVERS)}; comma-separated, or all")
     work_dir: Path | None = Field(None, description="folder to keep the table in; default a temporary one")
 
 
@@ -64,6 +69,11 @@ def main(arguments: list[str]) -> int:
     if unknown := [side for side in sides if side not in available]:
         print(f"error: --sides: choose of {', '.join(available)}. Received: {', '.join(unknown)}", file=sys.stderr)
         return 2
+    without = list(LEVERS) if options.without == "all" else [name for name in options.without.split(",") if name]
+    if unknown := [name for name in without if name not in LEVERS]:
+        print(f"error: --without: choose of {', '.join(LEVERS)}. Received: {', '.join(unknown)}", file=sys.stderr)
+        return 2
+    sides += [_WITHOUT + name for name in without]
     with tempfile.TemporaryDirectory() as temporary:
         folder = (options.work_dir or Path(temporary)) / f"{options.ids}-{options.rows}"
         for model in _models(options):
@@ -122,7 +132,7 @@ def _measure_here(side: str, model: str, options: Options, folder: Path) -> dict
     if side == "stock":
         return stock.measure(data, HIDDEN, EMBEDDING_DIM, options.batch_size, options.stock_steps)
     chosen = {"hidden_units": HIDDEN, "dropout": 0.0, "embedding_dim": EMBEDDING_DIM} if model == "dssm" else {}
-    return ours.measure(data, model, chosen, options.batch_size)
+    return ours.measure(data, model, chosen, options.batch_size, side.partition(_WITHOUT)[2])
 
 
 def _in_a_process(function: Any, *arguments: Any) -> Any:

@@ -10,20 +10,33 @@ from preprocess.batches import Batches
 from preprocess.prepared import PreparedData
 from training import metrics
 from training.callbacks import predict
+from training.optimizer import LazyAdam
 from training.options import RunOptions
 from training.trainer import compile_model
 
 _HELD = 40
 
 
-def measure(data: PreparedData, name: str, options: dict, batch_size: int) -> dict:
-    """Examples/s of a whole epoch after one to warm up, the stages' seconds a batch, and an evaluation's share."""
-    model = models.build(name, data.spec, options)
-    run = RunOptions.model_validate({})
-    compile_model(model, run)
+def measure(data: PreparedData, name: str, options: dict, batch_size: int, without: str = "") -> dict:
+    """Examples/s of a whole epoch after one to warm up, the stages' seconds a batch, and an evaluation's share.
+
+    Args:
+        data: the table.
+        name: the model.
+        options: the model's options.
+        batch_size: rows a batch.
+        without: what to take back: `planning` of look-ups; `lazy_adam`, for Keras's Adam; `no_weight_decay`, for
+            Keras's default of 0; `no_tuner`, for tf.data's; `no_xla`, for a compiled step. Empty for nothing.
+    """
+    model = models.build(name, data.spec, options, xla=without == "no_xla")
+    _compile(model, without)
     batches = Batches(data, "train", batch_size, shuffle=True, oov_rate=0.05)
     model.plan_training(2, len(batches))
-    epochs = batches.dataset(plan=model.plan_lookups())
+    epochs = batches.dataset(plan=None if without == "planning" else model.plan_lookups())
+    if without == "no_tuner":
+        tuned = tf.data.Options()
+        tuned.autotune.enabled = True
+        epochs = epochs.with_options(tuned)
     model.fit(epochs, verbose=0)
     start = time.perf_counter()
     model.fit(epochs, verbose=0)
@@ -39,6 +52,18 @@ def measure(data: PreparedData, name: str, options: dict, batch_size: int) -> di
         **_stages(model, held),
         "evaluation_share": _evaluation(model, data) / seconds,
     }
+
+
+def _compile(model: models.PreRankingModel, without: str) -> None:
+    run = RunOptions.model_validate({"jit": without == "no_xla"})
+    if without not in ("lazy_adam", "no_weight_decay"):
+        compile_model(model, run)
+        return
+    if without == "lazy_adam":
+        model.compile(optimizer=tf.keras.optimizers.Adam(run.lr, jit_compile=False))
+    else:
+        model.compile(optimizer=LazyAdam(run.lr, embedding_l2=run.embedding_l2, weight_decay=0.0))
+    model.optimizer.build(model.trainable_variables)
 
 
 def _stages(model: models.PreRankingModel, held: list) -> dict[str, float]:
