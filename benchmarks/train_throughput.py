@@ -18,12 +18,13 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, PositiveInt, ValidationError
+from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 HIDDEN = (128, 64)
@@ -51,6 +52,9 @@ class Options(BaseSettings):
     stock_steps: PositiveInt = Field(60, description="batches that stock deepctr and PyTorch are timed for")
     ids: Literal["zipf", "uniform"] = Field("zipf", description="how ids are drawn from their vocabularies")
     without: str = Field("", description=f"also ours without one of {', '.join(LEVERS)}; comma-separated, or all")
+    profile: NonNegativeInt = Field(
+        0, description="also print so many kinds of operations of ours, the longest first"
+    )
     work_dir: Path | None = Field(None, description="folder to keep the table in; default a temporary one")
 
 
@@ -113,7 +117,15 @@ def _compare(sides: list[str], model: str, options: Options, folder: Path) -> No
             for a, b in zip(found["ours"], found[other], strict=True)
         ]
         print(f"ours / {other}: {statistics.median(ratios):.1f} (from {min(ratios):.1f} to {max(ratios):.1f})")
+    if options.profile:
+        _print_profile(_in_a_process(_profile_here, model, options, folder), options.profile)
     print(flush=True)
+
+
+def _print_profile(milliseconds: Counter[str], count: int) -> None:
+    print("\n| operation | ms a batch, all threads |\n| --- | --- |")
+    for name, value in [*milliseconds.most_common(count), ("all", milliseconds.total())]:
+        print(f"| {name} | {value:.1f} |")
 
 
 def _measure(side: str, model: str, options: Options, folder: Path) -> dict[str, Any]:
@@ -126,13 +138,29 @@ def _measure(side: str, model: str, options: Options, folder: Path) -> dict[str,
 
 
 def _measure_here(side: str, model: str, options: Options, folder: Path) -> dict[str, Any]:
-    from benchmarks.throughput import ours, stock, table
+    from benchmarks.throughput import ours, stock
 
-    data = table.build(folder, options.ids, options.rows, validation_rows=200_000)
+    data = _table(options, folder)
     if side == "stock":
         return stock.measure(data, HIDDEN, EMBEDDING_DIM, options.batch_size, options.stock_steps)
-    chosen = {"hidden_units": HIDDEN, "dropout": 0.0, "embedding_dim": EMBEDDING_DIM} if model == "dssm" else {}
-    return ours.measure(data, model, chosen, options.batch_size, side.partition(_WITHOUT)[2])
+    return ours.measure(data, model, _model_options(model), options.batch_size, side.partition(_WITHOUT)[2])
+
+
+def _profile_here(model: str, options: Options, folder: Path) -> Counter[str]:
+    from benchmarks.throughput import ours
+
+    return ours.profile(_table(options, folder), model, _model_options(model), options.batch_size)
+
+
+def _table(options: Options, folder: Path) -> Any:
+    from benchmarks.throughput import table
+
+    return table.build(folder, options.ids, options.rows, validation_rows=200_000)
+
+
+def _model_options(model: str) -> dict[str, Any]:
+    """The two-tower model is the one that the other sides have; the others are as they are by default."""
+    return {"hidden_units": HIDDEN, "dropout": 0.0, "embedding_dim": EMBEDDING_DIM} if model == "dssm" else {}
 
 
 def _in_a_process(function: Any, *arguments: Any) -> Any:

@@ -1,10 +1,12 @@
 """How the project trains: `model.fit` from Parquet with shuffling, the lazy optimizer."""
 
 import time
+from collections import Counter
 
 import tensorflow as tf
 
 import models
+from benchmarks.throughput.profile import operations
 from benchmarks.throughput.timing import gradients, stages
 from preprocess.batches import Batches
 from preprocess.prepared import PreparedData
@@ -52,6 +54,20 @@ def measure(data: PreparedData, name: str, options: dict, batch_size: int, witho
         **_stages(model, held),
         "evaluation_share": _evaluation(model, data) / seconds,
     }
+
+
+def profile(data: PreparedData, name: str, options: dict, batch_size: int) -> Counter[str]:
+    """Milliseconds a batch that each kind of operation of a training step takes."""
+    model = models.build(name, data.spec, options)
+    _compile(model, "")
+    batches = Batches(data, "train", batch_size, shuffle=True, oov_rate=0.05)
+    model.plan_training(2, len(batches))
+
+    @tf.function(reduce_retracing=True)
+    def step(inputs, labels):
+        return model.train_step((inputs, labels))
+
+    return operations(step, list(batches.dataset(plan=model.plan_lookups()).take(_HELD)))
 
 
 def _compile(model: models.PreRankingModel, without: str) -> None:
