@@ -11,6 +11,7 @@ from tensorflow.tsl.profiler.protobuf import xplane_pb2
 from benchmarks.throughput.timing import Step
 
 _WARM = 4
+_NOT_OPERATIONS = {"Run", "Process"}
 
 
 def operations(step: Step, batches: Sequence) -> Counter[str]:
@@ -40,6 +41,6 @@ def _totals(space: xplane_pb2.XSpace, batches: int) -> Counter[str]:
         for line in plane.lines:
             for event in line.events:
                 name, _, kind = plane.event_metadata[event.metadata_id].name.rpartition(":")
-                if name and kind.isidentifier() and not name.startswith(("$", "Executor")):
+                if name and kind.isidentifier() and kind not in _NOT_OPERATIONS and not name.startswith("$"):
                     found[kind.lstrip("_")] += event.duration_ps / 1e9 / batches
     return found
