@@ -27,7 +27,7 @@ MISSING = 0
 UNSEEN = 1
 """Index of a value that is not in the vocabulary."""
 RESERVED = 2
-"""Index of a vocabulary's first value."""
+"""Index of a vocabulary's first value, or of a hashed field's first bucket."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class Field:
         vocabulary: name of the vocabulary and embedding table; fields with the same name share both. Empty if dense.
         vocabulary_size: rows of that table, the two reserved ones included. 0 if dense.
         max_length: most ids a row has, sequences only.
+        hash_buckets: if not 0, a value's index is RESERVED + its hash modulo this, and there is no vocabulary.
         default: what a missing dense value counts as, in raw units.
         mean, scale: a dense value enters a model as `(value - mean) / scale`.
     """
@@ -53,6 +54,7 @@ class Field:
     vocabulary: str = ""
     vocabulary_size: int = 0
     max_length: int = 0
+    hash_buckets: int = 0
     default: float = 0.0
     mean: float = 0.0
     scale: float = 1.0
@@ -82,9 +84,13 @@ class FeatureSpec:
         user_id, item_id: names of the two id fields.
         user_static, item_static: names of the fields that do not change from row to row of a user
             or item; inputs of HIT's generators.
-        history: name of the user's behaviour sequence, or None.
+        history: name of the user's main behaviour sequence, or None.
+        behaviours: names of the user's sequences that come from a log of behaviours, element by element of the same
+            behaviour. If `history` is none of them, nor of `context`, it holds the user's earlier positives.
+        context: names of the fields that belong to a row itself, the request, and not to its user or item.
         category: name of the item's category field, or None.
-        user_mean, item_mean: names of the dense fields with the mean label of the user and of the item, or None.
+        user_mean, item_mean: names of the dense fields with the mean label of the user and of the item, or None;
+            every other dense field is a number of the raw data.
         label: name of the label column.
     """
 
@@ -95,6 +101,8 @@ class FeatureSpec:
     user_static: tuple[str, ...]
     item_static: tuple[str, ...]
     history: str | None = None
+    behaviours: tuple[str, ...] = ()
+    context: tuple[str, ...] = ()
     category: str | None = None
     user_mean: str | None = None
     item_mean: str | None = None
@@ -105,13 +113,15 @@ class FeatureSpec:
         if len(set(names)) != len(names):
             raise ValueError(f"field names must differ. Received: {names}")
         roles: dict[Side, tuple[str | None, ...]] = {
-            "user": (self.user_id, *self.user_static, self.history, self.user_mean),
+            "user": (self.user_id, *self.user_static, self.history, self.user_mean, *self.behaviours),
             "item": (self.item_id, *self.item_static, self.category, self.item_mean),
         }
         for side, named in roles.items():
             fields = [field.name for field in self.side(side)]
             if unknown := [name for name in named if name is not None and name not in fields]:
                 raise ValueError(f"these roles name no {side} field: {unknown}. Fields: {fields}")
+        if unknown := [name for name in self.context if name not in names]:
+            raise ValueError(f"context names no field: {unknown}. Fields: {names}")
 
     def __getitem__(self, name: str) -> Field:
         for field in self.fields:
@@ -122,6 +132,16 @@ class FeatureSpec:
     def side(self, side: Side) -> tuple[Field, ...]:
         """The fields of one side, in order."""
         return tuple(field for field in self.fields if field.side == side)
+
+    @property
+    def liked(self) -> str | None:
+        """Name of the history if it is made of earlier positives, or None."""
+        return None if self.history in (*self.behaviours, *self.context) else self.history
+
+    def table_fields(self, side: Side) -> tuple[Field, ...]:
+        """The fields of one side whose values belong to the user or the item, and not to a row, in order."""
+        others = {*self.context, *self.behaviours, self.liked, self.user_mean, self.item_mean}
+        return tuple(field for field in self.side(side) if field.name not in others)
 
     def columns(self, side: Side, embedding_dim: int) -> list[Column]:
         """DeepCTR feature columns of one side."""
@@ -140,6 +160,6 @@ class FeatureSpec:
     def from_dict(cls, values: dict[str, Any]) -> FeatureSpec:
         """Inverse of :meth:`to_dict`, also after a round trip through JSON."""
         values = dict(values, fields=tuple(Field(**field) for field in values["fields"]))
-        for name in ("user_static", "item_static"):
-            values[name] = tuple(values[name])
+        for name in ("user_static", "item_static", "behaviours", "context"):
+            values[name] = tuple(values.get(name, ()))
         return cls(**values)

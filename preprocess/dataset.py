@@ -11,26 +11,47 @@ import ibis.expr.types as ir
 
 from features import FeatureSpec
 from preprocess.engine import DuckDBEngine
-from preprocess.raw import RawFile
+from preprocess.options import ResolvedOptions
+from preprocess.raw import RawFile, RawTable
 
 
 @dataclass(frozen=True)
 class RawData:
     """The labelled rows of a data set and what is known of their users and items, in raw spelling.
 
+    Null is a missing value, and so are -1, '' and NaN.
+
     Attributes:
         rows: one line a labelled row: the columns `row` (int64, 0-based data line of the raw file),
-            `timestamp` (int64 seconds), `label` (0 or 1), and the user's and the item's id under the
-            names that `spec` gives them.
-        users: one line a user: its id and a column for each sparse field of the user side.
-        items: one line an item: its id and a column for each sparse or sequence field of the item side.
+            `timestamp` (int64 seconds; 0 where nothing is timed), `label` (0 or 1), the user's and the item's id under
+            the names that `spec` gives them, and a column for each field in `spec.context`.
+        users: one line a user: its id and a column for each of `spec.table_fields("user")`. A user of `rows` without a
+            line has the id alone, everything else is missing.
+        items: the same of the items.
         spec: the fields and their roles. Vocabulary sizes, means and scales are not filled in yet.
+        behaviours: a log for the fields in `spec.behaviours`, one line a behaviour: the user's id, `timestamp` and
+            `row` (int64, orders behaviours of the same time), and for each of the fields one value. None if there
+            are no such fields.
+        filter_by_part: what the `user_filter` leak drops: True, a user's rows in the test part, or in the others, if
+            none of those is a positive; False, all rows of a user without a positive at all.
+        utc_offset: `--split time` cuts by whole days of the time zone that is so many hours ahead of UTC: the last
+            day is the test part, the day before the validation part. None: it cuts by shares of the rows.
+        means_before_split: the `target_mean` leak takes means over all rows, before they are split; if not, over the
+            test rows and over the others.
+        timed: whether `timestamp` means something; if not, only `--split random` is possible, and nothing is as-of.
+        notes: lines for the user about what the data lack.
     """
 
     rows: ir.Table
     users: ir.Table
     items: ir.Table
     spec: FeatureSpec
+    behaviours: ir.Table | None = None
+    filter_by_part: bool = True
+    utc_offset: int | None = None
+    means_before_split: bool = False
+    timed: bool = True
+    notes: tuple[str, ...] = ()
 
 
 class Adapter(Protocol):
@@ -47,9 +68,48 @@ class Adapter(Protocol):
             InputError: they are not there; says which were expected.
         """
 
-    def read(self, engine: DuckDBEngine, files: Mapping[str, RawFile]) -> RawData:
+    def read(self, engine: DuckDBEngine, files: Mapping[str, RawFile], options: ResolvedOptions) -> RawData:
         """Read and check the raw files.
+
+        Args:
+            engine: reads them.
+            files: by role, those that :meth:`find` found.
+            options: what is asked for; the protocol may decide which side a field is on.
 
         Raises:
             InputError: a line is wrong, with its number.
         """
+
+
+def check_coverage(
+    engine: DuckDBEngine, rows: RawTable, key: str, known: RawTable, known_key: str, most: float = 0.2
+) -> int:
+    """Raise an error if too many rows of one file have no line in another.
+
+    Args:
+        engine: counts.
+        rows: the file whose rows would be lost.
+        key: its column that names lines of the other.
+        known: the other file.
+        known_key: that file's column.
+        most: largest share of `rows` that may find no line.
+
+    Returns:
+        How many of `rows` find none.
+
+    Raises:
+        InputError: more do; says how many, and names the first value without a line.
+    """
+    table = rows.table
+    found = known.table.select(known_key=known_key).distinct()
+    lost = table.anti_join(found, table[key] == found.known_key)
+    counted = engine.one(lost.agg(rows=lost.count(), first=lost.row.min()))
+    total = engine.one(table.agg(rows=table.count()))["rows"]
+    if counted["rows"] > most * total:
+        example = engine.one(table.filter(table.row == counted["first"]).select(value=table[key]))["value"]
+        raise rows.error(
+            counted["first"],
+            f"{counted['rows']} of {total} rows ({counted['rows'] / total:.0%}) have a {key} that "
+            f"{known.file.path.name} does not hold, at most {most:.0%} may. The first: {example}",
+        )
+    return counted["rows"]

@@ -14,6 +14,8 @@ from errors import InputError
 if TYPE_CHECKING:
     from preprocess.raw import Column, Layout
 
+NUMBER = r"^-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,2})?$"
+"""How a decimal number is spelt."""
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}")
 _CONTROL = re.compile("[\x00\x80-\x9f]")
 _INT64 = range(-(2**63), 2**63)
@@ -61,11 +63,13 @@ def _wrong_shape(values: list[str], names: list[str], layout: Layout) -> str | N
 def _wrong_value(values: list[str], places: list[tuple[int, Column]]) -> str | None:
     for place, column in places:
         value = values[place]
-        if not value:
+        if value in ("", column.missing):
             if column.required:
-                return f"{column.name} is empty"
+                return f"{column.name} is {value or 'empty'}"
         elif column.kind == "int" and not (_INTEGER.fullmatch(value) and int(value) in _INT64):
             return f"{column.name} has to be an integer. Received: {value!r}"
+        elif column.kind == "number" and not re.fullmatch(NUMBER, value):
+            return f"{column.name} has to be a number. Received: {value!r}"
     return None
 
 

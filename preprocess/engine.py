@@ -6,7 +6,7 @@ files as numbered rows of strings, keeps intermediate tables, and streams a resu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +67,18 @@ class DuckDBEngine:
             compression="gzip" if path.suffix == ".gz" else "none",
         )
 
+    def load(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> ir.Table:
+        """Keep record batches as a table, in their order, one at a time; what `batches` raises goes through."""
+        name, view = gen_name("loaded"), gen_name("batch")
+        table = self._connection.create_table(name, schema=ibis.Schema.from_pyarrow(schema))
+        # not insert(): Ibis 12.0 takes a statement apart that DuckDB 2.0 no longer takes
+        connection = self._connection.con
+        for batch in batches:
+            connection.register(view, pa.Table.from_batches([batch]))
+            connection.execute(f'INSERT INTO "{name}" SELECT * FROM "{view}"')
+            connection.unregister(view)
+        return table
+
     def save(self, table: ir.Table) -> ir.Table:
         """Compute a table once and keep it."""
         return self._connection.create_table(gen_name("kept"), table)
@@ -80,6 +92,10 @@ class DuckDBEngine:
         """The first row of a table, as Python values."""
         rows = table.limit(1).to_pyarrow().to_pylist()
         return rows[0] if rows else {}
+
+    def column(self, table: ir.Table, name: str) -> list[Any]:
+        """The values of a column of a small table, in its order."""
+        return table.to_pyarrow()[name].to_pylist()
 
     def batches(self, table: ir.Table, rows: int) -> Iterator[pa.RecordBatch]:
         """A table streamed in its order, `rows` rows at a time (the last batch may be smaller)."""

@@ -11,13 +11,11 @@ from collections.abc import Sequence
 import ibis
 import ibis.expr.types as ir
 
+from hashed_ids import CHARACTERS, COEFFICIENTS, MASK, MULTIPLIERS, SALT, start
+
 RANGE = 1 << 32
 """Hashes lie in 0 .. RANGE - 1."""
 
-_MASK = RANGE - 1
-_MULTIPLIERS = (0x7FEB352D, 0x45D9F3B5)
-_SPREAD = 0x9E3779B1
-"""Takes small salts far apart: their XOR must not be a difference that keys have too."""
 _HEX = ibis.literal("0123456789abcdef")
 
 
@@ -34,15 +32,15 @@ def with_hash(table: ir.Table, name: str, keys: Sequence[str], salt: int) -> ir.
     double the expression at each step.
     """
     word = f"{name}_word"
-    hashed = table.mutate(**{name: ibis.literal(salt * _SPREAD & _MASK, "int64")})
+    hashed = table.mutate(**{name: ibis.literal(start(salt), "int64")})
     for key in keys:
         hashed = hashed.mutate(**{word: _integer(hashed[key])})
         for shift in (0, 32):
-            part = (hashed[word] >> shift) & _MASK
-            hashed = hashed.mutate(**{name: ((hashed[name] ^ part) * _MULTIPLIERS[0]) & _MASK})
+            part = (hashed[word] >> shift) & MASK
+            hashed = hashed.mutate(**{name: ((hashed[name] ^ part) * MULTIPLIERS[0]) & MASK})
             hashed = hashed.mutate(**{name: hashed[name] ^ (hashed[name] >> 15)})
-    for multiplier in _MULTIPLIERS:
-        hashed = hashed.mutate(**{name: (hashed[name] * multiplier) & _MASK})
+    for multiplier in MULTIPLIERS:
+        hashed = hashed.mutate(**{name: (hashed[name] * multiplier) & MASK})
         hashed = hashed.mutate(**{name: hashed[name] ^ (hashed[name] >> 16)})
     return hashed.drop(word)
 
@@ -54,3 +52,24 @@ def _integer(value: ir.Column) -> ir.IntegerColumn:
     digest = value.hexdigest("md5")
     digits = [_HEX.find(digest.substr(place, 1)) * 16 ** (14 - place) for place in range(15)]
     return sum(digits[1:], digits[0]).cast("int64")
+
+
+def with_bucket(table: ir.Table, name: str, column: str, buckets: int) -> ir.Table:
+    """A table with one more column, the bucket of each id: :func:`hashed_ids.hashed` modulo `buckets`.
+
+    Args:
+        table: the table.
+        name: name of the new int64 column, 0 .. buckets - 1, null where the id is.
+        column: name of the integer or string column with the ids.
+        buckets: how many.
+    """
+    word = f"{name}_id"
+    hashed = with_hash(table.mutate(**{word: _word(table[column])}), name, [word], SALT)
+    return hashed.mutate(**{name: hashed[name] % buckets}).drop(word)
+
+
+def _word(value: ir.Column) -> ir.IntegerColumn:
+    if value.type().is_integer():
+        return value.cast("int64")
+    terms = [value.substr(place, 1).ascii_str().cast("int64") * COEFFICIENTS[place] for place in range(CHARACTERS)]
+    return sum(terms[1:], terms[0])

@@ -10,15 +10,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import ibis
 import ibis.expr.types as ir
 
 from errors import InputError
-from features import FeatureSpec, Field, RawType
 from preprocess.dataset import RawData
 from preprocess.engine import DuckDBEngine
-from preprocess.raw import Column, Layout, RawFile, RawTable, read
+from preprocess.options import ResolvedOptions
+from preprocess.raw import Column, Layout, RawFile, RawTable, plain_or_gz, read
+from preprocess.schema import FieldSchema, Schema
 
 _NEUTRAL = 3
 
@@ -72,27 +74,22 @@ _FILES_1M = {"ratings": "ratings.dat", "users": "users.dat", "movies": "movies.d
 _FILES_100K = {"ratings": "u.data", "users": "u.user", "movies": "u.item"}
 
 
-def _spec(occupation: RawType) -> FeatureSpec:
-    fields = (
-        Field("user_id", "user", "sparse", "int64", "user_id"),
-        Field("gender", "user", "sparse", "string", "gender"),
-        Field("age", "user", "sparse", "int64", "age"),
-        Field("occupation", "user", "sparse", occupation, "occupation"),
-        Field("user_mean_rating", "user", "dense", "float32"),
-        Field("user_hist", "user", "sequence", "int64", "movie_id"),
-        Field("movie_id", "item", "sparse", "int64", "movie_id"),
-        Field("genres", "item", "sequence", "string", "genres"),
-        Field("item_mean_rating", "item", "dense", "float32"),
-    )
-    return FeatureSpec(
+def _schema(occupation: Literal["int64", "string"]) -> Schema:
+    return Schema(
         dataset="movielens",
-        fields=fields,
+        fields={
+            "user_id": FieldSchema(side="user", type="int64"),
+            "gender": FieldSchema(side="user"),
+            "age": FieldSchema(side="user", type="int64"),
+            "occupation": FieldSchema(side="user", type=occupation),
+            "movie_id": FieldSchema(side="item", type="int64"),
+            "genres": FieldSchema(side="item", kind="sequence"),
+        },
         user_id="user_id",
         item_id="movie_id",
-        user_static=("gender", "age"),
-        item_static=("movie_id",),
-        history="user_hist",
+        static=("gender", "age", "movie_id"),
         category="genres",
+        history="user_hist",
         user_mean="user_mean_rating",
         item_mean="item_mean_rating",
     )
@@ -119,14 +116,14 @@ class MovieLens:
         if not data_path.is_dir():
             raise InputError("no such folder or file", path=data_path)
         for names in (_FILES_1M, _FILES_100K):
-            found = {role: path for role, name in names.items() if (path := _plain_or_gz(data_path / name))}
+            found = {role: path for role, name in names.items() if (path := plain_or_gz(data_path / name))}
             if len(found) == len(names):
-                genres = _plain_or_gz(data_path / "u.genre") if names is _FILES_100K else None
+                genres = plain_or_gz(data_path / "u.genre") if names is _FILES_100K else None
                 return found | ({"genres": genres} if genres else {})
         expected = " or ".join(", ".join(names.values()) for names in (_FILES_1M, _FILES_100K))
         raise InputError(f"not a MovieLens folder: expected {expected} (each may end in .gz)", path=data_path)
 
-    def read(self, engine: DuckDBEngine, files: Mapping[str, RawFile]) -> RawData:
+    def read(self, engine: DuckDBEngine, files: Mapping[str, RawFile], options: ResolvedOptions) -> RawData:
         """Read and check the raw files.
 
         Raises:
@@ -149,17 +146,13 @@ class MovieLens:
 ADAPTER = MovieLens()
 
 
-def _plain_or_gz(path: Path) -> Path | None:
-    return next((file for file in (path, path.with_name(path.name + ".gz")) if file.is_file()), None)
-
-
 def _check_known(engine: DuckDBEngine, ratings: RawTable, known: RawTable, key: str) -> None:
     unknown = ratings.table.anti_join(known.table, key).select(key, "row")
     ratings.check(engine, unknown, f"{key} {{{key}}} is not in {known.file.path.name}")
 
 
 def _raw_data(
-    engine: DuckDBEngine, ratings: RawTable, users: ir.Table, movies: ir.Table, occupation: RawType
+    engine: DuckDBEngine, ratings: RawTable, users: ir.Table, movies: ir.Table, occupation: Literal["int64", "string"]
 ) -> RawData:
     """The tables of any layout, once they have ML-1M's columns (genres as `a|b`)."""
     table = ratings.table
@@ -171,26 +164,15 @@ def _raw_data(
         rows=rows,
         users=engine.save(users.select("user_id", "gender", "age", "occupation")),
         items=engine.save(movies.select("movie_id", genres=movies.genres.split("|"))),
-        spec=_spec(occupation),
+        spec=_schema(occupation).spec(),
     )
 
 
 def _read_joined(engine: DuckDBEngine, file: RawFile) -> RawData:
     joined = read(engine, file, _JOINED)
-    users = _one_each(engine, joined, "user_id", ("gender", "age", "occupation"))
-    movies = _one_each(engine, joined, "movie_id", ("genres",))
+    users = joined.one_each(engine, "user_id", ("gender", "age", "occupation"))
+    movies = joined.one_each(engine, "movie_id", ("genres",))
     return _raw_data(engine, joined, users, movies, "int64")
-
-
-def _one_each(engine: DuckDBEngine, joined: RawTable, key: str, columns: tuple[str, ...]) -> ir.Table:
-    """One row for each value of `key`, taken from its first line; the other lines have to agree."""
-    table = joined.table.select("row", key, *columns)
-    numbered = table.mutate(place=ibis.row_number().over(group_by=table[key], order_by=table.row))
-    first = engine.save(numbered.filter(numbered.place == 0).drop("place", "row"))
-    both = table.join(first, key, rname="first_{name}")
-    same = ibis.and_(*(both[name].identical_to(both[f"first_{name}"]) for name in columns))
-    joined.check(engine, both.filter(~same).select("row", key), f"{key} {{{key}}} has other values on an earlier line")
-    return first
 
 
 def _genre_names(engine: DuckDBEngine, genres: RawTable) -> list[str]:

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+if TYPE_CHECKING:
+    from preprocess.dataset import Adapter
 
 Protocol = Literal["strict", "reference"]
 Split = Literal["time", "random", "user_time"]
 State = Literal["online", "frozen"]
 Leak = Literal["target_mean", "history", "user_filter", "encoders", "scaler"]
 LEAKS: tuple[Leak, ...] = get_args(Leak)
+
+_ADDED: dict[str, Any] = {"negatives": 0, "min_count": 1, "hash_buckets": 0}
+
+
+def without_added(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options by name, less those that came later and are not used: what was done before keeps its identity."""
+    return {name: value for name, value in options.items() if name not in _ADDED or value != _ADDED[name]}
 
 
 @dataclass(frozen=True)
@@ -24,6 +35,9 @@ class ResolvedOptions:
         leaks: the leaks that are on, in the order of :data:`LEAKS`.
         max_history: most ids a history keeps.
         sample_rate: share of the users kept.
+        negatives: rows with label 0 that are sampled for each positive.
+        min_count: fewest training rows of a value of a vocabulary.
+        hash_buckets: most values of a vocabulary, and the buckets of a field that has more; 0 for no limit.
     """
 
     protocol: Protocol
@@ -32,6 +46,9 @@ class ResolvedOptions:
     leaks: tuple[Leak, ...]
     max_history: int
     sample_rate: float
+    negatives: int
+    min_count: int
+    hash_buckets: int
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -67,6 +84,13 @@ class DataOptions(BaseModel):
     )
     max_history: int = Field(50, ge=1, description="most recent ids that a history keeps")
     sample_rate: float = Field(1.0, gt=0, le=1, description="share of the users kept, by a hash of the user's id")
+    negatives: int = Field(
+        0, ge=0, description="negatives sampled for each positive, for data that hold positives alone"
+    )
+    min_count: int = Field(1, ge=1, description="values in fewer training rows are out of vocabulary")
+    hash_buckets: int = Field(
+        0, ge=0, description="fields of more training values than this are hashed to so many buckets; 0 for none"
+    )
     prepared_dir: Path = Field(Path("data/prepared"), description="folder for prepared data, reused by later runs")
 
     @model_validator(mode="after")
@@ -93,4 +117,11 @@ class DataOptions(BaseModel):
             leaks=tuple(leak for leak in LEAKS if leak in asked),
             max_history=self.max_history,
             sample_rate=self.sample_rate,
+            negatives=self.negatives,
+            min_count=self.min_count,
+            hash_buckets=self.hash_buckets,
         )
+
+    def adapter(self, default: Adapter) -> Adapter:
+        """The adapter that these options name: `default`, where a data set has no options of its own."""
+        return default

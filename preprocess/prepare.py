@@ -14,8 +14,8 @@ from errors import InputError
 from preprocess import samples, writing
 from preprocess.dataset import Adapter
 from preprocess.engine import DuckDBEngine
-from preprocess.options import DataOptions, ResolvedOptions
-from preprocess.prepared import FORMAT_VERSION, MANIFEST, PreparedData
+from preprocess.options import DataOptions, ResolvedOptions, without_added
+from preprocess.prepared import FORMAT_VERSION, MANIFEST, SAMPLES_VERSION, PreparedData
 from preprocess.raw import RawFile
 from preprocess.splits import PARTS
 from preprocess.workspace import appearing, exclusive
@@ -36,6 +36,7 @@ def prepare(dataset: Adapter, options: DataOptions, report: Report = print) -> P
     """
     if options.data_path is None:
         raise InputError("--data_path is needed: the folder or file with the raw data")
+    dataset = options.adapter(dataset)
     files = {role: RawFile.inspect(path) for role, path in sorted(dataset.find(options.data_path).items())}
     resolved = options.resolved()
     described = _described(dataset.name, files, resolved)
@@ -46,6 +47,8 @@ def prepare(dataset: Adapter, options: DataOptions, report: Report = print) -> P
                 try:
                     prepared = PreparedData.open(folder)
                     report(f"reusing {folder}")
+                    for note in prepared.manifest["notes"]:
+                        report(note)
                     return prepared
                 except InputError as error:
                     report(f"preparing again: {error}")
@@ -59,15 +62,16 @@ def prepare(dataset: Adapter, options: DataOptions, report: Report = print) -> P
 def _described(dataset: str, files: Mapping[str, RawFile], options: ResolvedOptions) -> dict[str, Any]:
     """What a prepared data set depends on, and the fingerprint of it."""
     depends = {
-        "format_version": FORMAT_VERSION,
+        "format_version": SAMPLES_VERSION,
         "dataset": dataset,
         "raw_files": {
             role: {"name": file.path.name, "sha256": file.sha256, "bytes": file.bytes} for role, file in files.items()
         },
-        "options": options.to_dict(),
+        "options": without_added(options.to_dict()),
     }
     digest = hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()
-    return depends | {"fingerprint": digest[:16]}
+    described = {"format_version": FORMAT_VERSION, "options": options.to_dict(), "fingerprint": digest[:16]}
+    return depends | described
 
 
 def _write(
@@ -84,9 +88,12 @@ def _write(
         spill.mkdir()
         with DuckDBEngine(spill) as engine:
             report(f"reading {', '.join(file.path.name for file in files.values())}")
-            raw = dataset.read(engine, files)
+            raw = dataset.read(engine, files, options)
+            for note in raw.notes:
+                report(note)
             report(f"preparing {dataset.name}: {options.protocol}, split {options.split}, state {options.state}")
-            manifest = described | _write_samples(engine, samples.build(engine, raw, options), options, unfinished)
+            manifest = described | {"notes": list(raw.notes)}
+            manifest |= _write_samples(engine, samples.build(engine, raw, options), options, unfinished)
         if spill.exists():
             spill.rmdir()
         (unfinished / MANIFEST).write_text(json.dumps(manifest, indent=1), "utf-8")
@@ -101,11 +108,13 @@ def _write_samples(
     files = {name: writing.write_part(engine, built, place, folder / name) for place, name in enumerate(PARTS)}
     spec = writing.scaled(built.spec, files["test" if "scaler" in options.leaks else "train"])
     (folder / "vocabularies").mkdir()
-    for name, table in built.vocabularies.items():
-        writing.write_table(table.order_by("index").select("value"), folder / "vocabularies" / f"{name}.parquet")
+    for name, known in built.vocabularies.items():
+        values = known.values.order_by("index").select("value")
+        writing.write_table(values, folder / "vocabularies" / f"{name}.parquet")
     writing.write_table(built.catalogue, folder / "catalogue.parquet")
     return {
         "spec": spec.to_dict(),
         "training_mean_label": built.training_mean_label,
         "parts": writing.measure(engine, built),
+        "out_of_vocabulary": writing.out_of_vocabulary(spec, files["test"]),
     }

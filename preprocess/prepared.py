@@ -16,8 +16,10 @@ from errors import InputError
 from features import FeatureSpec
 from preprocess.splits import PARTS
 
-FORMAT_VERSION = 1
-"""Changes whenever what is written changes, so that nothing prepared by older code is reused."""
+FORMAT_VERSION = 2
+"""Changes whenever what is written changes, so that nothing written by older code is read."""
+SAMPLES_VERSION = 1
+"""Changes whenever the same files and options give other samples; part of the fingerprint, and so of every run's id."""
 MANIFEST = "manifest.json"
 
 
@@ -86,13 +88,22 @@ class PreparedData:
         return self.manifest["parts"][_known(part)]["rows"]
 
     def vocabulary(self, name: str) -> np.ndarray:
-        """The raw values with the indices `RESERVED`, `RESERVED` + 1, ...: int64, or object holding str."""
+        """The raw values with the indices `RESERVED`, `RESERVED` + 1, ...: int64, or object holding str.
+
+        Of hashed fields the smallest value of each bucket that occurs in the data; -1 or '' for a bucket without one.
+        """
         return self._vocabularies[name]
 
     @cached_property
     def _vocabularies(self) -> dict[str, np.ndarray]:
         files = (self.path / "vocabularies").glob("*.parquet")
-        return {file.stem: pq.read_table(file)["value"].to_numpy() for file in files}
+        return {file.stem: _values(pq.read_table(file)["value"]) for file in files}
+
+
+def _values(column: pa.ChunkedArray) -> np.ndarray:
+    if not column.null_count:
+        return column.to_numpy()
+    return column.fill_null("" if pa.types.is_string(column.type) else -1).to_numpy()
 
 
 def _known(part: str) -> str:

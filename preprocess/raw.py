@@ -9,11 +9,12 @@ from __future__ import annotations
 import gzip
 import hashlib
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import ibis
 import ibis.expr.types as ir
 
 from errors import InputError
@@ -29,13 +30,15 @@ class Column:
 
     Attributes:
         name: its name in the typed table, and in the file's header if it has one.
-        kind: "int" a decimal integer of 64 bits, "text" anything.
+        kind: "int" a decimal integer of 64 bits, "number" a decimal number, "text" anything.
         required: an empty value is an error, not a missing value.
+        missing: another spelling of a missing value, besides the empty one.
     """
 
     name: str
-    kind: Literal["int", "text"] = "text"
+    kind: Literal["int", "number", "text"] = "text"
     required: bool = False
+    missing: str = ""
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,8 @@ class Layout:
     """How a raw file is written.
 
     Attributes:
-        columns: the columns; with a header those that must be there, in any order and among others.
+        columns: the columns; with a header those that must be there, in any order and among others, whatever blanks
+            are around their names.
         delimiter: between two values; may be several characters.
         header: the first line names the columns.
         quote: encloses values that hold the delimiter, or empty.
@@ -95,6 +99,11 @@ class RawFile:
         return cls(path, digest.hexdigest(), path.stat().st_size, lines)
 
 
+def plain_or_gz(path: Path) -> Path | None:
+    """The file as it is called, or as `.gz`; None if there is neither."""
+    return next((file for file in (path, path.with_name(path.name + ".gz")) if file.is_file()), None)
+
+
 def _count_lines(path: Path) -> int:
     lines, tail = 0, b""
     with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
@@ -111,13 +120,13 @@ class RawTable:
 
     Attributes:
         file: the raw file.
-        layout: how it is written.
-        table: the layout's columns and `row`, the 0-based data line.
+        table: its columns and `row`, the 0-based data line.
+        header: whether the file's first line names the columns.
     """
 
     file: RawFile
-    layout: Layout
     table: ir.Table
+    header: bool = False
 
     def check(self, engine: DuckDBEngine, bad: ir.Table, message: str) -> None:
         """Raise an error at the first of some rows.
@@ -135,7 +144,7 @@ class RawTable:
 
     def error(self, row: int, message: str) -> InputError:
         """An error about one row."""
-        return InputError(message, path=self.file.path, line=row + 1 + self.layout.header)
+        return InputError(message, path=self.file.path, line=row + 1 + self.header)
 
     def check_unique(self, engine: DuckDBEngine, key: str) -> None:
         """Raise an error if two rows have the same `key`.
@@ -145,9 +154,30 @@ class RawTable:
         """
         earlier = self.table.group_by(key).agg(first=self.table.row.min())
         repeated = self.table.join(earlier, key).filter(lambda joined: joined.row > joined.first)
-        offset = 1 + self.layout.header
+        offset = 1 + self.header
         repeated = repeated.select(key, "row", line=repeated.first + offset)
         self.check(engine, repeated, f"{key} {{{key}}} is already on line {{line}}")
+
+    def one_each(self, engine: DuckDBEngine, key: str, columns: Sequence[str]) -> ir.Table:
+        """One line for each value of `key`, with its columns as on its first line.
+
+        Raises:
+            InputError: at the first line that has another value than an earlier one of the same `key`.
+        """
+        first = engine.save(self.first_of_each(key, columns))
+        if columns:
+            both = self.table.select("row", key, *columns).join(first, key, rname="first_{name}")
+            differs = [(~both[name].identical_to(both[f"first_{name}"]), name) for name in columns]
+            found = both.select("row", key, column=ibis.cases(*differs))
+            message = f"{key} {{{key}}} has other values on an earlier line ({{column}})"
+            self.check(engine, found.filter(found.column.notnull()), message)
+        return first
+
+    def first_of_each(self, key: str, columns: Sequence[str]) -> ir.Table:
+        """One line for each value of `key`, with its columns as on its first line, whatever the others have."""
+        table = self.table.select("row", key, *columns)
+        numbered = table.mutate(place=ibis.row_number().over(group_by=table[key], order_by=table.row))
+        return numbered.filter(numbered.place == 0).drop("place", "row")
 
 
 def read(engine: DuckDBEngine, file: RawFile, layout: Layout) -> RawTable:
@@ -176,11 +206,11 @@ def read(engine: DuckDBEngine, file: RawFile, layout: Layout) -> RawTable:
     if found["rows"] != file.lines - layout.header or not found["good"]:
         diagnosis.raise_first(file.path, layout, names)
         raise InputError(f"{file.lines} lines, but {found['rows']} rows could be read", path=file.path)
-    return RawTable(file, layout, table.drop("well_formed"))
+    return RawTable(file, table.drop("well_formed"), layout.header)
 
 
 def _header(file: RawFile, layout: Layout) -> list[str]:
-    names = diagnosis.first_line(file.path, layout)
+    names = [name.strip().removeprefix("\ufeff") for name in diagnosis.first_line(file.path, layout)]
     missing = [column.name for column in layout.columns if column.name not in names]
     if missing or len(set(names)) < len(names):
         what = f"no column {', '.join(missing)}" if missing else "a column's name occurs twice"
@@ -193,14 +223,21 @@ def _header(file: RawFile, layout: Layout) -> list[str]:
 def _typed(text: ir.Table, columns: Iterable[Column]) -> ir.Table:
     """String columns as the layout's types; `well_formed` is false where a value is not of its type."""
     values: dict[str, Any] = {}
-    well_formed: Any = True
+    checks: list[Any] = []
     for column in columns:
         value = text[column.name]
+        if column.missing:
+            value = value.nullif(column.missing)
         good = value.notnull()
         if column.kind == "int":
             values[column.name] = value.try_cast("int64")
             good = (values[column.name].cast("string") == value).fill_null(False)
+        elif column.kind == "number":
+            values[column.name] = value.try_cast("float64")
+            good = value.re_search(diagnosis.NUMBER).fill_null(False) & values[column.name].notnull()
         else:
             values[column.name] = value
-        well_formed = good & well_formed if column.required else (good | value.isnull()) & well_formed
-    return text.select(**values, well_formed=well_formed)
+        checks.append(good if column.required else good | value.isnull())
+    while len(checks) > 1:  # by pairs: hundreds of columns would nest too deep otherwise
+        checks = [ibis.and_(*checks[place : place + 2]) for place in range(0, len(checks), 2)]
+    return text.select(**values, well_formed=checks[0])

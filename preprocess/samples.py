@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import ibis
 import ibis.expr.types as ir
 
 from errors import InputError
-from features import FeatureSpec, Side
+from features import RESERVED, FeatureSpec, Field, Side
 from preprocess import splits, state, vocabulary
 from preprocess.dataset import RawData
 from preprocess.engine import DuckDBEngine
+from preprocess.negatives import with_negatives
 from preprocess.options import ResolvedOptions
 from preprocess.splits import PARTS, TRAIN
-from preprocess.vocabulary import INDEX
+from preprocess.vocabulary import INDEX, WEIGHT, Vocabulary
 
 LABEL, GROUP, ITEM_GROUP = "label", "group", "item_group"
 
@@ -25,15 +27,15 @@ class Samples:
 
     Attributes:
         rows: the columns of the parts, and `part` and `shuffle`.
-        catalogue: every item in raw spelling with its current mean label, by its id.
-        vocabularies: tables of `value` and `index`, by name.
+        catalogue: every item in raw spelling with its current mean label, by its id, without fields of the context.
+        vocabularies: by name.
         spec: with vocabulary sizes, lengths and defaults; without means and scales.
         training_mean_label: g of the protocol.
     """
 
     rows: ir.Table
     catalogue: ir.Table
-    vocabularies: dict[str, ir.Table]
+    vocabularies: dict[str, Vocabulary]
     spec: FeatureSpec
     training_mean_label: float
 
@@ -42,22 +44,27 @@ def build(engine: DuckDBEngine, raw: RawData, options: ResolvedOptions) -> Sampl
     """Apply the protocol to a data set.
 
     Order, as in the public code: rows without a label are already dropped, then the users' sample, the
-    split, the user filter (a leak), and only then vocabularies, means and histories.
+    split, the user filter (a leak), sampled negatives, and only then vocabularies, means and histories.
 
     Raises:
-        InputError: a part would be empty.
+        InputError: a part would be empty, the rows are of one class alone, or the data are not timed and the split is.
     """
     rows = _parted(engine, raw, options)
     training = _training(engine, rows, options)
+    raw = _completed(engine, raw, rows)
     spec, vocabularies = _fitted(engine, raw, rows, options)
-    spec = _with_default(spec, training[0] / training[1])
+    spec = _with_defaults(engine, raw, rows, spec, training[0] / training[1], options)
     users = _features(engine, raw.users, rows, spec, "user", vocabularies)
     items = _features(engine, raw.items, rows, spec, "item", vocabularies)
     counted = engine.save(state.with_counts(rows, spec, options))
     joined = counted.join(users, spec.user_id).join(items, spec.item_id)
-    if spec.history:
-        name = INDEX.format(spec.history)
-        joined = state.with_history(joined, spec, options, INDEX.format(spec.item_id), name)
+    joined = _with_fields(joined, "row", [spec[name] for name in spec.context], vocabularies)
+    if spec.liked:
+        joined = state.with_history(joined, spec, options, INDEX.format(spec.item_id), INDEX.format(spec.liked))
+    if raw.behaviours is not None:
+        log = raw.behaviours.semi_join(rows, spec.user_id)
+        log = engine.save(_indexed_log(log, spec, vocabularies))
+        joined = state.with_behaviours(joined, log, spec, options)
     return Samples(
         rows=_columns(joined, spec, training, "target_mean" in options.leaks),
         catalogue=_catalogue(raw.items, rows, spec, options, training),
@@ -68,11 +75,23 @@ def build(engine: DuckDBEngine, raw: RawData, options: ResolvedOptions) -> Sampl
 
 
 def _parted(engine: DuckDBEngine, raw: RawData, options: ResolvedOptions) -> ir.Table:
+    if not raw.timed and options.split != "random":
+        raise InputError(
+            f"--split {options.split}: the {raw.spec.dataset} data given have no time, only --split random is possible"
+        )
     rows = splits.sample_users(raw.rows, raw.spec.user_id, options.sample_rate)
-    rows = splits.with_part(engine.save(splits.with_order(rows, raw.spec)), raw.spec, options)
+    rows = engine.save(splits.with_order(rows, raw.spec))
+    rows = splits.with_part(engine, rows, raw.spec, options, raw.utc_offset)
     if "user_filter" in options.leaks:
-        rows = splits.drop_users_without_positive(rows, raw.spec.user_id)
-    return engine.save(rows)
+        rows = splits.drop_users_without_positive(rows, raw.spec.user_id, raw.filter_by_part)
+    rows = engine.save(rows)
+    if options.negatives:
+        # a negative goes with its positive to a part, and to a place of its own among the training rows
+        rows = with_negatives(engine, rows, raw.spec, options.negatives)
+        rows = engine.save(splits.with_order(rows.drop("shuffle"), raw.spec))
+    if raw.means_before_split and "target_mean" in options.leaks:
+        rows = engine.save(state.with_whole_counts(rows, raw.spec))
+    return rows
 
 
 def _training(engine: DuckDBEngine, rows: ir.Table, options: ResolvedOptions) -> tuple[int, int]:
@@ -83,40 +102,116 @@ def _training(engine: DuckDBEngine, rows: ir.Table, options: ResolvedOptions) ->
     if not all(sizes.values()):
         received = ", ".join(f"{name} {size}" for name, size in sizes.items())
         raise InputError(f"too few rows for --split {options.split}: every part needs some. Received: {received}")
+    if all(part["positives"] == part["rows"] for part in found.values()):
+        raise InputError(
+            "training needs positives and negatives, and the data hold positives alone: "
+            "--negatives N samples N other items for each"
+        )
     return found[TRAIN]["positives"], found[TRAIN]["rows"]
+
+
+def _completed(engine: DuckDBEngine, raw: RawData, rows: ir.Table) -> RawData:
+    """Users and items with a line for each id that has a row; what is not known of it is null."""
+
+    def completed(table: ir.Table, key: str) -> ir.Table:
+        unknown = rows.select(key).distinct().anti_join(table, key)
+        empty = {name: ibis.null(kind) for name, kind in table.schema().items() if name != key}
+        return engine.save(table.union(unknown.mutate(**empty).select(table.columns)))
+
+    return replace(raw, users=completed(raw.users, raw.spec.user_id), items=completed(raw.items, raw.spec.item_id))
 
 
 def _fitted(
     engine: DuckDBEngine, raw: RawData, rows: ir.Table, options: ResolvedOptions
-) -> tuple[FeatureSpec, dict[str, ir.Table]]:
+) -> tuple[FeatureSpec, dict[str, Vocabulary]]:
     """Vocabularies from the training rows (from all rows with the `encoders` leak), and the spec with their sizes."""
     spec = raw.spec
-    learnt = rows if "encoders" in options.leaks else rows.filter(rows.part == TRAIN)
-    tables: dict[Side, ir.Table] = {
-        "user": raw.users.semi_join(learnt, spec.user_id),
-        "item": raw.items.semi_join(learnt, spec.item_id),
-    }
-    vocabularies = vocabulary.fit(engine, tables, spec)
-    sizes = {name: engine.one(table.agg(size=table.count()))["size"] for name, table in vocabularies.items()}
+    vocabularies = vocabulary.fit(engine, _sources(raw, rows, options), options)
     fields = []
     for field in spec.fields:
         if field.vocabulary:
-            field = replace(field, vocabulary_size=vocabulary.RESERVED + sizes[field.vocabulary])
-        if field.name == spec.history:
+            known = vocabularies[field.vocabulary]
+            field = replace(field, vocabulary_size=RESERVED + known.size, hash_buckets=known.buckets)
+        if field.name in (spec.liked, *spec.behaviours):
             field = replace(field, max_length=options.max_history)
         elif field.kind == "sequence":
-            table = raw.users if field.side == "user" else raw.items
+            table = rows if field.name in spec.context else raw.users if field.side == "user" else raw.items
             longest = engine.one(table.agg(longest=table[field.name].length().max()))["longest"]
             field = replace(field, max_length=max(longest or 0, 1))
         fields.append(field)
     return replace(spec, fields=tuple(fields)), vocabularies
 
 
-def _with_default(spec: FeatureSpec, training_mean_label: float) -> FeatureSpec:
-    """A missing mean counts as the training mean label."""
-    means = {spec.user_mean, spec.item_mean}
-    fields = (replace(field, default=training_mean_label) if field.name in means else field for field in spec.fields)
+def _sources(raw: RawData, rows: ir.Table, options: ResolvedOptions) -> list[tuple[Field, ir.Table]]:
+    """What the vocabularies are learnt from; each line says how many training rows (or behaviours) it stands for."""
+    spec, everything = raw.spec, "encoders" in options.leaks
+    weighted = rows.mutate(**{WEIGHT: (ibis.literal(True) if everything else rows.part == TRAIN).cast("int64")})
+
+    def counted(table: ir.Table, key: str) -> ir.Table:
+        counts = weighted.group_by(key).agg(**{WEIGHT: weighted[WEIGHT].sum()})
+        joined = table.left_join(counts, key)
+        return joined.select(*table.columns, **{WEIGHT: joined[WEIGHT].fill_null(0)})
+
+    tables: dict[Side, ir.Table] = {
+        "user": counted(raw.users, spec.user_id),
+        "item": counted(raw.items, spec.item_id),
+    }
+    found = [(field, table) for side, table in tables.items() for field in spec.table_fields(side)]
+    found += [(spec[name], weighted) for name in spec.context]
+    if raw.behaviours is not None:
+        log = _log_of_training(raw.behaviours, rows, spec, everything)
+        found += [(spec[name], log) for name in spec.behaviours]
+    return [(field, table) for field, table in found if field.vocabulary]
+
+
+def _log_of_training(behaviours: ir.Table, rows: ir.Table, spec: FeatureSpec, everything: bool) -> ir.Table:
+    """The behaviours of users with a row; weight 1 if a training row knows it, as it is before the user's last."""
+    joined = behaviours.semi_join(rows, spec.user_id).left_join(state.training_end(rows, spec.user_id), spec.user_id)
+    known = ibis.literal(True) if everything else (joined.timestamp < joined.end).fill_null(False)
+    return joined.select(*behaviours.columns, **{WEIGHT: known.cast("int64")})
+
+
+def _with_defaults(
+    engine: DuckDBEngine,
+    raw: RawData,
+    rows: ir.Table,
+    spec: FeatureSpec,
+    training_mean_label: float,
+    options: ResolvedOptions,
+) -> FeatureSpec:
+    """What a missing number counts as.
+
+    A mean label: the training mean label. A number of users or items: the mean over the distinct users or items of
+    the training part that have it, each counted once. A number of the context: the mean over the training rows that
+    have it. With the `encoders` leak all parts count.
+    """
+    learnt = rows if "encoders" in options.leaks else rows.filter(rows.part == TRAIN)
+    fields = []
+    for field in spec.fields:
+        if field.name in (spec.user_mean, spec.item_mean):
+            field = replace(field, default=training_mean_label)
+        elif field.kind == "dense":
+            key = spec.user_id if field.side == "user" else spec.item_id
+            of_table = (raw.users if field.side == "user" else raw.items).semi_join(learnt, key)
+            field = replace(
+                field, default=_mean(engine, learnt if field.name in spec.context else of_table, field.name)
+            )
+        fields.append(field)
     return replace(spec, fields=tuple(fields))
+
+
+def _mean(engine: DuckDBEngine, table: ir.Table, name: str) -> float:
+    """Mean of a column's numbers, 0 without any: summed in the order of values, so that each engine gets the same."""
+    numbers = table.select(value=_number(table[name])).filter(lambda found: found.value.notnull())
+    counts = numbers.group_by("value").agg(times=numbers.count()).order_by("value").to_pyarrow()
+    times = counts["times"].to_numpy()
+    return float(counts["value"].to_numpy() @ times / times.sum()) if len(times) else 0.0
+
+
+def _number(column: ir.Column) -> ir.FloatingColumn:
+    """A column as float64, null where there is no number."""
+    value = column.cast("float64")
+    return value.isnan().ifelse(ibis.null("float64"), value)
 
 
 def _features(
@@ -125,17 +220,32 @@ def _features(
     rows: ir.Table,
     spec: FeatureSpec,
     side: Side,
-    vocabularies: dict[str, ir.Table],
+    vocabularies: dict[str, Vocabulary],
 ) -> ir.Table:
-    """Indices of every user or item that has a row, and its number among them, by its id."""
+    """Indices and numbers of every user or item that has a row, and its place among them, by its id."""
     key, number = (spec.user_id, GROUP) if side == "user" else (spec.item_id, ITEM_GROUP)
     present = rows.select(key).distinct()
     present = present.mutate(**{number: ibis.row_number().over(order_by=present[key]).cast("int32")})
-    indexed = table.join(present, key)
-    fields = vocabulary.raw_fields(spec, side)
-    for field in fields:
-        indexed = vocabulary.with_index(indexed, key, field, vocabularies[field.vocabulary])
+    fields = spec.table_fields(side)
+    indexed = _with_fields(table.join(present, key), key, fields, vocabularies)
     return engine.save(indexed.select(key, number, *(INDEX.format(field.name) for field in fields)))
+
+
+def _with_fields(table: ir.Table, key: str, fields: Iterable[Field], vocabularies: dict[str, Vocabulary]) -> ir.Table:
+    """Adds the indices of fields of a table, and its numbers with their defaults, all named after `INDEX`."""
+    for field in fields:
+        if field.kind == "dense":
+            number = _number(table[field.name]).fill_null(field.default)
+            table = table.mutate(**{INDEX.format(field.name): number})
+        else:
+            table = vocabulary.with_index(table, key, field, vocabularies)
+    return table
+
+
+def _indexed_log(behaviours: ir.Table, spec: FeatureSpec, vocabularies: dict[str, Vocabulary]) -> ir.Table:
+    fields = [spec[name] for name in spec.behaviours]
+    indexed = _with_fields(behaviours, "row", fields, vocabularies)
+    return indexed.select(spec.user_id, "timestamp", "row", *(INDEX.format(field.name) for field in fields))
 
 
 def _columns(joined: ir.Table, spec: FeatureSpec, training: tuple[int, int], plain: bool) -> ir.Table:
@@ -157,7 +267,7 @@ def _columns(joined: ir.Table, spec: FeatureSpec, training: tuple[int, int], pla
 def _catalogue(
     items: ir.Table, rows: ir.Table, spec: FeatureSpec, options: ResolvedOptions, training: tuple[int, int]
 ) -> ir.Table:
-    fields = vocabulary.raw_fields(spec, "item")
+    fields = spec.table_fields("item")
     columns: dict[str, ir.Value] = {field.name: items[field.name] for field in fields}
     if spec.item_mean:
         items = items.left_join(state.current_counts(rows, spec.item_id, options), spec.item_id)

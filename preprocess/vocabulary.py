@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 import ibis
 import ibis.expr.types as ir
 
-from features import MISSING, RESERVED, UNSEEN, FeatureSpec, Field, Side
+from features import MISSING, RESERVED, UNSEEN, Field
 from preprocess.engine import DuckDBEngine
+from preprocess.hashing import with_bucket
+from preprocess.options import ResolvedOptions
 
 INDEX = "{}_index"
 """Name of the column with a field's indices, beside its raw values."""
+WEIGHT = "weight"
+"""Name of the column that says how many training rows a line of a source stands for."""
 
 
-def raw_fields(spec: FeatureSpec, side: Side) -> tuple[Field, ...]:
-    """The fields of a side whose values come from its raw table: not the dense ones, and not the history."""
-    return tuple(field for field in spec.side(side) if field.kind != "dense" and field.name != spec.history)
+@dataclass(frozen=True)
+class Vocabulary:
+    """The values of one embedding table.
+
+    Attributes:
+        values: a table of `value` and `index` (int32). Without buckets every value that has an index of its own,
+            sorted, its place + :data:`features.RESERVED`; with buckets the smallest value of each, or null.
+        size: lines of `values`.
+        buckets: number of buckets if the values are hashed, else 0.
+    """
+
+    values: ir.Table
+    size: int
+    buckets: int = 0
 
 
 def is_missing(value: ir.Column) -> ir.BooleanColumn:
@@ -24,42 +40,65 @@ def is_missing(value: ir.Column) -> ir.BooleanColumn:
     return value.isnull() | (value == ("" if value.type().is_string() else -1))
 
 
-def fit(engine: DuckDBEngine, tables: Mapping[Side, ir.Table], spec: FeatureSpec) -> dict[str, ir.Table]:
+def fit(
+    engine: DuckDBEngine, sources: Iterable[tuple[Field, ir.Table]], options: ResolvedOptions
+) -> dict[str, Vocabulary]:
     """The vocabularies of a data set, by name.
 
     Args:
         engine: computes and keeps them.
-        tables: the users and the items that may be learnt from, in raw spelling.
-        spec: the fields. Those that name the same vocabulary share it.
-
-    Returns:
-        Tables with `value`, sorted, and `index` (int32), its place + :data:`features.RESERVED`.
+        sources: the fields that are looked up, each with a table that has its raw values in a column of its name, one
+            value or a list of them, and :data:`WEIGHT`. Fields that name the same vocabulary share it.
+        options: the fewest training rows of a value, and the most values before they are hashed.
     """
     values: dict[str, ir.Table] = {}
-    for side, table in tables.items():
-        for field in raw_fields(spec, side):
-            column = table[field.name]
-            new = table.select(value=column.unnest() if field.kind == "sequence" else column)
-            old = values.get(field.vocabulary)
-            values[field.vocabulary] = new if old is None else old.union(new)
-    return {name: engine.save(_numbered(table)) for name, table in values.items()}
+    for field, table in sources:
+        column = table[field.name]
+        value = column.unique().unnest() if column.type().is_array() else column
+        new = table.select(value=value, weight=table[WEIGHT])
+        old = values.get(field.vocabulary)
+        values[field.vocabulary] = new if old is None else old.union(new)
+    return {name: _fitted(engine, table, options) for name, table in values.items()}
 
 
-def _numbered(values: ir.Table) -> ir.Table:
-    known = values.filter(~is_missing(values.value)).distinct()
+def _fitted(engine: DuckDBEngine, values: ir.Table, options: ResolvedOptions) -> Vocabulary:
+    counted = values.filter(~is_missing(values.value)).group_by("value").agg(weight=values.weight.sum())
+    counted = engine.save(counted)
+    known = counted.filter(counted.weight >= options.min_count)
+    size = engine.one(known.agg(size=known.count()))["size"]
+    if options.hash_buckets and size > options.hash_buckets:
+        return Vocabulary(
+            engine.save(_smallest(counted, options.hash_buckets)), options.hash_buckets, options.hash_buckets
+        )
     place = ibis.row_number().over(order_by=known.value)
-    return known.mutate(index=(place + RESERVED).cast("int32")).order_by("index")
+    numbered = known.select("value", index=(place + RESERVED).cast("int32")).order_by("index")
+    return Vocabulary(engine.save(numbered), size)
 
 
-def with_index(table: ir.Table, key: str, field: Field, vocabulary: ir.Table) -> ir.Table:
-    """Adds a field's indices to a table that has one row for each `key`.
+def _smallest(values: ir.Table, buckets: int) -> ir.Table:
+    """The smallest value of each bucket."""
+    hashed = with_bucket(values, "bucket", "value", buckets)
+    smallest = hashed.group_by("bucket").agg(value=hashed.value.min())
+    every = ibis.range(0, buckets).unnest().name("every").as_table()
+    joined = every.left_join(smallest, every.every == smallest.bucket)
+    return joined.select("value", index=(joined.every + RESERVED).cast("int32")).order_by("index")
 
-    The new column is called after :data:`INDEX` and is int32, or a list of int32 for a sequence. A value
-    that is not in the vocabulary gets :data:`features.UNSEEN`, a missing one :data:`features.MISSING`;
-    a missing sequence is empty.
+
+def with_index(table: ir.Table, key: str, field: Field, vocabularies: Mapping[str, Vocabulary]) -> ir.Table:
+    """Adds a field's indices to a table.
+
+    The new column is called after :data:`INDEX` and is int32, or a list of int32 where the field's column holds
+    lists. A value that is not in the vocabulary gets :data:`features.UNSEEN`, a missing one
+    :data:`features.MISSING`; a missing list is empty.
+
+    Args:
+        table: with a column of the field's name.
+        key: column that no two lines share; needed for lists.
+        field: which field.
+        vocabularies: by name.
     """
-    name = INDEX.format(field.name)
-    if field.kind == "sparse":
+    name, vocabulary = INDEX.format(field.name), vocabularies[field.vocabulary]
+    if not table[field.name].type().is_array():
         return _lookup(table, field.name, vocabulary, name)
     flat = table.select(key, value=table[field.name]).unnest("value", offset="place")
     found = _lookup(flat, "value", vocabulary, name)
@@ -73,8 +112,12 @@ def no_indices() -> ir.ArrayScalar:
     return ibis.literal([], "array<int32>")
 
 
-def _lookup(table: ir.Table, column: str, vocabulary: ir.Table, name: str) -> ir.Table:
-    known = vocabulary.select(known_value="value", **{name: "index"})
+def _lookup(table: ir.Table, column: str, vocabulary: Vocabulary, name: str) -> ir.Table:
+    if vocabulary.buckets:
+        hashed = with_bucket(table, name, column, vocabulary.buckets)
+        index = is_missing(hashed[column]).ifelse(MISSING, hashed[name] + RESERVED)
+        return hashed.select(*table.columns, **{name: index.cast("int32")})
+    known = vocabulary.values.select(known_value="value", **{name: "index"})
     joined = table.left_join(known, table[column] == known.known_value)
     otherwise = is_missing(joined[column]).ifelse(MISSING, UNSEEN).cast("int32")
     return joined.select(*table.columns, **{name: ibis.coalesce(joined[name], otherwise)})

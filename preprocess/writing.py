@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features import FeatureSpec
+from features import UNSEEN, FeatureSpec
 from preprocess.engine import DuckDBEngine
 from preprocess.samples import GROUP, ITEM_GROUP, LABEL, Samples
 from preprocess.splits import PARTS, TRAIN
@@ -61,6 +61,23 @@ def scaled(spec: FeatureSpec, files: Sequence[Path]) -> FeatureSpec:
             field = replace(field, mean=float(values.mean()), scale=float(values.std()) or 1.0)
         fields.append(field)
     return replace(spec, fields=tuple(fields))
+
+
+def out_of_vocabulary(spec: FeatureSpec, files: Sequence[Path]) -> dict[str, float]:
+    """By field, the share of a part's rows whose value is out of vocabulary; of sequences, the share of all elements.
+
+    A hashed field has no such values.
+    """
+    names = [field.name for field in spec.fields if field.vocabulary and not field.hash_buckets]
+    unseen, total = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
+    for file in files:
+        table = pq.read_table(file, columns=names)
+        for name in names:
+            column = table[name].combine_chunks()
+            values = (column.flatten() if pa.types.is_list(column.type) else column).to_numpy(zero_copy_only=False)
+            unseen[name] += int(np.count_nonzero(values == UNSEEN))
+            total[name] += len(values)
+    return {name: unseen[name] / total[name] if total[name] else 0.0 for name in names}
 
 
 def measure(engine: DuckDBEngine, samples: Samples) -> dict[str, dict[str, Any]]:

@@ -1,3 +1,22 @@
-"""Imports the legacy-Keras module before anything else can import TensorFlow."""
+"""Imports the legacy-Keras module before anything else can import TensorFlow, and finds the real data."""
 
-import legacy_keras  # noqa: F401
+import os
+from pathlib import Path
+
+import pytest
+
+from legacy_keras import tf
+
+# A second device for tests of tf.distribute, which has to be there before TensorFlow computes anything.
+tf.config.set_logical_device_configuration(
+    tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
+)
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder with the real data sets."""
+    folder = Path(os.environ.get("PRERANK_DATA", Path(__file__).parents[1] / "../shared/data")).resolve()
+    if not (folder / "movielens-1m").is_dir():
+        pytest.skip(f"no real MovieLens-1M in {folder}: set PRERANK_DATA")
+    return folder

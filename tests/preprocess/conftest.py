@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from features import MISSING, RESERVED, UNSEEN
+from preprocess.engine import DuckDBEngine
 from preprocess.movielens import ADAPTER
 from preprocess.options import DataOptions
 from preprocess.prepare import prepare
+from preprocess.raw import RawFile
 
 GENRES = ("Action", "Children's", "Comedy", "Drama", "Film-Noir", "Sci-Fi")
 FLAGS = [
@@ -139,9 +140,23 @@ def samples():
 
 
 @pytest.fixture(scope="session")
-def real_data() -> Path:
-    """The folder with the real data sets."""
-    folder = Path(os.environ.get("PRERANK_DATA", Path(__file__).parents[2] / "../shared/data")).resolve()
-    if not (folder / "movielens-1m").is_dir():
-        pytest.skip(f"no real MovieLens-1M in {folder}: set PRERANK_DATA")
-    return folder
+def engine(tmp_path_factory):
+    """An engine to read with."""
+    with DuckDBEngine(tmp_path_factory.mktemp("spill")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def read_raw(engine):
+    """A function that gives what an adapter reads, in no order, without preparing it."""
+
+    def lines(table):
+        return sorted(table.to_pyarrow().to_pylist(), key=str)
+
+    def read(default, options):
+        adapter = options.adapter(default)
+        files = {role: RawFile.inspect(path) for role, path in adapter.find(options.data_path).items()}
+        raw = adapter.read(engine, files, options.resolved())
+        return {"rows": lines(raw.rows), "users": lines(raw.users), "items": lines(raw.items)}
+
+    return read

@@ -2,8 +2,9 @@ import ibis
 import numpy as np
 import pytest
 
+import hashed_ids
 from preprocess.engine import DuckDBEngine
-from preprocess.hashing import RANGE, with_hash
+from preprocess.hashing import RANGE, with_bucket, with_hash
 
 MASK = RANGE - 1
 
@@ -64,3 +65,22 @@ def test_strings_are_hashed_by_their_md5_sum():
     words = ["B00005N7P0", "", "é", "B00005N7P1"]
     numbers = [int(hashlib.md5(word.encode()).hexdigest()[:15], 16) for word in words]
     assert hashes({"item": words}, 3).tolist() == [by_hand([number], 3) for number in numbers]
+
+
+def test_buckets_are_those_of_python():
+    ids = [-1, -2, 0, 1, 2, 6040, -(2**40) - 3, 2**63 - 1, -(2**63)]
+    texts = ["", "a", "B000AB12CD", "caf\N{LATIN SMALL LETTER E WITH ACUTE}", "\N{GRINNING FACE}x", "long" * 40, "ab"]
+    words = [sum(ord(letter) * factor for letter, factor in zip(text, hashed_ids.COEFFICIENTS)) for text in texts]  # noqa: B905
+    for values, expected in ((ids, ids), (texts, words)):
+        table = with_bucket(ibis.memtable({"place": range(len(values)), "id": values}), "bucket", "id", 1000)
+        found = table.order_by("place").to_pyarrow()["bucket"].to_pylist()
+        assert found == [hashed_ids.hashed(word) % 1000 for word in expected]
+        assert found == [by_hand([word], hashed_ids.SALT) % 1000 for word in expected]
+    nothing = with_bucket(ibis.memtable({"id": [None, 3]}).cast({"id": "int64"}), "bucket", "id", 7).to_pyarrow()
+    assert nothing["bucket"].null_count == 1
+
+
+def test_buckets_are_filled_evenly():
+    counts = np.bincount(hashed_ids.hashed(np.arange(100_000)) % 100, minlength=100)
+    assert counts.min() > 850
+    assert counts.max() < 1150

@@ -1,5 +1,6 @@
 """Vocabularies, unseen and missing values, and the scaling of dense columns."""
 
+import collections
 import dataclasses
 
 import numpy as np
@@ -7,7 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from features import MISSING, RESERVED, UNSEEN
+import hashed_ids
+from features import MISSING, RESERVED, UNSEEN, FeatureSpec
 from preprocess.movielens import ADAPTER
 from preprocess.options import DataOptions
 from preprocess.prepare import prepare
@@ -126,3 +128,45 @@ def test_types_on_disk(prepared):
         assert all(table[name].null_count == 0 for name in table.column_names)
         assert max(map(len, column(prepared(max_history=2), part, "user_hist"))) <= 2
     assert np.issubdtype(prepared().vocabulary("age").dtype, np.int64)
+
+
+def test_values_in_few_training_rows_are_out_of_vocabulary(small, prepared, samples):
+    found = prepared(min_count=12)
+    rows = samples(found)
+    counts = collections.Counter()
+    for row, sample in rows.items():
+        if sample["part"] == "train":
+            user, movie = small.ratings[row][:2]
+            counts["user_id", user] += 1
+            counts["movie_id", movie] += 1
+            for genre in small.movies[movie][1]:
+                counts["genres", genre] += 1
+    for name in ("user_id", "movie_id", "genres"):
+        assert found.vocabulary(name).tolist() == sorted(
+            value for (field, value), count in counts.items() if field == name and count >= 12
+        )
+    assert len(found.vocabulary("movie_id")) < len(prepared().vocabulary("movie_id"))
+    tested = [sample for sample in rows.values() if sample["part"] == "test"]
+    shares = found.manifest["out_of_vocabulary"]
+    assert shares["movie_id"] == sum(sample["movie_id"] == "unseen" for sample in tested) / len(tested) > 0
+    history = [movie for sample in tested for movie in sample["user_hist"]]
+    assert shares["user_hist"] == history.count("unseen") / len(history) > 0
+
+
+def test_fields_of_many_values_are_hashed(small, prepared):
+    found = prepared(hash_buckets=20)
+    hashed = {field.name for field in found.spec.fields if field.hash_buckets}
+    assert hashed == {"user_id", "movie_id", "user_hist"}
+    assert found.spec.tables == prepared().spec.tables | {"user_id": 22, "movie_id": 22}
+    assert found.spec["genres"].hash_buckets == 0
+    assert {"user_id", "movie_id", "user_hist"}.isdisjoint(found.manifest["out_of_vocabulary"])
+    for part in ("train", "test"):
+        for row, user, movie in zip(
+            *(column(found, part, name) for name in ("row", "user_id", "movie_id")), strict=True
+        ):
+            assert [user, movie] == [RESERVED + hashed_ids.hashed(value) % 20 for value in small.ratings[row][:2]]
+    for name, values in (("user_id", small.users), ("movie_id", small.movies)):
+        for bucket, value in enumerate(found.vocabulary(name).tolist()):
+            inside = [value for value in values if hashed_ids.hashed(value) % 20 == bucket]
+            assert value == min(inside, default=-1)
+    assert FeatureSpec.from_dict(found.spec.to_dict()) == found.spec
