@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from errors import InputError
-from serving.command_line import Parser, positive, run
+from serving.command_line import Parser, positive, run, write
 from serving.preranker import PreRanker, Scored
 from serving.threads import limit_threads
+
+_SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 
 
 def _parse(argv: list[str]):
@@ -55,18 +57,21 @@ def _read_candidates(path: Path, kind: str) -> list[Any]:
             ids.append(int(line))
         except ValueError as error:
             raise InputError(f"an item id is an integer. Received: {line!r}", path=path, line=number) from error
+        if not _SMALLEST <= ids[-1] <= _LARGEST:
+            raise InputError(f"an item id is an integer of 64 bits. Received: {line!r}", path=path, line=number)
     return ids
 
 
 def _show(found: Scored, style: str) -> None:
     ids, scores = found.ids.tolist(), found.scores.tolist()
     if style == "tsv":
-        print("\n".join(f"{key}\t{score:.6f}" for key, score in zip(ids, scores, strict=True)))
+        if ids:
+            write("\n".join(f"{key}\t{score:.6f}" for key, score in zip(ids, scores, strict=True)))
         if found.unknown:
             print(f"not in the index: {', '.join(map(str, found.unknown))}", file=sys.stderr)
         return
     items = [{"id": key, "logit": None if math.isnan(score) else score} for key, score in zip(ids, scores, strict=True)]
-    print(json.dumps({"index": found.version, "items": items, "unknown": list(found.unknown)}))
+    write(json.dumps({"index": found.version, "items": items, "unknown": list(found.unknown)}))
 
 
 def main() -> None:

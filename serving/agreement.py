@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from sklearn.metrics import roc_auc_score
 
 from errors import InputError
@@ -30,16 +31,16 @@ def report(model: Artefact, states: ItemStates, exact: Mapping[str, np.ndarray],
             first 100 are compared.
 
     Raises:
-        InputError: `rows` cannot be read or lacks a column.
+        InputError: as :func:`check_rows`.
     """
-    table = read_table(rows)
+    table = check_rows(model, rows)
     users = model.user_tower(columns(table, model.inputs("user"), rows))
     full = {name: StoredArray.encode(array, "float32") for name, array in exact.items()}
     lookup = lookup_of(states.ids)
     stored = Snapshot("", (0, 0), states, lookup)
     reference = Snapshot("", (0, 0), ItemStates(states.ids, full, "float32"), lookup)
 
-    label = model.features["specification"]["label"]
+    label = _label(model)
     if label in table.column_names:
         yield _compare_auc(model, users, table, rows, label, reference, stored)
     else:
@@ -53,6 +54,32 @@ def report(model: Artefact, states: ItemStates, exact: Mapping[str, np.ndarray],
     yield f"{states.dtype} against float32, top {min(_TOP, len(states.ids))} of {len(first)} users: " + (
         f"{np.mean(overlaps):.4f} agree on average, {np.min(overlaps):.4f} at least"
     )
+
+
+def check_rows(model: Artefact, rows: Path) -> pa.Table:
+    """Read rows to compare on, and see that they have what :func:`report` needs.
+
+    Raises:
+        InputError: the file cannot be read, has no rows, lacks a column, or has a label other than 0 and 1.
+    """
+    table = read_table(rows)
+    if not len(table):
+        raise InputError("there are no rows", path=rows)
+    columns(table, model.inputs("user"), rows)
+    label = _label(model)
+    if label in table.column_names:
+        columns(table, [_item_id(model)], rows)
+        if not set(table[label].to_pylist()) <= {0, 1}:
+            raise InputError(f"column {label!r}: expected 0 and 1 alone", path=rows)
+    return table
+
+
+def _label(model: Artefact) -> str:
+    return model.features["specification"]["label"]
+
+
+def _item_id(model: Artefact) -> dict[str, Any]:
+    return next(field for field in model.inputs("item") if field["name"] == model.item_id)
 
 
 def _prepared(model: Artefact, users: Mapping[str, np.ndarray], row: int) -> Any:
@@ -71,12 +98,12 @@ def _best(scores: np.ndarray) -> list[int]:
 
 
 def _compare_auc(model, users, table, rows, label, reference, stored) -> str:
-    ids = columns(table, [field for field in model.inputs("item") if field["name"] == model.item_id], rows)[0]
+    ids = columns(table, [_item_id(model)], rows)[0]
     positions = reference.positions(ids)
     known = np.flatnonzero(positions >= 0)
     labels = np.asarray(table[label])[known]
     if len(set(labels.tolist())) < 2:
-        raise InputError(f"column {label!r}: expected rows with 0 and rows with 1 on items of the index", path=rows)
+        return f"{rows} has not both rows with 0 and rows with 1 on items of the index: AUC not compared"
     found = []
     for snapshot in (reference, stored):
         one = [

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import tokenize
 import zipfile
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -10,13 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from errors import ArtefactError
+from errors import ArtefactError, InputError
 from serving.backend import Backend, Signature
 from serving.fallback import ExportedScorer
 from serving.kernels import Kernel, make_kernel
 from serving.layout import FEATURES, SCORER
 
-_KEYS = {"files", "format", "inputs", "model", "outputs", "scorer", "specification"}
+_TYPES = {"files": dict, "format": str, "inputs": list, "model": str, "outputs": dict, "specification": dict}
+_KEYS = {*_TYPES, "scorer"}
 
 
 class Artefact:
@@ -91,8 +93,10 @@ def _backend(folder: Path, name: str) -> Backend:
 
         return OnnxModel(folder)
     if name == "saved_model":
-        from serving.saved_model import SavedModel
-
+        try:
+            from serving.saved_model import SavedModel
+        except ImportError as error:
+            raise InputError(f"a SavedModel needs TensorFlow ({error}): requirements.txt", path=folder) from error
         return SavedModel(folder)
     raise ArtefactError(f"expected the format saved_model or onnx. Received: {name}", path=folder / FEATURES)
 
@@ -107,6 +111,11 @@ def _read_features(folder: Path) -> dict[str, Any]:
         raise ArtefactError(f"truncated or damaged: {error}", path=path) from error
     if not isinstance(features, dict) or not set(features) >= _KEYS:
         raise ArtefactError(f"not the description of an exported model, it needs {sorted(_KEYS)}", path=path)
+    for name, kind in _TYPES.items():
+        if not isinstance(features[name], kind):
+            raise ArtefactError(f"damaged: {name!r} is {features[name]!r}", path=path)
+    if not all(isinstance(size, int) for size in features["files"].values()):
+        raise ArtefactError("damaged: 'files' does not give each file's size", path=path)
     return features
 
 
@@ -114,7 +123,7 @@ def _read_weights(path: Path) -> Mapping[str, np.ndarray]:
     try:
         with np.load(path) as weights:
             return dict(weights)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, RuntimeError, tokenize.TokenError, zipfile.BadZipFile) as error:
         raise ArtefactError(f"truncated or damaged: {error}", path=path) from error
 
 

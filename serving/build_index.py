@@ -17,9 +17,9 @@ import numpy as np
 
 from errors import ArtefactError, InputError
 from serving import index
-from serving.agreement import report
+from serving.agreement import check_rows, report
 from serving.artefact import Artefact
-from serving.command_line import Parser, run
+from serving.command_line import Parser, run, write
 from serving.index import ItemStates
 from serving.items import check_ids, columns, read_table
 from serving.kernels import META_INDEX
@@ -38,17 +38,27 @@ class Built:
     Attributes:
         version: name of the index's new version.
         states: what it holds.
-        exact: the arrays (parts, N, width) of the items encoded now, before they were stored.
-        seconds: how long it took, from reading the items to the switch.
+        comparison: lines that compare it with one of float32, if that was asked for.
+        replaced: name of the other model whose index lay there before, or None.
+        seconds: how long it took, from reading the items to the switch, without the comparison.
     """
 
     version: str
     states: ItemStates
-    exact: dict[str, np.ndarray]
+    comparison: tuple[str, ...]
+    replaced: str | None
     seconds: float
 
 
-def build(model: Artefact, items: Path, out: Path, dtype: StorageType | None = None, *, update: bool = False) -> Built:
+def build(
+    model: Artefact,
+    items: Path,
+    out: Path,
+    dtype: StorageType | None = None,
+    *,
+    update: bool = False,
+    evaluate: Path | None = None,
+) -> Built:
     """Make an index, or a new version of one. It is there as a whole at the end, or as it was before.
 
     Args:
@@ -57,10 +67,12 @@ def build(model: Artefact, items: Path, out: Path, dtype: StorageType | None = N
         out: the index.
         dtype: how to store floats; by default float32, or as the index has them with `update`.
         update: keep the present items that `items` does not name.
+        evaluate: rows on which an index of fewer bits, built as a whole, is compared with float32 before it counts.
 
     Raises:
         ArtefactError: the model has no towers; with `update`, there is no index of this model.
-        InputError: the items lack a column or an id, or the index cannot be written.
+        InputError: the items lack a column or an id or have a number out of range, `evaluate` cannot be used, or the
+            index cannot be written.
     """
     if not model.decoupled:
         raise ArtefactError(f"{model.name} has no towers, its items cannot be cached", path=model.folder)
@@ -75,20 +87,43 @@ def build(model: Artefact, items: Path, out: Path, dtype: StorageType | None = N
         if present is not None:
             states = _merge(present, states)
         states, order = _sort(states)
-        if present is None:
+        compare_start = time.perf_counter()
+        comparison: tuple[str, ...] = ()
+        if evaluate is not None and present is None and dtype != "float32":
             exact = {name: array[:, order] for name, array in exact.items()}
+            comparison = tuple(report(model, states, exact, evaluate))
+        start += time.perf_counter() - compare_start
+        replaced = _other_model(out, model)
         about = {"model": model.name, "scorer": model.features["scorer"], "fingerprint": model.fingerprint}
         try:
             version = index.publish(out, states, about)
         except OSError as error:
             raise InputError(f"--out: cannot write the index: {error.strerror}", path=out) from error
-    return Built(version, states, exact, time.perf_counter() - start)
+    return Built(version, states, comparison, replaced, time.perf_counter() - start)
+
+
+def _other_model(out: Path, model: Artefact) -> str | None:
+    """Name of another model whose index lies there; one that cannot be read is replaced like any other."""
+    try:
+        name = index.model_name(out)
+    except ArtefactError:
+        return None
+    return None if name == model.name else name
 
 
 def _encode(model: Artefact, items: Path) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """The items' ids, and what the kernel makes of their states."""
     fields = model.inputs("item")
-    inputs = columns(read_table(items), fields, items)
+    table = read_table(items)
+    requested = model.features["specification"]["context"]
+    for name in (field["name"] for field in fields if field["name"] in requested):
+        if name not in table.column_names:
+            raise InputError(
+                f"column {name!r} is missing: this model takes it for the item's, but only a request knows it, so "
+                "items can be cached for one value of it alone; name a file that has the column with --items",
+                path=items,
+            )
+    inputs = columns(table, fields, items)
     number = next(number for number, field in enumerate(fields) if field["name"] == model.item_id)
     ids = inputs[number]
     check_ids(ids, fields[number]["missing"], model.item_id, items)
@@ -96,7 +131,14 @@ def _encode(model: Artefact, items: Path) -> tuple[np.ndarray, dict[str, np.ndar
         model.item_tower([values[start : start + _BATCH] for values in inputs]) for start in range(0, len(ids), _BATCH)
     ]
     states = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
-    return ids, model.kernel.arrange(states)
+    with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is named below
+        arranged = model.kernel.arrange(states)
+    for part in (*states.values(), *(array.swapaxes(0, 1) for array in arranged.values())):
+        wrong = ~np.isfinite(part.reshape(len(ids), -1)).all(axis=1)
+        if wrong.any():
+            item = ids[int(np.argmax(wrong))].item()
+            raise InputError(f"the item {item!r}: its state is not finite, a number of it is out of range", path=items)
+    return ids, arranged
 
 
 def _merge(present: ItemStates, new: ItemStates) -> ItemStates:
@@ -130,27 +172,34 @@ def _parse(argv: list[str]):
     return parser.parse_args(argv)
 
 
-def _main(argv: list[str], show: Callable[[str], None] = print) -> None:
+def _main(argv: list[str], show: Callable[[str], None] = write) -> None:
     flags = _parse(argv)
     limit_threads()
     model = Artefact(flags.model)
     items, out = flags.items or flags.model / CATALOGUE, flags.out or flags.model / INDEX
-    built = build(model, items, out, flags.dtype, update=flags.update)
+    rows = flags.evaluate or flags.model / EXAMPLES
+    if flags.evaluate is not None:
+        check_rows(model, rows)
+    evaluate = rows if flags.evaluate is not None or rows.exists() else None
+    built = build(model, items, out, flags.dtype, update=flags.update, evaluate=evaluate)
     states = built.states
+    if built.replaced is not None:
+        show(f"{out}: held an index of the model {built.replaced}, which this one of {model.name} replaces")
     show(
         f"{out / built.version}: {len(states.ids)} items, {states.dtype}, {states.bytes_per_item} bytes an item, "
         f"{built.seconds:.2f} s"
     )
     if states.dtype == "float32":
+        if flags.evaluate is not None:
+            show("nothing to compare with float32: the index is of float32, --evaluate is for --dtype float16 and int8")
         return
     if flags.update:
         show("not compared with float32: only the updated items' float32 states are known, build the index as a whole")
         return
-    rows = flags.evaluate or flags.model / EXAMPLES
-    if flags.evaluate is None and not rows.exists():
+    if evaluate is None:
         show(f"not compared with float32: there is no {rows}, name users with --evaluate")
         return
-    for line in report(model, states, built.exact, rows):
+    for line in built.comparison:
         show(line)
 
 

@@ -1,6 +1,7 @@
 """What the command lines of serving have in common."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from typing import NoReturn
@@ -26,6 +27,21 @@ def positive(text: str) -> int:
     if value < 1:
         raise ValueError(text)
     return value
+
+
+def write(text: str) -> None:
+    """Print a line. A reader that has gone away ends the output quietly.
+
+    Raises:
+        InputError: standard output takes no more, as the disk is full.
+    """
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        # what is left in the buffer would fail again when Python ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            raise InputError(f"cannot write to standard output: {error.strerror}") from error
 
 
 def run(main: Callable[[], None]) -> int:

@@ -119,7 +119,9 @@ def _write_onnx(model: PreRankingModel, vocabularies: Mapping[str, np.ndarray], 
     plain = onnx_files.plain_copy(model)  # named, as signatures do not keep their variables alive
     signatures = _signatures(plain, dict, onnx_files.tensor_spec)
     folder.mkdir()
-    onnx_files.write(signatures, vocabularies, folder)
+    looked_up = {field.vocabulary for field in model.spec.fields if not field.hash_buckets}
+    listed = {name: values for name, values in vocabularies.items() if name in looked_up}
+    onnx_files.write(signatures, listed, folder)
     return onnx_files.describe(_describe(model, signatures, "onnx"), model.spec)
 
 
@@ -191,6 +193,8 @@ def _describe(model: PreRankingModel, signatures: Mapping[str, Any], export_form
         else:
             missing = "" if field.raw_type == "string" else -1
             described |= {"missing": missing, "vocabulary": field.vocabulary, "vocabulary_size": field.vocabulary_size}
+        if field.hash_buckets:
+            described["hash_buckets"] = field.hash_buckets
         if field.kind == "sequence":
             described |= {
                 "trained_length": field.max_length,

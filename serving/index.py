@@ -1,7 +1,7 @@
 """An item index on disk: versions that are whole, and one file that says which of them counts.
 
     index/CURRENT                  the version's name, replaced in one step
-    index/v000002/manifest.json    model, scorer, storage type, and the size of every file
+    index/v000002/manifest.json    model, scorer, storage type, and the size and SHA-256 of every file
     index/v000002/ids.npy          (N,) item ids
     index/v000002/heads.npy        (parts, N, width) of each array that the kernel reads, memory-mapped
     index/v000002/heads.scales.npy (parts, N, 1), int8 only
@@ -11,23 +11,29 @@ although its version is deleted.
 """
 
 import fcntl
+import hashlib
 import json
 import os
+import re
 import shutil
+import tokenize
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
 from errors import ArtefactError, InputError
 from serving.storage import StorageType, StoredArray
 
-_FORMAT = 1
+_FORMAT = 2
 _CURRENT, _MANIFEST, _IDS, _SCALES = "CURRENT", "manifest.json", "ids.npy", ".scales"
 _TRIES = 5
+_VERSION = re.compile(r"v[0-9]+", re.ASCII)
+_STORED = {"float32": {"float32"}, "float16": {"float32", "float16"}, "int8": {"float32", "int8"}}
+_INTEGERS = {"int32", "int64"}
 
 
 @dataclass(frozen=True)
@@ -51,14 +57,14 @@ class ItemStates:
 
 
 def read(folder: Path, fingerprint: str) -> tuple[str, ItemStates]:
-    """The current version's name and its states, memory-mapped.
+    """The current version's name and its states, memory-mapped. Each file is read once, for its checksum.
 
     Args:
         folder: the index.
         fingerprint: of the model that will score.
 
     Raises:
-        ArtefactError: there is no index, a file is missing or truncated, or the index is another model's.
+        ArtefactError: there is no index, a file is missing, truncated or damaged, or the index is another model's.
     """
     for _ in range(_TRIES):
         version = current(folder)
@@ -68,6 +74,8 @@ def read(folder: Path, fingerprint: str) -> tuple[str, ItemStates]:
             # a writer may have put a newer version in its place, and deleted this one
             if current(folder) == version:
                 raise ArtefactError("the item index lacks this file", path=error.filename) from error
+        except OSError as error:
+            raise ArtefactError(f"cannot be read: {error.strerror}", path=error.filename) from error
     raise ArtefactError("the item index changes faster than it can be read", path=folder)
 
 
@@ -75,13 +83,31 @@ def current(folder: Path) -> str:
     """Name of the version that counts.
 
     Raises:
-        ArtefactError: there is none.
+        ArtefactError: there is none, or the file is damaged.
     """
     try:
-        return (folder / _CURRENT).read_text(encoding="utf-8").strip()
+        version = (folder / _CURRENT).read_bytes().strip().decode("ascii", "replace")
     except OSError as error:
         message = f"no item index: {error.strerror}; build one with python -m serving.build_index"
         raise ArtefactError(message, path=folder / _CURRENT) from error
+    if not _VERSION.fullmatch(version):
+        raise ArtefactError(
+            f"damaged: expected the name of a version. Received: {version[:20]!r}", path=folder / _CURRENT
+        )
+    return version
+
+
+def model_name(folder: Path) -> str | None:
+    """Name of the model that an index is of, if its manifest says so.
+
+    Raises:
+        ArtefactError: there is no index, or its manifest cannot be read.
+    """
+    path = folder / current(folder) / _MANIFEST
+    try:
+        return _read_manifest(path).get("model")
+    except OSError as error:
+        raise ArtefactError(f"the item index lacks this file: {error.strerror}", path=path) from error
 
 
 def stamp(folder: Path) -> tuple[int, int]:
@@ -96,31 +122,76 @@ def stamp(folder: Path) -> tuple[int, int]:
 def _read_version(place: Path, fingerprint: str) -> ItemStates:
     manifest = _read_manifest(place / _MANIFEST)
     if manifest["fingerprint"] != fingerprint:
-        raise ArtefactError("the index was built by another model; build it again", path=place / _MANIFEST)
-    loaded = {}
-    for name, size in manifest["files"].items():
-        if (found := (place / name).stat().st_size) != size:
-            raise ArtefactError(f"truncated: {size} bytes expected. Received: {found}", path=place / name)
-        try:
-            loaded[name] = np.asarray(np.load(place / name, mmap_mode="r"))  # a plain array's slices are cheaper
-        except ValueError as error:
-            raise ArtefactError(f"damaged: {error}", path=place / name) from error
-    arrays = {
-        name: StoredArray(loaded[f"{name}.npy"], loaded.get(f"{name}{_SCALES}.npy")) for name in manifest["arrays"]
-    }
-    return ItemStates(loaded[_IDS], arrays, manifest["dtype"])
+        raise ArtefactError(
+            "the index was built by another model, or the model's files have changed since; build it again",
+            path=place / _MANIFEST,
+        )
+    loaded = {name: _load(place / name, described) for name, described in manifest["files"].items()}
+    arrays = {}
+    for name in manifest["arrays"]:
+        if f"{name}.npy" not in loaded:
+            raise ArtefactError(f"the manifest lists no file {name}.npy", path=place / _MANIFEST)
+        arrays[name] = StoredArray(loaded[f"{name}.npy"], loaded.get(f"{name}{_SCALES}.npy"))
+    if _IDS not in loaded:
+        raise ArtefactError(f"the manifest lists no file {_IDS}", path=place / _MANIFEST)
+    states = ItemStates(loaded[_IDS], arrays, manifest["dtype"])
+    _check(states, manifest["arrays"], place)
+    return states
+
+
+def _load(path: Path, described: Mapping[str, Any]) -> np.ndarray:
+    """One file, memory-mapped, that has the size and the checksum of the manifest."""
+    if (found := path.stat().st_size) != described["bytes"]:
+        raise ArtefactError(f"truncated: {described['bytes']} bytes expected. Received: {found}", path=path)
+    if _checksum(path) != described["sha256"]:
+        raise ArtefactError("damaged: its SHA-256 is not that of the manifest", path=path)
+    try:
+        return np.asarray(np.load(path, mmap_mode="r"))  # a plain array's slices are cheaper
+    except (ValueError, tokenize.TokenError) as error:
+        raise ArtefactError(f"damaged: {error}", path=path) from error
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check(states: ItemStates, described: Mapping[str, Any], place: Path) -> None:
+    """See that arrays have the types and shapes that the manifest says, and one row an id."""
+    ids = states.ids
+    if ids.ndim != 1 or not (ids.dtype == np.int64 or ids.dtype.kind == "U"):
+        raise ArtefactError(f"expected ids of int64 or text. Received: {ids.dtype} {ids.shape}", path=place / _IDS)
+    for name, array in states.arrays.items():
+        values, scales = array.values, array.scales
+        found = {"shape": list(values.shape), "dtype": str(values.dtype)}
+        if found != described[name] or values.ndim != 3 or values.shape[1] != len(ids):
+            raise ArtefactError(
+                f"expected {described[name]} of {len(ids)} items. Received: {found}", path=place / f"{name}.npy"
+            )
+        if found["dtype"] not in _STORED[states.dtype] | _INTEGERS:
+            raise ArtefactError(f"{found['dtype']} in an index of {states.dtype}", path=place / f"{name}.npy")
+        scaled = scales is not None and scales.dtype == np.float32 and scales.shape == (*values.shape[:2], 1)
+        if scaled != (found["dtype"] == "int8"):
+            raise ArtefactError("expected a float32 scale for each vector of int8", path=place / f"{name}{_SCALES}.npy")
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-        if manifest["format"] != _FORMAT:
-            raise ArtefactError(f"index format {_FORMAT} expected. Received: {manifest['format']}", path=path)
-        missing = {"fingerprint", "dtype", "arrays", "files"} - set(manifest)
+        found = manifest["format"]
     except (ValueError, KeyError, TypeError) as error:
         raise ArtefactError("not a whole manifest of an item index", path=path) from error
-    if missing:
+    if found != _FORMAT:
+        raise ArtefactError(f"index format {_FORMAT} expected, build it again. Received: {found}", path=path)
+    if missing := {"fingerprint", "dtype", "arrays", "files"} - set(manifest):
         raise ArtefactError(f"the manifest lacks {sorted(missing)}", path=path)
+    if manifest["dtype"] not in get_args(StorageType):
+        raise ArtefactError(f"there is no storage type {manifest['dtype']!r}", path=path)
+    for name, entries in (("arrays", {"shape", "dtype"}), ("files", {"bytes", "sha256"})):
+        described = manifest[name]
+        whole = isinstance(described, dict) and all(isinstance(value, dict) for value in described.values())
+        if not whole or not all(set(value) == entries for value in described.values()):
+            raise ArtefactError(f"damaged: {name!r} does not say {sorted(entries)} of each", path=path)
     return manifest
 
 
@@ -191,7 +262,7 @@ def _write_version(place: Path, states: ItemStates, about: dict[str, Any]) -> No
         "items": len(states.ids),
         "bytes_per_item": states.bytes_per_item,
         "arrays": {name: {"shape": a.values.shape, "dtype": str(a.values.dtype)} for name, a in states.arrays.items()},
-        "files": {name: (place / name).stat().st_size for name in files},
+        "files": {name: {"bytes": (place / name).stat().st_size, "sha256": _checksum(place / name)} for name in files},
     }
     _write_text(place / _MANIFEST, json.dumps(manifest, indent=2) + "\n")
     _sync(place)

@@ -1,6 +1,6 @@
 """Raw values to the inputs of an exported ONNX model, outside of its graph.
 
-Needs NumPy and `errors.py` alone: the two files can be copied to where the model is served.
+Needs NumPy, `errors.py` and `hashed_ids.py` alone: the three files can be copied to where the model is served.
 """
 
 import json
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+import hashed_ids
 from errors import InputError
 
 _FEATURES = "features.json"
@@ -34,9 +35,12 @@ class Indexer:
                 raise InputError("an export in the format onnx expected", path=folder)
             self._inputs: dict[str, dict[str, Any]] = {item["name"]: item for item in described["inputs"]}
             self._reserved: dict[str, int] = described["reserved"]
-            self._vocabularies: dict[str, _Vocabulary] = {}
+            self._vocabularies: dict[str, _Vocabulary | _Buckets] = {}
             for item in self._inputs.values():
                 if item["kind"] == "dense":
+                    continue
+                if "hash_buckets" in item:
+                    self._vocabularies[item["vocabulary"]] = _Buckets(item["hash_buckets"])
                     continue
                 values = vocabularies[item["vocabulary"]]
                 if len(values) + self._reserved["first"] != item["vocabulary_size"]:
@@ -91,6 +95,23 @@ class _Vocabulary:
             return np.full(values.shape, -1)
         nearest = np.minimum(np.searchsorted(self._sorted, values), len(self._sorted) - 1)
         return np.where(self._sorted[nearest] == values, self._order[nearest], -1)
+
+
+class _Buckets:
+    """Puts values into buckets by a hash."""
+
+    def __init__(self, number: int):
+        self._number = number
+
+    def find(self, values: np.ndarray) -> np.ndarray:
+        """The bucket of each value."""
+        if values.dtype == object:
+            words = [
+                sum(ord(character) * factor for character, factor in zip(text, hashed_ids.COEFFICIENTS, strict=False))
+                for text in values.flat
+            ]
+            values = np.array(words, np.int64).reshape(values.shape)
+        return hashed_ids.hashed(values) % self._number
 
 
 def _ids(item: Mapping[str, Any], raw: Any) -> np.ndarray:

@@ -35,7 +35,7 @@ def columns(table: pa.Table, fields: Sequence[Mapping[str, Any]], path: Path) ->
         path: where the table is from, for messages.
 
     Raises:
-        InputError: a column is missing or of another type.
+        InputError: a column is missing or of another type, or a number is infinite.
     """
     return [_column(table, field, path) for field in fields]
 
@@ -56,8 +56,16 @@ def _column(table: pa.Table, field: Mapping[str, Any], path: Path) -> np.ndarray
     if field["kind"] == "sequence":
         return _padded(column, field["missing"])
     if field["dtype"] == "float32":
-        return column.to_numpy(zero_copy_only=False).astype(np.float32)
+        return _numbers(column, name, path)
     return _filled(column, field["missing"])
+
+
+def _numbers(column: pa.Array, name: str, path: Path) -> np.ndarray:
+    numbers = column.to_numpy(zero_copy_only=False).astype(np.float32)
+    if np.isinf(numbers).any():
+        row = int(np.argmax(np.isinf(numbers)))
+        raise InputError(f"column {name!r}: row {row} is infinite, or too large for 32 bits", path=path)
+    return numbers
 
 
 def _is_text(kind: pa.DataType) -> bool:

@@ -63,7 +63,8 @@ def write(signatures: Mapping[str, Callable], vocabularies: Mapping[str, np.ndar
 
     Args:
         signatures: concrete functions by name.
-        vocabularies: values of each vocabulary, by name; the value at position i has index i + RESERVED.
+        vocabularies: values of each vocabulary that is not hashed, by name; the value at position i has index
+            i + RESERVED.
         folder: an existing folder.
 
     Raises:

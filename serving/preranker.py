@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,7 @@ class PreRanker:
         self._loading = threading.Lock()
         self._kernel, self._encode = self._model.kernel, self._model.user_tower
         self._users = UserInputs(self._model.inputs("user"))
+        self._numbers = [field["name"] for field in self._model.inputs("user") if field["kind"] == "dense"]
         self.item_id_type = next(f["dtype"] for f in self._model.inputs("item") if f["name"] == self._model.item_id)
         self._snapshot = Snapshot.open(self._index_dir, self._model.fingerprint)
         self._seen = self._snapshot.stamp
@@ -126,7 +127,8 @@ class PreRanker:
             All candidates in the order given; those unknown have the score NaN and are named.
 
         Raises:
-            RequestError: the user lacks a feature or has a wrong one, or there is no candidate or one of a wrong type.
+            RequestError: the user lacks a feature, has a wrong one or a number so large that no finite score comes of
+                it, or there is no candidate or one of a wrong type.
             UnknownItemsError: with `strict`, a candidate is unknown.
         """
         return self.score_many([user], ids, strict=strict)[0]
@@ -139,8 +141,8 @@ class PreRanker:
         unknown = _unknown(candidates, positions, strict)
         known = positions if not unknown else positions[positions >= 0]
         results = []
-        for user in self._prepare(users):
-            scores = snapshot.score(self._kernel, user, known)
+        for user, prepared in self._prepare(users):
+            scores = self._finite(snapshot, user, prepared, known)
             if unknown:
                 scores, found = np.full(len(positions), np.nan, np.float32), scores
                 scores[positions >= 0] = found
@@ -180,25 +182,49 @@ class PreRanker:
         if positions is not None and left_out is not None:
             positions, left_out = np.setdiff1d(positions, left_out, assume_unique=True), None
         results = []
-        for user in self._prepare(users):
-            scores = snapshot.score(self._kernel, user, positions)
+        for user, prepared in self._prepare(users):
+            scores = self._finite(snapshot, user, prepared, positions)
             best = _best(scores, n, left_out)
             chosen = best if positions is None else positions[best]
             results.append(Scored(snapshot.states.ids[chosen], scores[best], unknown, snapshot.version))
         return results
 
     def _left_out(self, snapshot: Snapshot, exclude: Any) -> np.ndarray | None:
-        if len(exclude) == 0:
+        scalar = isinstance(exclude, np.ndarray) and exclude.ndim == 0
+        if exclude is None or (isinstance(exclude, Sized) and not scalar and len(exclude) == 0):
             return None
         positions = snapshot.positions(item_ids(exclude, self.item_id_type, "exclude"))
         return np.unique(positions[positions >= 0])
 
-    def _prepare(self, users: Sequence[User]) -> list[Any]:
-        """Users as the kernel takes them, from one call of the user tower."""
+    def _prepare(self, users: Sequence[User]) -> list[tuple[User, Any]]:
+        """Each user, and the user as the kernel takes it, from one call of the user tower."""
+        if isinstance(users, str) or not isinstance(users, Sequence | np.ndarray):
+            raise RequestError(f"users: expected a sequence of users. Received: {users!r}")
         if len(users) == 0:
             raise RequestError("users: empty, expected at least one")
-        states = self._encode(self._users.arrays(users))
-        return [self._kernel.prepare({name: part[row] for name, part in states.items()}) for row in range(len(users))]
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is raised as an error
+            states = self._encode(self._users.arrays(users))
+            prepared = []
+            for row, user in enumerate(users):
+                state = {name: part[row] for name, part in states.items()}
+                if not all(np.isfinite(part).all() for part in state.values()):
+                    raise self._out_of_range(user)
+                prepared.append((user, self._kernel.prepare(state)))
+        return prepared
+
+    def _finite(self, snapshot: Snapshot, user: User, prepared: Any, positions: np.ndarray | None) -> np.ndarray:
+        """Scores, all of them finite; items are so by :mod:`serving.build_index`, so that it is the user otherwise."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            scores = snapshot.score(self._kernel, prepared, positions)
+        if not np.isfinite(scores).all():
+            raise self._out_of_range(user)
+        return scores
+
+    def _out_of_range(self, user: Mapping[str, Any]) -> RequestError:
+        given = ", ".join(f"{name} {user[name]!r}" for name in self._numbers if user.get(name) is not None)
+        return RequestError(
+            f"user: a number is out of range, no finite score comes of it: {given or 'no number given'}"
+        )
 
 
 def _unknown(ids: np.ndarray, positions: np.ndarray, strict: bool) -> tuple[Any, ...]:

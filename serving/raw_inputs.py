@@ -7,6 +7,7 @@ import numpy as np
 import legacy_keras  # noqa: F401  (before TensorFlow)  # isort: skip
 import tensorflow as tf  # isort: skip
 
+import hashed_ids
 from features import MISSING, RESERVED, UNSEEN, FeatureSpec, Field
 
 _DTYPES = {"int64": tf.int64, "string": tf.string, "float32": tf.float32}
@@ -23,7 +24,8 @@ class RawInputs(tf.Module):
 
     Args:
         spec: the data set's feature specification.
-        vocabularies: values of each vocabulary, by name; the value at position i has index i + RESERVED.
+        vocabularies: values of each vocabulary, by name; the value at position i has index i + RESERVED. Those of
+            hashed fields are not used.
 
     Raises:
         ValueError: a vocabulary's length differs from what `spec` says.
@@ -34,7 +36,7 @@ class RawInputs(tf.Module):
         self._fields = spec.fields
         self._tables: dict[str, tf.lookup.StaticHashTable] = {}
         for field in spec.fields:
-            if field.vocabulary and field.vocabulary not in self._tables:
+            if field.vocabulary and not field.hash_buckets and field.vocabulary not in self._tables:
                 values = vocabularies[field.vocabulary]
                 if len(values) + RESERVED != field.vocabulary_size:
                     raise ValueError(
@@ -51,12 +53,32 @@ class RawInputs(tf.Module):
         if field.kind == "dense":
             value = tf.where(tf.math.is_nan(raw), tf.constant(field.default, tf.float32), raw)
             return (value - field.mean) / field.scale
-        missing = tf.equal(raw, tf.constant("" if raw.dtype == tf.string else -1, raw.dtype))
-        index = self._tables[field.vocabulary].lookup(raw)
+        missing = tf.equal(raw, _missing(raw.dtype))
+        index = _hashed(raw, field.hash_buckets) if field.hash_buckets else self._tables[field.vocabulary].lookup(raw)
         return tf.cast(tf.where(missing, tf.constant(MISSING, index.dtype), index), tf.int32)
+
+
+def _missing(dtype: tf.DType) -> tf.Tensor:
+    return tf.constant("" if dtype == tf.string else -1, dtype)
 
 
 def _table(values: np.ndarray, dtype: tf.DType) -> tf.lookup.StaticHashTable:
     keys = tf.constant(values.tolist() if dtype == tf.string else values, dtype)
     indices = tf.range(RESERVED, RESERVED + len(values), dtype=tf.int64)
+    if not len(values):
+        # a table needs a key: the missing value's is never asked for
+        keys, indices = _missing(dtype)[None], tf.constant([MISSING], tf.int64)
     return tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(keys, indices), default_value=UNSEEN)
+
+
+def _hashed(raw: tf.Tensor, buckets: int) -> tf.Tensor:
+    """Indices of hashed ids of any shape, int64."""
+    words = _words(raw) if raw.dtype == tf.string else raw
+    return hashed_ids.hashed(words) % buckets + RESERVED
+
+
+def _words(texts: tf.Tensor) -> tf.Tensor:
+    """Texts of any shape as the integers that are hashed, of the same shape."""
+    codes = tf.strings.unicode_decode(tf.reshape(texts, [-1]), "UTF-8").to_tensor(shape=[None, hashed_ids.CHARACTERS])
+    terms = tf.cast(codes, tf.int64) * tf.constant(hashed_ids.COEFFICIENTS, tf.int64)
+    return tf.reshape(tf.reduce_sum(terms, axis=-1), tf.shape(texts))

@@ -11,6 +11,7 @@ from errors import RequestError
 
 User = Mapping[str, Any]
 _INT64 = np.iinfo(np.int64)
+_NO_SEQUENCES = (str, bytes, bytearray, memoryview)
 
 
 class UserInputs:
@@ -65,7 +66,8 @@ def _column(field: Mapping[str, Any], values: list[Any]) -> np.ndarray:
 def _elements(name: str, value: Any, check: Callable[[str, Any], Any]) -> list[Any]:
     if value is None:
         return []
-    if isinstance(value, str) or not isinstance(value, Sequence | np.ndarray):
+    scalar = isinstance(value, np.ndarray) and value.ndim == 0
+    if scalar or isinstance(value, _NO_SEQUENCES) or not isinstance(value, Sequence | np.ndarray):
         raise RequestError(f"user: feature {name!r} is a sequence. Received: {value!r}")
     return [check(name, element) for element in value]
 
@@ -85,14 +87,25 @@ def _integer(name: str, value: Any) -> int:
 def _text(name: str, value: Any) -> str:
     if not isinstance(value, str):
         raise RequestError(f"user: feature {name!r} is a text. Received: {value!r}")
+    if not _is_unicode(value):
+        raise RequestError(f"user: feature {name!r} has half a surrogate pair, no Unicode. Received: {value!r}")
     return value
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _number(name: str, value: Any) -> float:
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
         raise RequestError(f"user: feature {name!r} is a number. Received: {value!r}")
     try:
-        number = float(np.float32(value))
+        with np.errstate(over="ignore"):
+            number = float(np.float32(value))
     except OverflowError as error:
         raise RequestError(f"user: feature {name!r} must be finite. Received: {value!r}") from error
     if not math.isfinite(number):
@@ -113,21 +126,29 @@ def item_ids(values: Any, kind: str, name: str = "candidates") -> np.ndarray:
         name: what the ids are, for messages.
 
     Raises:
-        RequestError: there is none, or one is of another type.
+        RequestError: there is none, or one is of another type or beyond 64 bits.
     """
-    if isinstance(values, str | bytes) or not isinstance(values, Sequence | np.ndarray):
+    if isinstance(values, np.ndarray) and values.ndim == 0:
+        values = values[np.newaxis]
+    elif isinstance(values, _NO_SEQUENCES) or not isinstance(values, Sequence | np.ndarray):
         values = list(values) if isinstance(values, set | frozenset) else [values]
     if len(values) == 0:
         raise RequestError(f"{name}: empty, expected at least one item id")
     if kind == "string":
-        if wrong := [value for value in values if not isinstance(value, str)]:
+        if wrong := [value for value in values if not isinstance(value, str) or not _is_unicode(value)]:
             raise RequestError(f"{name}: an item id is a text. Received: {wrong[0]!r}")
         return np.asarray(values, object)
     try:
         found = np.asarray(values)
     except ValueError as error:  # of several lengths
         raise RequestError(f"{name}: an item id is an integer: {error}") from error
-    if found.ndim != 1 or found.dtype.kind not in "iu":
-        wrong = [value for value in values if not isinstance(value, int | np.integer) or isinstance(value, bool)]
+    if found.ndim != 1 or found.dtype.kind not in "iu" or found.max() > _INT64.max:
+        wrong = [value for value in values if not _is_id(value)]
         raise RequestError(f"{name}: an item id is an integer of 64 bits. Received: {(wrong or list(values))[0]!r}")
     return found.astype(np.int64, copy=False)
+
+
+def _is_id(value: Any) -> bool:
+    return bool(
+        isinstance(value, int | np.integer) and not isinstance(value, bool) and _INT64.min <= value <= _INT64.max
+    )

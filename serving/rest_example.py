@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from errors import InputError
 from serving.artefact import Artefact
-from serving.command_line import Parser, positive, run
+from serving.command_line import Parser, positive, run, write
 from serving.items import columns, read_table
 from serving.layout import EXAMPLES
 
@@ -28,10 +29,13 @@ def rest_example(model: Artefact, rows: Path, count: int = 2) -> tuple[dict[str,
         count: how many rows to ask for.
 
     Raises:
-        InputError: `rows` cannot be read or lacks a feature.
+        InputError: `rows` cannot be read, lacks a feature, or has fewer rows.
     """
     fields = model.inputs()
-    values = columns(read_table(rows).slice(0, count), fields, rows)
+    table = read_table(rows)
+    if len(table) < count:
+        raise InputError(f"--rows {count}: the file has only {len(table)} rows", path=rows)
+    values = columns(table.slice(0, count), fields, rows)
     names = [field["name"] for field in fields]
     instances = [dict(zip(names, (value[row].tolist() for value in values), strict=True)) for row in range(count)]
     found = model.signature(_SIGNATURE, names)(values)
@@ -48,7 +52,7 @@ def _main() -> None:
     flags = parser.parse_args()
     model = Artefact(flags.model)
     for body in rest_example(model, flags.model / EXAMPLES, flags.rows):
-        print(json.dumps(body))
+        write(json.dumps(body))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The item index: versions, updates, storage types, and writers that are killed."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -13,9 +14,10 @@ import pytest
 from artefacts import export_small, saved_model_scores, users, write_items
 
 from errors import ArtefactError, InputError
-from serving import index
+from serving import build_index, index
 from serving.artefact import Artefact
 from serving.build_index import build
+from serving.command_line import run
 from serving.preranker import PreRanker
 
 IDS = list(range(1, 120, 3))
@@ -92,7 +94,9 @@ def test_index_of_another_model_is_refused(model, tmp_path):
     items = write_items(tmp_path / "items.parquet", IDS)
     build(model("hit"), items, tmp_path / "index")
     other = model("hit", 1)
-    with pytest.raises(ArtefactError, match=r"manifest.json: the index was built by another model"):
+    with pytest.raises(
+        ArtefactError, match=r"manifest.json: .* another model, or the model's files have changed since"
+    ):
         PreRanker(other.folder, tmp_path / "index")
     with pytest.raises(ArtefactError, match="another model"):
         build(other, items, tmp_path / "index", update=True)
@@ -172,6 +176,12 @@ def test_two_writers_do_not_meet(model, tmp_path):
         build(model("hit"), items, tmp_path / "index")
 
 
+def with_mean(table, number):
+    means = table["item_mean_rating"].to_pylist()
+    return table.set_column(2, "item_mean_rating", pa.array([means[0], number, *means[2:]], pa.float64()))
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -180,6 +190,8 @@ def test_two_writers_do_not_meet(model, tmp_path):
         (lambda table: table.set_column(0, "movie_id", [[None] * len(table)]), "row 0 has no id"),
         (lambda table: table.set_column(0, "movie_id", [[4] * len(table)]), "two rows have the id 4"),
         (lambda table: table.slice(0, 0), "there are no items"),
+        (lambda table: with_mean(table, math.inf), "column 'item_mean_rating': row 1 is infinite"),
+        (lambda table: with_mean(table, 1e300), "column 'item_mean_rating': row 1 is infinite"),
     ],
 )
 def test_wrong_items_are_named(damage, message, model, tmp_path):
@@ -188,6 +200,22 @@ def test_wrong_items_are_named(damage, message, model, tmp_path):
     with pytest.raises(InputError, match=message) as error:
         build(model("hit"), path, tmp_path / "index")
     assert str(path) in str(error.value)
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_an_item_whose_state_is_not_finite_is_named(model, tmp_path, monkeypatch):
+    artefact, items = model("hit"), write_items(tmp_path / "items.parquet", IDS)
+    tower = artefact.item_tower
+
+    def overflowing(values):
+        states = {name: part.copy() for name, part in tower(values).items()}
+        for part in states.values():
+            part[3] = math.inf
+        return states
+
+    monkeypatch.setitem(artefact.__dict__, "item_tower", overflowing)
+    with pytest.raises(InputError, match=f"items.parquet: the item {IDS[3]}: its state is not finite"):
+        build(artefact, items, tmp_path / "index")
 
 
 def test_command_line_builds_updates_and_compares(model, tmp_path):
@@ -208,3 +236,34 @@ def test_command_line_builds_updates_and_compares(model, tmp_path):
     assert "agree on average" in done.stdout
     manifest = json.loads((tmp_path / "index" / "v000001" / "manifest.json").read_text())
     assert manifest["arrays"]["heads"]["dtype"] == "int8"
+
+
+def call(monkeypatch, capsys, *flags):
+    """Exit code and the two outputs of `serving.build_index`."""
+    monkeypatch.setattr(build_index, "limit_threads", lambda: None)
+    code = run(lambda: build_index._main([str(flag) for flag in flags]))
+    return code, *capsys.readouterr()
+
+
+@pytest.mark.parametrize("dtype", ["int8", "float32"])
+def test_rows_that_cannot_be_compared_on_leave_the_index(dtype, model, tmp_path, monkeypatch, capsys):
+    items, out = write_items(tmp_path / "items.parquet", IDS), tmp_path / "index"
+    build(model("hit"), items, out)
+    flags = ["--model", model("hit").folder, "--out", out, "--dtype", dtype, "--evaluate"]
+    for rows, message in (("nope.parquet", "cannot be read"), ("items.parquet", "column 'user_id' is missing")):
+        code, _, error = call(monkeypatch, capsys, *flags, tmp_path / rows)
+        assert code == 2
+        assert rows in error
+        assert message in error
+        assert index.current(out) == "v000001"
+
+
+def test_float32_and_another_models_index_are_spoken_of(model, tmp_path, monkeypatch, capsys):
+    out, rows = tmp_path / "index", tmp_path / "rows.parquet"
+    build(model("fit"), write_items(tmp_path / "items.parquet", IDS), out)
+    pq.write_table(pa.Table.from_pylist(users(2)), rows)
+    code, shown, _ = call(monkeypatch, capsys, "--model", model("hit").folder, "--out", out, "--evaluate", rows)
+    assert code == 0
+    assert "index: held an index of the model fit, which this one of hit replaces" in shown
+    assert "nothing to compare with float32" in shown
+    assert "held" not in call(monkeypatch, capsys, "--model", model("hit").folder, "--out", out)[1]

@@ -105,7 +105,7 @@ def test_it_runs_without_tensorflow_and_this_project(prepared, tmp_path):
     raw = raw_rows(prepared)
     raw["user_mean_rating"][-1] = raw["item_mean_rating"][-1] = None  # JSON has no NaN
     (tmp_path / "raw.json").write_text(json.dumps(raw).replace("null", "NaN"))
-    for source in (ROOT / "serving" / "indexing.py", ROOT / "errors.py"):
+    for source in (ROOT / "serving" / "indexing.py", ROOT / "errors.py", ROOT / "hashed_ids.py"):
         shutil.copy(source, tmp_path)
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     done = subprocess.run(

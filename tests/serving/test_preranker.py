@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import shutil
 import subprocess
 import sys
@@ -12,12 +13,15 @@ import pytest
 from artefacts import export_small, saved_model_scores, users, write_items
 
 import prerank
+import serving
 from benchmarks.serving_stress import stress
-from errors import ArtefactError, RequestError, UnknownItemsError
+from errors import ArtefactError, InputError, RequestError, UnknownItemsError
+from serving import index
 from serving.artefact import Artefact
 from serving.build_index import build
 from serving.command_line import run
 from serving.preranker import PreRanker
+from serving.snapshot import Snapshot
 
 IDS = list(range(1, 400, 2))
 ROOT = Path(__file__).parents[2]
@@ -119,6 +123,10 @@ def test_what_has_a_default_may_be_left_out(ranker):
         ({"user_hist": 7}, "user: feature 'user_hist' is a sequence"),
         ({"user_hist": "7"}, "user: feature 'user_hist' is a sequence"),
         ({"user_hist": [7, math.nan]}, "user: feature 'user_hist' is an integer"),
+        ({"user_hist": b"ab"}, "user: feature 'user_hist' is a sequence"),
+        ({"user_hist": np.array(7)}, "user: feature 'user_hist' is a sequence"),
+        ({"gender": "\ud800"}, "user: feature 'gender' has half a surrogate pair"),
+        ({"user_mean_rating": 1e39}, "user: feature 'user_mean_rating' must be finite"),
     ],
 )
 def test_a_wrong_user_is_named(change, message, ranker):
@@ -139,11 +147,47 @@ def test_a_wrong_user_is_named(change, message, ranker):
         ([[1], [2, 3]], "candidates: an item id is an integer"),
         ([None], "candidates: an item id is an integer"),
         ("12", "candidates: an item id is an integer"),
+        (b"12", "candidates: an item id is an integer"),
+        (bytearray(b"12"), "candidates: an item id is an integer"),
+        ([1, 2**63], "candidates: an item id is an integer of 64 bits. Received: 9223372036854775808"),
+        ([-1, 2**70], "Received: 1180591620717411303424"),
+        (np.array([1, 2**63], np.uint64), "Received: .*9223372036854775808"),
+        ((number for number in [1]), "candidates: an item id is an integer"),
     ],
 )
 def test_wrong_candidates_are_named(candidates, message, ranker):
     with pytest.raises(RequestError, match=message):
         ranker.score(users(1)[0], candidates)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("state", [math.nan, math.inf])
+def test_a_number_of_which_no_finite_score_comes_is_named(state, ranker, monkeypatch):
+    encode = ranker._encode
+    states = {name: np.full_like(part, state) for name, part in encode(ranker._users.arrays(users(1))).items()}
+    monkeypatch.setattr(ranker, "_encode", lambda values: states)  # weights decide which numbers are too large
+    user = {**users(1)[0], "user_mean_rating": 1e38}
+    for ask in (lambda: ranker.score(user, IDS), lambda: ranker.top(user, 3)):
+        with pytest.raises(RequestError, match=r"user: a number is out of range.*: user_mean_rating 1e\+38"):
+            ask()
+
+
+def test_what_else_may_be_left_out(ranker, expected):
+    user, best = users(1)[0], brute_force(expected, 4)
+    for exclude in (None, set(), np.array([], np.int64)):
+        assert ranker.top(user, 3, exclude=exclude).ids.tolist() == best[:3]
+    for exclude in (best[0], np.int64(best[0]), np.array(best[0]), {best[0]}):
+        assert ranker.top(user, 3, exclude=exclude).ids.tolist() == best[1:]
+    with pytest.raises(RequestError, match="exclude: an item id is an integer"):
+        ranker.top(user, 3, exclude=(number for number in best))
+    assert ranker.score(user, np.array(5)).ids.tolist() == [5]
+
+
+@pytest.mark.parametrize("several", [None, "ab", iter([]), {"user_id": 1}])
+def test_wrong_users_are_named(several, ranker):
+    for ask in (lambda: ranker.score_many(several, IDS), lambda: ranker.top_many(several, 3)):
+        with pytest.raises(RequestError, match="users: expected a sequence of users"):
+            ask()
 
 
 @pytest.mark.parametrize("n", [0, -1, 2.5, True, "3"])
@@ -184,6 +228,79 @@ def test_a_truncated_file_is_named(file, place, tmp_path):
         PreRanker(tmp_path / "out")
     assert file.removeprefix("index/CURRENT") in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def flip(path, place):
+    data = bytearray(path.read_bytes())
+    data[place] ^= 0xFF
+    path.write_bytes(data)
+
+
+def edit(path, **changes):
+    described = {**json.loads(path.read_text()), **changes}
+    path.write_text(json.dumps({name: value for name, value in described.items() if value is not ...}))
+
+
+DAMAGES = [
+    ("v000001/heads.npy", lambda path: flip(path, 20), "SHA-256"),
+    ("v000001/heads.npy", lambda path: flip(path, -1), "SHA-256"),
+    ("v000001/ids.npy", lambda path: flip(path, 8), "SHA-256"),
+    ("CURRENT", lambda path: path.write_bytes(b"\xff\xfe\x00"), "damaged"),
+    ("CURRENT", lambda path: path.write_text(""), "damaged"),
+    ("v000001/manifest.json", lambda path: edit(path, files=...), "lacks"),
+    ("v000001/manifest.json", lambda path: edit(path, files=None), "'files'"),
+    ("v000001/manifest.json", lambda path: edit(path, files={}), "lists no file"),
+    ("v000001/manifest.json", lambda path: edit(path, arrays={"heads": 3}), "'arrays'"),
+    ("v000001/manifest.json", lambda path: edit(path, dtype="int4"), "storage type 'int4'"),
+    ("v000001/heads.npy", lambda path: edit(path.with_name("manifest.json"), dtype="int8", arrays=HALF), "expected {"),
+]
+HALF = {"heads": {"shape": [1, 1, 1], "dtype": "float16"}}
+
+
+@pytest.mark.parametrize(("file", "damage", "message"), DAMAGES)
+def test_a_file_damaged_at_the_same_size_is_named_and_stops_no_service(
+    file, damage, message, place, ranker, tmp_path, caplog
+):
+    shutil.copytree(place / "index", tmp_path / "index")
+    damage(tmp_path / "index" / file)
+    (tmp_path / "index" / "CURRENT").write_bytes((tmp_path / "index" / "CURRENT").read_bytes())
+    with pytest.raises(ArtefactError, match=message) as error:
+        Snapshot.open(tmp_path / "index", Artefact(place).fingerprint)
+    assert str(tmp_path / "index" / file) in str(error.value)
+    assert "\n" not in str(error.value)
+    kept, seen = ranker._index_dir, ranker._seen
+    ranker._index_dir, ranker._seen = tmp_path / "index", (0, 0)
+    try:
+        assert len(ranker.top(users(1)[0], 3).ids) == 3
+    finally:
+        ranker._index_dir, ranker._seen = kept, seen
+    assert "stays at v000001" in caplog.text
+
+
+def test_ids_of_another_type_are_refused(place, tmp_path):
+    fingerprint = Artefact(place).fingerprint
+    _, states = index.read(place / "index", fingerprint)
+    with index.writing(tmp_path / "index"):
+        wrong = index.ItemStates(states.ids.astype(np.float64), states.arrays, "float32")
+        index.publish(tmp_path / "index", wrong, {"fingerprint": fingerprint})
+    with pytest.raises(ArtefactError, match="ids.npy: expected ids of int64 or text. Received: float64"):
+        index.read(tmp_path / "index", fingerprint)
+
+
+@pytest.mark.parametrize("files", [None, {"scorer.npz": None}])
+def test_a_damaged_description_is_named(files, place, tmp_path):
+    shutil.copy(place / "features.json", tmp_path)
+    edit(tmp_path / "features.json", files=files)
+    with pytest.raises(ArtefactError, match="features.json: damaged: 'files'"):
+        Artefact(tmp_path)
+
+
+def test_a_saved_model_without_tensorflow_is_told_in_one_line(place, monkeypatch):
+    monkeypatch.delitem(sys.modules, "serving.saved_model")
+    monkeypatch.delattr(serving, "saved_model")
+    monkeypatch.setitem(sys.modules, "tensorflow", None)
+    with pytest.raises(InputError, match=r"a SavedModel needs TensorFlow .*: requirements.txt"):
+        Artefact(place)
 
 
 def test_a_model_of_one_tower_is_refused(tmp_path):
@@ -234,6 +351,41 @@ def test_prerank_lists_the_best_and_scores_candidates(place, tmp_path, ranker):
     assert [line[0] for line in lines] == ["5", "2", "7"]
     np.testing.assert_allclose([float(line[1]) for line in lines], ranker.score(user, [5, 2, 7]).scores, atol=1e-4)
     assert done.stderr.strip().splitlines()[-1] == "not in the index: 2"
+
+
+def test_prerank_prints_no_line_for_no_item(place, tmp_path, monkeypatch, capsys):
+    (tmp_path / "ids.txt").write_text("2\n")
+    flags = ["--model", place, "--user", json.dumps(users(1)[0]), "--top", 3, "--candidates", tmp_path / "ids.txt"]
+    monkeypatch.setattr(prerank, "limit_threads", lambda: None)
+    monkeypatch.setattr(sys, "argv", ["prerank.py", *map(str, flags)])
+    assert run(prerank.main) == 0
+    shown, said = capsys.readouterr()
+    assert shown == ""
+    assert "not in the index: 2" in said
+    (tmp_path / "ids.txt").write_text("2\n9223372036854775808\n")
+    assert run(prerank.main) == 2
+    assert "ids.txt, line 2: an item id is an integer of 64 bits" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("out", "code", "said"), [("pipe", 0, ""), ("/dev/full", 2, "error: cannot write to standard")]
+)
+def test_an_output_that_takes_no_more(out, code, said):
+    if out == "pipe":
+        reader, writer = os.pipe()
+        os.close(reader)
+    else:
+        if not Path(out).exists():
+            pytest.skip(f"this system has no {out}")
+        writer = os.open(out, os.O_WRONLY)
+    program = "import sys; from serving.command_line import run, write; sys.exit(run(lambda: write('a' * 100000)))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, stdout=writer, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(writer)
+    assert done.returncode == code
+    assert done.stderr.startswith(said) if said else not done.stderr
+    assert len(done.stderr.splitlines()) == bool(said)
 
 
 def test_prerank_answers_in_json(place, ranker, monkeypatch, capsys):

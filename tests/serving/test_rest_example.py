@@ -3,8 +3,10 @@ import json
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from artefacts import export_small, users, write_items
 
+from errors import InputError
 from serving.artefact import Artefact
 from serving.build_index import build
 from serving.preranker import PreRanker
@@ -20,6 +22,8 @@ def test_request_has_every_input_of_the_signature_and_the_answer_is_the_models(t
     ]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "rows.parquet")
     request, answer = rest_example(model, tmp_path / "rows.parquet")
+    with pytest.raises(InputError, match="rows.parquet: --rows 3: the file has only 2 rows"):
+        rest_example(model, tmp_path / "rows.parquet", 3)
     signature = model.backend.loaded.signatures["serving_default"]
     for instance in json.loads(json.dumps(request))["instances"]:
         assert set(instance) == set(signature.structured_input_signature[1])
