@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -24,6 +25,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rows", type=int, help="how many rows (default: a sample that trains in a few minutes)")
     parser.add_argument("--out", type=Path, required=True, help="folder to write; must not exist")
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same files (default: 0)")
+    parser.add_argument("--behaviours", type=int, help="taobao: lines of behavior_log.csv (default: no such file)")
     return parser
 
 
@@ -33,7 +35,10 @@ def main(arguments: list[str] | None = None) -> int:
         options = _parser().parse_args(arguments)
         source = generator(options.dataset)
         rows = source.SAMPLE_ROWS if options.rows is None else options.rows
-        source.generate(options.out, rows=rows, seed=options.seed)
+        more = {} if options.behaviours is None else {"behaviours": options.behaviours}
+        if unknown := [name for name in more if name not in inspect.signature(source.generate).parameters]:
+            raise InputError(f"--{unknown[0]}: {options.dataset} has no such thing")
+        source.generate(options.out, rows=rows, seed=options.seed, **more)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

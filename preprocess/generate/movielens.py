@@ -7,8 +7,6 @@ late. What users like is in :mod:`preprocess.generate._movielens_preferences`.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +21,7 @@ from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
 from errors import InputError
+from preprocess.generate._folder import new_folder
 from preprocess.generate._movielens_preferences import AGES, GENRES, Array, Integers, Rows, Users, World
 
 SAMPLE_ROWS = 120_000
@@ -107,18 +106,8 @@ def generate(
     size = _Size.of(rows, users, movies, positives)
     if seed < 0:
         raise InputError(f"seed must be 0 or more. Received: {seed}")
-    try:
-        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-            raise InputError("exists already: name a new folder for the generated data", path=folder)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
-            whole = Path(scratch) / "whole"
-            whole.mkdir()
-            _write_folder(whole, size, seed)
-            os.replace(whole, folder)
-    except OSError as error:
-        reason = f"cannot be written ({error.strerror or error}): free or name another place"
-        raise InputError(reason, path=folder) from error
+    with new_folder(folder) as whole:
+        _write_folder(whole, size, seed)
 
 
 def _write_folder(folder: Path, size: _Size, seed: int) -> None:
