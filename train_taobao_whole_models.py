@@ -1,0 +1,32 @@
+"""Train a pre-ranking model on Taobao display ads: `python train_taobao_whole_models.py --model_name hit`."""
+
+import sys
+from pathlib import Path
+
+import legacy_keras  # noqa: F401  (before anything imports TensorFlow)
+from preprocess import taobao
+from preprocess.generate.taobao import SAMPLE_ROWS, ceiling_auc, generate
+from preprocess.options import DataOptions
+from training.app import DataSource, main
+
+_BEHAVIOURS = 2 * SAMPLE_ROWS
+
+
+def _sample(folder: Path, options: DataOptions) -> Path:
+    if not folder.exists():
+        generate(folder, rows=SAMPLE_ROWS, behaviours=_BEHAVIOURS)
+    print(f"ceiling, the AUC of the sample's true probabilities over its impressions: {ceiling_auc(folder):.4f}")
+    return folder
+
+
+SOURCE = DataSource(
+    adapter=taobao.ADAPTER,
+    default_path=Path("data/taobao"),
+    origin="get raw_sample, ad_feature, user_profile and behavior_log from "
+    "https://tianchi.aliyun.com/dataset/56 (with an account)",
+    generate=_sample,
+    defaults={"dropout": 0.2},
+)
+
+if __name__ == "__main__":
+    sys.exit(main(SOURCE))
