@@ -1,0 +1,225 @@
+"""What a data set's columns mean, as one typed object: written by a user in YAML, or by an adapter.
+
+A schema says which fields there are and which roles they play, and yields the feature specification. For data of one's
+own it also says where label and time are found; docs/own-data.md explains each key.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
+from pydantic import Field as Option
+
+from errors import InputError
+from features import FeatureSpec, Field, Kind, RawType, Side
+
+_TAKEN = {
+    "alive", "all_liked", "column", "day", "days", "draw", "drawn_item", "end", "entries", "entries_before",
+    "everyone", "first", "group", "index", "is_test", "item_group", "item_positives", "item_rows", "known_key",
+    "known_value", "label", "liked", "one", "own_item", "own_user", "part", "piece", "place", "positive",
+    "positives", "rank", "row", "sample", "second", "seen_group", "seen_item_group", "shuffle", "test_cut",
+    "timestamp", "total", "user_positives", "user_rows", "validation_cut", "value", "weight",
+}  # fmt: skip
+"""Columns that the preparation makes: no field may be called so."""
+
+
+def _unlike_the_preparations(name: str) -> str:
+    if name in _TAKEN or name.endswith("_index"):
+        raise ValueError(
+            "this name is taken by the preparation: call the field otherwise, and say column: for its column"
+        )
+    return name
+
+
+Name = Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_]*$")]
+FieldName = Annotated[Name, AfterValidator(_unlike_the_preparations)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class FieldSchema(_Part):
+    """One field, and the column that it is read from."""
+
+    side: Side = Option(description="user (also what is known with the request) or item")
+    kind: Kind = Option(default="sparse", description="sparse: an id or a category; sequence: several; dense: a number")
+    type: Literal["string", "int64"] = Option(
+        default="string", description="how values are spelt; of no effect if dense"
+    )
+    column: str | None = Option(default=None, description="the column's name in the data, if it is not the field's")
+    separator: str | None = Option(
+        default=None, min_length=1, description="stands between the values of a sequence that is one text; none: a list"
+    )
+    vocabulary: Name | None = Option(
+        default=None, description="shares values and embeddings with fields that name the same"
+    )
+
+
+class LabelSchema(_Part):
+    """The label's column: 0 or 1, or a number that is made one."""
+
+    column: str
+    positive_from: float | None = Option(default=None, description="the label is 1 from this number on, and 0 below")
+    leave_out: tuple[float, ...] = Option(default=(), description="rows with one of these numbers are dropped")
+
+
+class TimeSchema(_Part):
+    """The time's column: integers since 1970-01-01 UTC, or timestamps."""
+
+    column: str
+    unit: Literal["s", "ms", "us"] = Option(default="s", description="of integers")
+
+
+class FilesSchema(_Part):
+    """Names of the files in the folder `--data_path`; without users or items, `rows` has their columns too."""
+
+    rows: str
+    users: str | None = None
+    items: str | None = None
+
+
+def _named(key: str) -> BeforeValidator:
+    """A column's name stands for an object that has it as its `key`."""
+    return BeforeValidator(lambda value: {key: value} if isinstance(value, str) else value)
+
+
+class Schema(_Part):
+    """A data set: its fields and their roles; and for own data, where the rest is found.
+
+    Raises:
+        pydantic.ValidationError: a key is wrong, or a role names no field of its side.
+    """
+
+    dataset: Name = Option(description="name of the data set, and of its runs' folder")
+    fields: dict[FieldName, FieldSchema] = Option(description="the fields by name; these name the model's inputs")
+    user_id: str = Option(description="the field that identifies a user")
+    item_id: str = Option(description="the field that identifies an item")
+    static: tuple[str, ...] = Option(
+        default=(), description="fields that do not change from row to row of a user or an item"
+    )
+    context: tuple[str, ...] = Option(
+        default=(), description="fields that belong to the row, and not to its user or item"
+    )
+    category: str | None = Option(default=None, description="the item's category")
+    history: FieldName | None = Option(
+        default=None, description="name of a field to be made: items of the user's positives"
+    )
+    user_mean: FieldName | None = Option(default=None, description="name of a field to be made: mean label of the user")
+    item_mean: FieldName | None = Option(default=None, description="name of a field to be made: mean label of the item")
+    label: Annotated[LabelSchema, _named("column")] | None = Option(
+        default=None, description="column; none: positives alone"
+    )
+    time: Annotated[TimeSchema, _named("column")] | None = Option(
+        default=None, description="column; none: nothing is timed"
+    )
+    utc_offset: int | None = Option(
+        default=None, ge=-12, le=14, description="--split time cuts by whole days of this time zone, hours ahead of UTC"
+    )
+    files: Annotated[FilesSchema, _named("rows")] | None = Option(
+        default=None, description="names of files in the folder --data_path; none: --data_path is the one file"
+    )
+    delimiter: str = Option(default=",", min_length=1, max_length=1, description="between two values of a csv file")
+
+    @model_validator(mode="after")
+    def _check(self) -> Schema:
+        made = [name for name in (self.history, self.user_mean, self.item_mean) if name]
+        if repeated := [name for place, name in enumerate(made) if name in self.fields or name in made[:place]]:
+            raise ValueError(f"{repeated[0]}: history, user_mean and item_mean name new fields, each another one")
+        for key, side in (("user_id", "user"), ("item_id", "item"), ("category", "item")):
+            name = getattr(self, key)
+            if name is not None and (name not in self.fields or self.fields[name].side != side):
+                raise ValueError(f"{key}: names no field of the {side}'s side. Received: {name!r}")
+        for name in (self.user_id, self.item_id):
+            if self.fields[name].kind != "sparse" or name in self.context:
+                raise ValueError(f"{name}: an id has to be sparse, and not of the context")
+        for key in ("static", "context"):
+            allowed = {*self.fields, *(made if key == "static" else ())}
+            if unknown := [name for name in getattr(self, key) if name not in allowed]:
+                raise ValueError(f"{key}: names no field. Received: {unknown[0]!r}")
+        if both := [name for name in self.static if name in self.context]:
+            raise ValueError(f"static: {both[0]!r} is of the context, so it changes from row to row")
+        for name, field in self.fields.items():
+            if field.separator is not None and field.kind != "sequence":
+                raise ValueError(f"fields.{name}.separator: the field is no sequence")
+        return self
+
+    def spec(self) -> FeatureSpec:
+        """The specification, without vocabulary sizes, means and scales: user side first, made fields last in each."""
+        made: dict[Side, list[Field]] = {"user": [], "item": []}
+        if self.user_mean:
+            made["user"].append(Field(self.user_mean, "user", "dense", "float32"))
+        if self.history:
+            item = self.fields[self.item_id]
+            vocabulary = item.vocabulary or self.item_id
+            made["user"].append(Field(self.history, "user", "sequence", item.type, vocabulary))
+        if self.item_mean:
+            made["item"].append(Field(self.item_mean, "item", "dense", "float32"))
+        sides: tuple[Side, Side] = ("user", "item")
+        fields = {side: [*self._given(side), *made[side]] for side in sides}
+        static = {side: tuple(field.name for field in fields[side] if field.name in self.static) for side in sides}
+        return FeatureSpec(
+            dataset=self.dataset,
+            fields=(*fields["user"], *fields["item"]),
+            user_id=self.user_id,
+            item_id=self.item_id,
+            user_static=static["user"],
+            item_static=static["item"],
+            context=self.context,
+            history=self.history,
+            category=self.category,
+            user_mean=self.user_mean,
+            item_mean=self.item_mean,
+        )
+
+    def _given(self, side: Side) -> list[Field]:
+        found = []
+        for name, field in self.fields.items():
+            if field.side == side:
+                raw_type: RawType = "float32" if field.kind == "dense" else field.type
+                vocabulary = "" if field.kind == "dense" else field.vocabulary or name
+                found.append(Field(name, side, field.kind, raw_type, vocabulary))
+        return found
+
+
+def load(path: Path) -> Schema:
+    """Read a schema from YAML.
+
+    Raises:
+        InputError: it cannot be read, is no YAML, or a key is wrong; names the key.
+    """
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"--schema: cannot be read: {error.strerror or error}", path=path) from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark = getattr(error, "problem_mark", None)
+        raise InputError("--schema: not valid YAML", path=path, line=mark.line + 1 if mark else None) from error
+    if not isinstance(values, dict):
+        raise InputError("--schema: expected keys and values, see docs/own-data.md", path=path)
+    try:
+        return Schema(**{str(key): value for key, value in values.items()})
+    except ValidationError as error:
+        raise InputError(_first_error(error), path=path) from error
+
+
+def _first_error(error: ValidationError) -> str:
+    first: Any = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"] if part != "[key]")
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        message = "there is no such key"
+    where = f"{key}: " if key else ""
+    received = "" if first["type"] in ("missing", "value_error") else f". Received: {first['input']!r}"
+    return f"{where}{message}{received}"
