@@ -7,13 +7,15 @@ import legacy_keras  # noqa: F401  (before anything imports TensorFlow)
 from preprocess import movielens
 from preprocess.download import download_movielens
 from preprocess.generate.movielens import SAMPLE_ROWS, ceiling_auc, generate
+from preprocess.options import DataOptions
 from training.app import DataSource, main
 
 
-def _sample(folder: Path) -> None:
+def _sample(folder: Path, options: DataOptions) -> Path:
     if not folder.exists():
         generate(folder, rows=SAMPLE_ROWS)
     print(f"ceiling, the AUC of the sample's true probabilities over its labelled rows: {ceiling_auc(folder):.4f}")
+    return folder
 
 
 SOURCE = DataSource(
@@ -21,7 +23,7 @@ SOURCE = DataSource(
     default_path=Path("data/ml-1m"),
     origin="get MovieLens-1M with --download, or from https://grouplens.org/datasets/movielens/1m/",
     generate=_sample,
-    download=download_movielens,
+    download=lambda folder, options: download_movielens(folder),
 )
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from layers.replicas import draw_number
+
 _LEVELS = 256
 
 
@@ -10,8 +12,9 @@ class Dropout(tf.keras.layers.Layer):
     """Sets inputs to zero with probability `rate` and scales the others up, in training only.
 
     Keras's own layer keeps its random state outside the weights. Here the state is a step counter
-    that is saved with them. One random byte decides an element, a quarter of the random bits that a
-    float would take, so the rate is rounded to a multiple of 1/256; the scale is that of the rounded rate.
+    that is saved with them; each replica draws masks of its own. One random byte decides an element, a quarter
+    of the random bits that a float would take, so the rate is rounded to a multiple of 1/256; the scale is that
+    of the rounded rate.
 
     Args:
         rate: share of elements set to zero, in [0, 1).
@@ -34,11 +37,11 @@ class Dropout(tf.keras.layers.Layer):
         """Return a tensor of the shape and dtype of `inputs`; `training` is a Python bool or None."""
         if not training or not self._dropped_levels:
             return inputs
-        step = tf.cast(tf.convert_to_tensor(self.step), tf.int64)
+        draw = draw_number(tf.cast(tf.convert_to_tensor(self.step), tf.int64))
         size = tf.size(inputs)
         words = tf.random.stateless_uniform(
             [(size + 3) // 4],
-            seed=tf.stack([tf.constant(self.seed, tf.int64), step]),
+            seed=tf.stack([tf.constant(self.seed, tf.int64), draw]),
             minval=None,
             maxval=None,
             dtype=tf.int32,

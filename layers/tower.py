@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from layers.dropout import Dropout
+from layers.replicas import replica_count
 
 # Keras's default of 0.99 leaves the moving averages behind after the short trainings of this field.
 _BATCH_NORM_MOMENTUM = 0.9
@@ -13,6 +14,8 @@ _BATCH_NORM_MOMENTUM = 0.9
 @tf.keras.utils.register_keras_serializable(package="prerank")
 class Tower(tf.keras.layers.Layer):
     """Dense layers without bias, each followed by batch norm, ReLU and dropout; then a linear layer if asked.
+
+    Made within the scope of a strategy of several replicas, batch norm takes its moments over the rows of them all.
 
     Args:
         hidden_units: widths of the hidden layers.
@@ -35,14 +38,12 @@ class Tower(tf.keras.layers.Layer):
         self.dropout = dropout
         self.seed = seed
         depth = len(self.hidden_units)
+        norm = {"momentum": _BATCH_NORM_MOMENTUM, "synchronized": replica_count() > 1}
         self._dense = [
             tf.keras.layers.Dense(units, use_bias=False, kernel_initializer=self._initializer(i), name=f"dense_{i}")
             for i, units in enumerate(self.hidden_units)
         ]
-        self._norms = [
-            tf.keras.layers.BatchNormalization(momentum=_BATCH_NORM_MOMENTUM, name=f"batch_norm_{i}")
-            for i in range(depth)
-        ]
+        self._norms = [tf.keras.layers.BatchNormalization(name=f"batch_norm_{i}", **norm) for i in range(depth)]
         self._dropouts = [Dropout(dropout, seed=seed + i, name=f"dropout_{i}") for i in range(depth)]
         self._output = None
         if output_units is not None:

@@ -33,11 +33,11 @@ class _RunningMeans:
     def __init__(self) -> None:
         self.metrics: dict[str, tf.keras.metrics.Mean] = {}
 
-    def update(self, values: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    def update(self, values: dict[str, tf.Tensor], weight: tf.Tensor | None) -> dict[str, tf.Tensor]:
         for name, value in values.items():
             if name not in self.metrics:
                 self.metrics[name] = tf.keras.metrics.Mean(name)
-            self.metrics[name].update_state(value)
+            self.metrics[name].update_state(value, weight)
         return {name: self.metrics[name].result() for name in values}
 
 
@@ -153,17 +153,23 @@ class PreRankingModel(tf.keras.Model):
         """What else to record at the end of an epoch, by name, from the validation part's (inputs, labels)."""
         return {}
 
-    def train_step(self, data: tuple[Inputs, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """One optimizer step on a batch; returns the running means of the loss and its terms."""
-        inputs, labels = data
+    def train_step(self, data: tuple) -> dict[str, tf.Tensor]:
+        """One optimizer step on a batch; returns the running means of the loss and its terms.
+
+        Args:
+            data: inputs and labels and, of a replica's slice of a batch, its share of the batch's rows, a scalar, as
+                the gradients of all replicas are summed.
+        """
+        inputs, labels, weight = tf.keras.utils.unpack_x_y_sample_weight(data)
         rows = self.gather(inputs)
         with tf.GradientTape() as tape:
             if rows is not None:
                 tape.watch(rows)
             terms = self.losses(inputs, labels, rows)
             total = tf.add_n(list(terms.values()))
-        self._minimize(total, tape, rows, inputs)
-        return self._means.update({"loss": total, **terms})
+            objective = total if weight is None else weight * total
+        self._minimize(objective, tape, rows, inputs)
+        return self._means.update({"loss": total, **terms}, weight)
 
     def gather(self, inputs: Inputs) -> tf.Tensor | None:
         """The embeddings (U, E) of the table rows that a planned batch needs, each once; None for other batches."""

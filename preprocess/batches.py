@@ -21,6 +21,23 @@ Rows = tuple[np.ndarray, np.ndarray]
 """Rows of a part, packed: int32 (n, sum of widths) and float32 (n, dense fields + label)."""
 
 
+@dataclass(frozen=True)
+class Share:
+    """The rows of every batch that one process computes: those of its replicas, one replica after another.
+
+    Attributes:
+        replicas: the numbers of its replicas.
+        count: how many replicas all processes have.
+    """
+
+    replicas: range
+    count: int
+
+    def bounds(self, rows: int) -> list[tuple[int, int]]:
+        """Where the slice of each of its replicas begins and ends in a batch of `rows`; slices differ by at most 1."""
+        return [(rows * number // self.count, rows * (number + 1) // self.count) for number in self.replicas]
+
+
 class Plan(Protocol):
     """Computes from a batch's inputs, by field name, further inputs; runs beside the training step."""
 
@@ -138,10 +155,21 @@ class Batches:
     def _decode(self, path: Path) -> Rows:
         return self._layout.pack(pq.read_table(path, columns=[*self._layout.names, self._layout.label]))
 
+    def _ends(self) -> list[int]:
+        """How many rows have been given after each batch."""
+        return (np.arange(1, len(self) + 1) * self.rows // max(len(self), 1)).tolist()
+
+    def positions(self, share: Share) -> np.ndarray:
+        """The places (n,) within the part, in order and not shuffled, of the rows that a share holds."""
+        ends = self._ends()
+        batches = zip([0, *ends], ends, strict=False)
+        spans = [(begin + start, begin + stop) for begin, end in batches for start, stop in share.bounds(end - begin)]
+        return np.concatenate([np.arange(*span) for span in spans])
+
     def epoch(self, number: int) -> Iterator[Rows]:
         """Packed batches of epoch `number`; the same number gives the same batches."""
         rng = np.random.default_rng([self._seed, number])
-        ends = iter((np.arange(1, len(self) + 1) * self.rows // max(len(self), 1)).tolist())
+        ends = iter(self._ends())
         order = rng.permutation(len(self._paths)) if self._shuffle else range(len(self._paths))
         pending: list[Rows] = []
         given, end, held = 0, next(ends, 0), 0
@@ -177,30 +205,37 @@ class Batches:
         inputs, labels = layout.unpack(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
         return {**inputs, layout.label: labels}
 
-    def dataset(self, first_epoch: int = 0, plan: Plan | None = None) -> tf.data.Dataset:
+    def dataset(self, first_epoch: int = 0, plan: Plan | None = None, share: Share | None = None) -> tf.data.Dataset:
         """Batches of (inputs by field name, labels). Each iteration over it is the next epoch.
 
         Args:
             first_epoch: number of the first epoch.
             plan: what else to compute of each batch's inputs, and add to them.
+            share: give instead of a batch the slices of it that this names, one after another, each with its part of
+                the batch's rows as its weight: (inputs, labels, weight).
         """
+        slices = share or Share(range(1), 1)
         numbers = iter(range(first_epoch, 1 << 31))
         signature = (
             tf.TensorSpec((None, self._layout.width), tf.int32),
             tf.TensorSpec((None, len(self._layout.dense) + 1), tf.float32),
             {} if plan is None else plan.signature,
+            tf.TensorSpec((), tf.float32),
         )
 
-        def epoch() -> Iterator[tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]]:
-            for integers, floats in self.epoch(next(numbers)):
-                yield integers, floats, {} if plan is None else plan(self._layout.unpack(integers, floats)[0])
+        def epoch() -> Iterator[tuple[np.ndarray, np.ndarray, dict[str, np.ndarray], np.float32]]:
+            for batch in self.epoch(next(numbers)):
+                for start, stop in slices.bounds(len(batch[0])):
+                    integers, floats = (rows[start:stop] for rows in batch)
+                    planned = {} if plan is None else plan(self._layout.unpack(integers, floats)[0])
+                    yield integers, floats, planned, np.float32((stop - start) / len(batch[0]))
 
-        def unpack(integers: tf.Tensor, floats: tf.Tensor, planned: dict[str, tf.Tensor]):
+        def unpack(integers: tf.Tensor, floats: tf.Tensor, planned: dict[str, tf.Tensor], weight: tf.Tensor):
             inputs, labels = self._layout.unpack(integers, floats)
-            return {**inputs, **planned}, labels
+            return ({**inputs, **planned}, labels) if share is None else ({**inputs, **planned}, labels, weight)
 
         batches = tf.data.Dataset.from_generator(epoch, output_signature=signature)
-        batches = batches.apply(tf.data.experimental.assert_cardinality(len(self)))
+        batches = batches.apply(tf.data.experimental.assert_cardinality(len(self) * len(slices.replicas)))
         # Nothing here is tuned, and the tuner's thread, asleep for up to a minute, would hold up the end of each epoch.
         options = tf.data.Options()
         options.autotune.enabled = False

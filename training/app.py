@@ -1,10 +1,11 @@
 """What a training script does: options, data, training, results, export."""
 
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import models
 from errors import InputError
@@ -17,11 +18,12 @@ from serving.export import export, target
 from serving.layout import CATALOGUE, EXAMPLES
 from training import device
 from training.config import Config, parse
+from training.distribution import Distribution, WorkerLostError, check_strategy, connect
 from training.examples import examples
 from training.run_folder import to_json
-from training.trainer import RunResult, finished, train
+from training.trainer import RunResult, assist, finished, train
 
-EXIT_FINISHED, EXIT_INPUT, EXIT_DIVERGED, EXIT_INTERRUPTED = 0, 2, 3, 130
+EXIT_FINISHED, EXIT_INPUT, EXIT_DIVERGED, EXIT_WORKER_LOST, EXIT_INTERRUPTED = 0, 2, 3, 4, 130
 
 
 @dataclass(frozen=True)
@@ -29,26 +31,29 @@ class DataSource:
     """A data set as a training script offers it.
 
     Attributes:
-        adapter: reads its raw files.
-        default_path: where they are looked for if the user names no place.
+        adapter: reads its raw files; its options may choose another.
         origin: where to get them, for people.
-        generate: makes sure that a small sample in their layout lies in a folder.
+        default_path: where they are looked for if the user names no place; None: the user has to.
+        generate: makes sure that a small sample in their layout lies in a folder or below, and returns where.
         download: fetches them to a folder, and returns the folder that holds them.
         options: the data set's options.
         defaults: its own defaults for options of run and model.
     """
 
     adapter: Adapter
-    default_path: Path
     origin: str
-    generate: Callable[[Path], None]
-    download: Callable[[Path], Path] | None = None
+    default_path: Path | None = None
+    generate: Callable[[Path, Any], Path] | None = None
+    download: Callable[[Path, Any], Path] | None = None
     options: type[DataOptions] = DataOptions
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
 
 def main(source: DataSource, argv: Sequence[str] | None = None) -> int:
-    """Run a training script and return its exit code: 0 finished, 2 wrong input, 3 diverged, 130 interrupted."""
+    """Run a training script and return its exit code.
+
+    0 finished, 2 wrong input, 3 diverged, 4 another worker of the training was lost, 130 interrupted.
+    """
     try:
         config = parse(
             sys.argv[1:] if argv is None else argv,
@@ -61,18 +66,42 @@ def main(source: DataSource, argv: Sequence[str] | None = None) -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_INPUT
+    except WorkerLostError as error:
+        print(f"error: {error}", file=sys.stderr)
+        _leave(EXIT_WORKER_LOST)
     except KeyboardInterrupt:
         print("interrupted: the same command goes on from the last whole epoch", file=sys.stderr)
         return EXIT_INTERRUPTED
 
 
+def _leave(code: int) -> NoReturn:
+    """End the process at once: TensorFlow's own end waits for a lost worker that does not answer."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 def _run(source: DataSource, config: Config) -> int:
     device.configure(config.run)
     _check_exportable(config)
+    check_strategy(config.run)
     place = None if config.run.export_dir is None else target(config.run.export_dir, config.run.export_version)
-    path = _locate(source, config)
+    workers = connect(config.run, print)
+    with workers.watched():
+        code = _work(source, config, place, workers)
+        workers.wait()  # a worker that leaves early counts as lost
+    return code
+
+
+def _work(source: DataSource, config: Config, place: Path | None, workers: Distribution) -> int:
+    """What one of the workers does; only the chief evaluates and writes."""
+    with workers.chief_first():
+        path = locate(source, config)
     data = prepare(source.adapter, config.data.model_copy(update={"data_path": path}), print)
-    result = _trained(config, data)
+    if not workers.is_chief:
+        assist(config, data, workers)
+        return EXIT_FINISHED
+    result = _trained(config, data, workers)
     _print_results(result)
     if result.diverged:
         print(f"error: the training diverged: {result.metrics['reason']}", file=sys.stderr)
@@ -82,13 +111,15 @@ def _run(source: DataSource, config: Config) -> int:
     return EXIT_FINISHED
 
 
-def _trained(config: Config, data: PreparedData) -> RunResult:
+def _trained(config: Config, data: PreparedData, workers: Distribution) -> RunResult:
     """A new run; or, where it is there already and only its export was asked for, the finished one."""
-    if config.run.export_dir is not None and not config.run.overwrite and (found := finished(config, data)):
-        print(f"this run is finished, so nothing is trained: {found.folder}")
-        return found
+    if config.run.export_dir is not None and not config.run.overwrite and workers.workers == 1:
+        found = finished(config, data, workers.replicas)
+        if found is not None:
+            print(f"this run is finished, so nothing is trained: {found.folder}")
+            return found
     try:
-        return train(config, data)
+        return train(config, data, distribution=workers)
     except OSError as error:
         raise InputError(f"--output_dir: cannot write the run: {error}", path=config.run.output_dir) from error
 
@@ -101,21 +132,27 @@ def _check_exportable(config: Config) -> None:
         onnx_files.require()
 
 
-def _locate(source: DataSource, config: Config) -> Path:
-    """The raw data: what the user named, the default place, a download, or a generated sample."""
-    named = config.data.data_path
+def locate(source: DataSource, config: Config) -> Path:
+    """The raw data: what the user named, the default place, a download, or a generated sample.
+
+    Raises:
+        InputError: a download was asked for, and there is none; or there is nothing to run on.
+    """
+    named, default = config.data.data_path, source.default_path
     if config.run.download:
-        if source.download is None:
+        target = named or default
+        if source.download is None or target is None:
             raise InputError(f"--download: {source.adapter.name} cannot be downloaded. {source.origin}")
-        return source.download(named or source.default_path)
+        return source.download(target, config.data)
     if named is not None:
         return named
-    if source.default_path.exists():
-        return source.default_path
-    print(f"no data in {source.default_path}: {source.origin}")
-    sample = source.default_path.with_name(source.default_path.name + "-generated-sample")
+    if default is None or source.generate is None:
+        raise InputError(f"--data_path is needed: {source.origin}")
+    if default.exists():
+        return default
+    print(f"no data in {default}: {source.origin}")
+    sample = source.generate(default.with_name(default.name + "-generated-sample"), config.data)
     print(f"running on a generated sample in the official layout, {sample}")
-    source.generate(sample)
     return sample
 
 

@@ -5,10 +5,19 @@ import time
 import numpy as np
 import tensorflow as tf
 
+from models import PreRankingModel
+from preprocess.batches import Batches
 from training import metrics
+from training.distribution import Distribution
 from training.progress import CheckpointStore, Progress
 
 _CONSTANT = 1e-6
+
+
+def copy_weights(source: PreRankingModel, target: PreRankingModel) -> None:
+    """Give `target` the weights of `source`, a model of the same class and options, on whatever devices they lie."""
+    if target is not source:
+        target.set_weights(source.get_weights())
 
 
 def predict(model: tf.keras.Model, batches: tf.data.Dataset) -> np.ndarray:
@@ -29,9 +38,11 @@ class EpochEnd(tf.keras.callbacks.Callback):
     """Validates on the whole validation part, saves, and stops early once the model lets it.
 
     Adds `val_auc`, `val_logloss`, `examples_per_second` (training alone, validation left out) and the model's own
-    diagnostics to Keras's logs.
+    diagnostics to Keras's logs. Of several workers the chief alone saves, and decides.
 
     Args:
+        model: what is validated and saved: the model that is trained, or a plain copy to which its weights go.
+        distribution: the workers.
         progress: state to go on from; updated.
         store: where the state is saved.
         validation: validation batches in order.
@@ -42,14 +53,18 @@ class EpochEnd(tf.keras.callbacks.Callback):
 
     def __init__(
         self,
+        model: PreRankingModel,
+        distribution: Distribution,
         progress: Progress,
         store: CheckpointStore,
-        validation: tf.data.Dataset,
+        validation: Batches,
         labels: np.ndarray,
         rows: int,
         patience: int,
     ):
         super().__init__()
+        self._plain = model
+        self._distribution = distribution
         self._progress = progress
         self._store = store
         self._validation = validation
@@ -57,6 +72,7 @@ class EpochEnd(tf.keras.callbacks.Callback):
         self._rows = rows
         self._patience = patience
         self._begun = 0.0
+        self._forward = tf.function(lambda inputs: model(inputs, training=False), reduce_retracing=True)
 
     def on_epoch_begin(self, epoch, logs=None):
         self._begun = time.perf_counter()
@@ -66,16 +82,30 @@ class EpochEnd(tf.keras.callbacks.Callback):
         logs["examples_per_second"] = self._rows / seconds
         progress = self._progress
         progress.epochs = epoch + 1
-        logits = predict(self.model, self._validation)
+        copy_weights(self.model, self._plain)
+        logits = self._predict()
         progress.diverged = "the loss is not finite" if not np.isfinite(logs["loss"]) else divergence(logits)
         if not progress.diverged:
             logs["val_auc"] = metrics.auc(self._labels, logits)
             logs["val_logloss"] = metrics.log_loss(self._labels, 1 / (1 + np.exp(-logits.astype(np.float64))))
             if progress.best_epoch < 0 or logs["val_auc"] > progress.best_auc:
                 progress.best_epoch, progress.best_auc = epoch, logs["val_auc"]
-            logs.update(self.model.diagnostics(self._validation))
+            if self._distribution.is_chief:
+                logs.update(self._plain.diagnostics(self._validation.dataset()))
         waited = epoch - progress.best_epoch
-        progress.stopped = bool(progress.diverged) or (waited >= self._patience and self.model.may_stop())
+        progress.stopped = bool(progress.diverged) or (waited >= self._patience and self._plain.may_stop())
         progress.history.append({"epoch": epoch + 1, **{name: float(value) for name, value in logs.items()}})
-        self._store.save(progress)
-        self.model.stop_training = progress.stopped
+        if self._distribution.is_chief:
+            self._store.save(progress)
+        self.model.stop_training = progress.stopped = bool(self._distribution.gather(progress.stopped)[0])
+
+    def _predict(self) -> np.ndarray:
+        """Logits (n,) float32 of every validation row; each worker computes its share of them and gets them all."""
+        if self._distribution.replicas == 1:
+            return predict(self._plain, self._validation.dataset())
+        # Keras's own `predict` would use the strategy in whose scope `fit` calls this.
+        share = self._distribution.evaluated
+        parts = [self._forward(inputs).numpy() for inputs, *_ in self._validation.dataset(share=share)]
+        logits = np.zeros(self._validation.rows, np.float32)
+        logits[self._validation.positions(share)] = np.concatenate(parts)
+        return self._distribution.total(logits)

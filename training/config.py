@@ -16,13 +16,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 import models
 from errors import InputError
 from models import ModelOptions
-from preprocess.options import DataOptions
+from preprocess.options import DataOptions, without_added
 from training.options import RunOptions
 
-# Where results go and how they are shown does not change them.
-_NOT_IDENTITY = {
+# Where results go and how they are shown does not change them. The strategy does, with more replicas than one.
+NOT_IDENTITY = {
     "output_dir", "overwrite", "export_dir", "export_format", "export_version", "export_examples", "save_predictions",
-    "download", "data_path", "prepared_dir",
+    "download", "data_path", "prepared_dir", "schema", "strategy",
 }  # fmt: skip
 
 
@@ -49,15 +49,22 @@ class Config:
         """Text that `--config` reads back to the same configuration."""
         return yaml.safe_dump(self.values(), sort_keys=False)
 
-    def identity(self, data_fingerprint: str) -> str:
-        """The run's id: its seed, and a hash of what its result depends on."""
-        values = {name: value for name, value in self.values().items() if name not in _NOT_IDENTITY}
-        text = json.dumps([values, data_fingerprint], sort_keys=True)
+    def identity(self, data_fingerprint: str, replicas: int = 1) -> str:
+        """The run's id: its seed, and a hash of what its result depends on.
+
+        Args:
+            data_fingerprint: of the prepared data.
+            replicas: how many train; several round otherwise than one, and take some losses over fewer rows.
+        """
+        values = {name: value for name, value in self.values().items() if name not in NOT_IDENTITY}
+        distributed = [self.run.strategy, replicas] if replicas > 1 else []
+        text = json.dumps([without_added(values), data_fingerprint, *distributed], sort_keys=True)
         return f"seed{self.run.random_seed}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
 
     def replace(self, **values: Any) -> "Config":
         """A copy with other values, checked."""
-        return _split(models.get(values.get("model_name", self.run.model_name)).options, {**self.values(), **values})
+        options = models.get(values.get("model_name", self.run.model_name)).options
+        return _split(options, {**self.values(), **values}, type(self.data))
 
 
 def parse(

@@ -166,21 +166,38 @@ class _Blocks:
         return np.bincount(self.user, weights=values, minlength=self.user_rows.size).astype(np.float64, copy=False)
 
 
-def _gauc(blocks: _Blocks) -> Gauc:
+def _user_aucs(blocks: _Blocks) -> NDArray[np.float64]:
+    """AUC of each user's rows, NaN for a user with one class alone. Shape (users,)."""
     negatives = blocks.rows - blocks.positives
     user_negatives = blocks.user_rows - blocks.user_positives
     negatives_above = np.cumsum(negatives) - negatives - (np.cumsum(user_negatives) - user_negatives)[blocks.user]
     negatives_below = user_negatives[blocks.user] - negatives_above - negatives
     wins = blocks.per_user(blocks.positives * (negatives_below + 0.5 * negatives))
-    both = (blocks.user_positives > 0) & (user_negatives > 0)
+    pairs = blocks.user_positives.astype(np.float64) * user_negatives
+    return np.divide(wins, pairs, out=np.full(pairs.size, math.nan), where=pairs > 0)
+
+
+def _gauc(blocks: _Blocks) -> Gauc:
+    aucs = _user_aucs(blocks)
+    both = ~np.isnan(aucs)
     rows, all_rows, users = blocks.user_rows[both], int(blocks.user_rows.sum()), both.size
-    value = math.nan
-    if rows.size:
-        pairs = blocks.user_positives[both].astype(np.float64) * user_negatives[both]
-        value = float(np.average(wins[both] / pairs, weights=rows))
+    value = float(np.average(aucs[both], weights=rows)) if rows.size else math.nan
     if not users:
         return Gauc(value, math.nan, math.nan)
     return Gauc(value, 1 - rows.size / users, 1 - int(rows.sum()) / all_rows)
+
+
+def user_aucs(labels: ArrayLike, scores: ArrayLike, groups: ArrayLike) -> tuple[NDArray[np.float64], Integers]:
+    """AUC and rows of each user, in the order in which users first occur; :func:`gauc` is their mean.
+
+    Returns:
+        The AUCs, NaN for a user with one class alone, and the rows. Both of shape (users,).
+
+    Raises:
+        ValueError: as :func:`gauc`.
+    """
+    blocks = _Blocks.of(labels, scores, groups)
+    return _user_aucs(blocks), blocks.user_rows
 
 
 def gauc(labels: ArrayLike, scores: ArrayLike, groups: ArrayLike) -> Gauc:

@@ -18,7 +18,7 @@ class RunOptions(BaseModel):
     model_name: str = Field("hit", description="model to train")
     epoch: PositiveInt = Field(30, description="most epochs to train")
     patience: PositiveInt = Field(2, description="epochs without a better validation AUC before training stops")
-    batch_size: PositiveInt = Field(2048, description="rows a batch")
+    batch_size: PositiveInt = Field(2048, description="rows a batch, of all replicas together")
     lr: float = Field(1e-3, gt=0, description="learning rate of Adam")
     embedding_l2: float = Field(1e-5, ge=0, description="L2 penalty on the embedding rows that a batch looks up")
     oov_rate: float | None = Field(
@@ -44,11 +44,18 @@ class RunOptions(BaseModel):
     device: Literal["auto", "cpu", "gpu"] = Field(
         "auto", description="where to train; auto takes a GPU if there is one"
     )
+    strategy: Literal["single", "mirrored", "multi_worker"] = Field(
+        "single",
+        description="single: one device; mirrored: all devices of this machine; multi_worker: the processes that "
+        "TF_CONFIG names; a loss over a batch, such as CIR, is then over each replica's own rows",
+    )
     mixed_precision: bool = Field(False, description="compute in bfloat16 on a CPU, in float16 on a GPU")
     jit: bool = Field(False, description="compile the training step with XLA")
 
     @model_validator(mode="after")
     def _check(self) -> "RunOptions":
+        if self.jit and self.strategy != "single":
+            raise ValueError(f"--jit works with --strategy single alone. Received: --strategy {self.strategy}")
         if self.export_dir is None:
             if self.export_version is not None:
                 raise ValueError("--export_version needs --export_dir")

@@ -27,6 +27,18 @@ class RunFolder:
         self.working = final.with_name(final.name + _WORKING_SUFFIX)
         self.checkpoints = self.working / "checkpoints"
 
+    def check_unfinished(self, overwrite: bool) -> None:
+        """Refuse to replace a finished run, unless told.
+
+        Raises:
+            InputError: the run is finished already.
+        """
+        if self.final.exists() and not overwrite:
+            raise InputError(
+                "this run is finished: change an option or the seed, or train it again with --overwrite",
+                path=self.final,
+            )
+
     @contextmanager
     def open(self, overwrite: bool) -> Iterator[None]:
         """Hold the working folder, left by an interrupted run or new, while the run goes on.
@@ -34,11 +46,7 @@ class RunFolder:
         Raises:
             InputError: the run is finished already, another process is at it, or the folder cannot be written.
         """
-        if self.final.exists() and not overwrite:
-            raise InputError(
-                "this run is finished: change an option or the seed, or train it again with --overwrite",
-                path=self.final,
-            )
+        self.check_unfinished(overwrite)
         try:
             self.working.mkdir(parents=True, exist_ok=True)
             lock = (self.working / ".lock").open("w")

@@ -24,8 +24,9 @@ from models import PreRankingModel
 from preprocess.batches import Batches, read_columns
 from preprocess.prepared import PreparedData
 from training import metrics
-from training.callbacks import EpochEnd, predict
+from training.callbacks import EpochEnd, copy_weights, predict
 from training.config import Config
+from training.distribution import Distribution
 from training.optimizer import LazyAdam
 from training.options import RunOptions
 from training.progress import CheckpointStore, Progress, keep_weights_only
@@ -58,27 +59,30 @@ class RunResult:
         return self.metrics["status"] == "diverged"
 
 
-def train(config: Config, data: PreparedData, report: Report = print) -> RunResult:
+def train(
+    config: Config, data: PreparedData, report: Report = print, distribution: Distribution | None = None
+) -> RunResult:
     """Train, evaluate and record one run; goes on with an interrupted run of the same configuration.
 
     Args:
         config: the run's configuration.
         data: the prepared data set.
         report: takes lines meant for the user.
+        distribution: the replicas that train, with this process as their chief; this process alone if None.
 
     Raises:
-        InputError: the run is finished already, another process is at it, a model lacks a field it needs, or a part
-            holds one class alone.
+        InputError: the run is finished already, another process is at it, a model lacks a field it needs, a part
+            holds one class alone, or the workers do not agree on what to train.
     """
-    _check_classes(data)
-    folder = _folder(config, data)
+    distribution = distribution or Distribution()
+    folder = _run_folder(config, data, distribution)
     with folder.open(config.run.overwrite):
-        tf.keras.utils.set_random_seed(config.run.random_seed)
         model = _build(config, data)
         folder.write_text("config.yaml", config.to_yaml())
         started = time.perf_counter()
-        progress = _fit(config, data, model, folder, report)
+        progress = _fit(config, data, model, folder, distribution, report)
         results = _describe(config, data, model, progress, folder.final.name)
+        results |= {"strategy": config.run.strategy, "replicas": distribution.replicas}
         results["seconds"] = time.perf_counter() - started
         if not progress.diverged:
             report("evaluating on the test part")
@@ -90,13 +94,18 @@ def train(config: Config, data: PreparedData, report: Report = print) -> RunResu
     return RunResult(folder.final, results, model)
 
 
-def finished(config: Config, data: PreparedData) -> RunResult | None:
+def finished(config: Config, data: PreparedData, replicas: int = 1) -> RunResult | None:
     """The finished run of a configuration, with the model as it was trained; None if there is none.
+
+    Args:
+        config: as for :func:`train`.
+        data: as for :func:`train`.
+        replicas: how many trained it.
 
     Raises:
         InputError: its files are missing or damaged.
     """
-    folder = _folder(config, data)
+    folder = _folder(config, data, replicas)
     if not folder.final.exists():
         return None
     model = _build(config, data)
@@ -108,14 +117,40 @@ def finished(config: Config, data: PreparedData) -> RunResult | None:
     return RunResult(folder.final, results, model)
 
 
-def _folder(config: Config, data: PreparedData) -> RunFolder:
-    protocol = config.data.resolved().protocol
-    place = config.run.output_dir / data.spec.dataset / protocol / config.run.model_name
-    return RunFolder(place / config.identity(data.fingerprint))
+def assist(config: Config, data: PreparedData, distribution: Distribution, report: Report = print) -> None:
+    """Train as a worker that is not the chief, until training ends; the chief evaluates and writes everything.
+
+    Args:
+        config: as for :func:`train`.
+        data: as for :func:`train`.
+        distribution: the workers, and this one's place among them.
+        report: as for :func:`train`.
+
+    Raises:
+        InputError: as for :func:`train`.
+    """
+    folder = _run_folder(config, data, distribution)
+    _fit(config, data, _build(config, data), folder, distribution, report)
+
+
+def _folder(config: Config, data: PreparedData, replicas: int) -> RunFolder:
+    place = config.run.output_dir / data.spec.dataset / config.data.resolved().protocol / config.run.model_name
+    return RunFolder(place / config.identity(data.fingerprint, replicas))
+
+
+def _run_folder(config: Config, data: PreparedData, distribution: Distribution) -> RunFolder:
+    """Where the run goes, once it is certain that it can be trained."""
+    _check_classes(data)
+    folder = _folder(config, data, distribution.replicas)
+    number = int(folder.final.name.rsplit("-")[-1], 16)
+    distribution.check_equal(number, "were started with other options or data than the chief")
+    folder.check_unfinished(config.run.overwrite)
+    return folder
 
 
 def _build(config: Config, data: PreparedData) -> PreRankingModel:
     run = config.run
+    tf.keras.utils.set_random_seed(run.random_seed)
     return models.build(run.model_name, data.spec, config.model, seed=run.random_seed, xla=run.jit)
 
 
@@ -129,34 +164,47 @@ def _check_classes(data: PreparedData) -> None:
             )
 
 
-def _fit(config: Config, data: PreparedData, model: PreRankingModel, folder: RunFolder, report: Report) -> Progress:
-    """Train `model`; it ends with the weights of the best epoch."""
+def _fit(
+    config: Config,
+    data: PreparedData,
+    model: PreRankingModel,
+    folder: RunFolder,
+    distribution: Distribution,
+    report: Report,
+) -> Progress:
+    """Train `model`; the chief's ends with the weights of the best epoch."""
     run = config.run
     training = training_batches(config, data)
     if model.fit_directly(training.columns):
         return Progress(epochs=1, best_epoch=0, stopped=True)
-    compile_model(model, run)
+    validation = Batches(data, "validation", _EVALUATION_BATCH)
+    distribution.check_rows(training, validation)
+    trained = distribution.replicated(model, lambda: _build(config, data))
+    with distribution.strategy.scope():
+        compile_model(trained, run)
     model.plan_training(run.epoch, len(training))
-    store = CheckpointStore(folder.checkpoints, model, model.optimizer)
+    store = CheckpointStore(folder.checkpoints, model, trained.optimizer)
     progress = store.restore()
+    distribution.check_equal(progress.epochs, "find another state to go on from: --output_dir has to be one for all")
+    copy_weights(model, trained)
     if progress.epochs:
         report(f"going on after epoch {progress.epochs} of an interrupted run")
-    validation = Batches(data, "validation", _EVALUATION_BATCH)
     labels = read_columns(data, "validation", [data.spec.label])[data.spec.label]
-    epoch_end = EpochEnd(progress, store, validation.dataset(), labels, training.rows, run.patience)
+    epoch_end = EpochEnd(model, distribution, progress, store, validation, labels, training.rows, run.patience)
+    callbacks = [tf.keras.callbacks.TerminateOnNaN(), epoch_end]
+    if distribution.is_chief:
+        callbacks.append(tf.keras.callbacks.TensorBoard(folder.working / "tensorboard", write_graph=False))
     if not progress.stopped and progress.epochs < run.epoch:
-        model.fit(
-            training.dataset(first_epoch=progress.epochs, plan=model.plan_lookups()),
+        trained.fit(
+            distribution.dataset(training, progress.epochs, trained.plan_lookups()),
+            steps_per_epoch=len(training),
             epochs=run.epoch,
             initial_epoch=progress.epochs,
-            verbose=1 if sys.stdout.isatty() else 2,
-            callbacks=[
-                tf.keras.callbacks.TerminateOnNaN(),
-                epoch_end,
-                tf.keras.callbacks.TensorBoard(folder.working / "tensorboard", write_graph=False),
-            ],
+            verbose=(1 if sys.stdout.isatty() else 2) if distribution.is_chief else 0,
+            callbacks=callbacks,
         )
-    store.restore_best(progress)
+    if distribution.is_chief:
+        store.restore_best(progress)
     return progress
 
 
@@ -193,6 +241,7 @@ def _describe(
         "model": config.run.model_name,
         "seed": config.run.random_seed,
         "data_fingerprint": data.fingerprint,
+        "out_of_vocabulary": data.manifest["out_of_vocabulary"],
         "rows": {part: data.rows(part) for part in ("train", "validation", "test")},
         "epochs": progress.epochs,
         "best_epoch": progress.best_epoch + 1,
@@ -211,13 +260,20 @@ def _evaluate(config: Config, data: PreparedData, model: PreRankingModel, folder
         logits = predict(model, Batches(data, part, _EVALUATION_BATCH).dataset())
         results[part] = metrics.evaluate(labels, logits, groups, logits=True)
         if part == "test":
-            unseen = columns[data.spec.user_id] == UNSEEN
+            unseen = _of_unseen_users(data, columns)
             for name, chosen in (("test_seen_users", ~unseen), ("test_unseen_users", unseen)):
                 results[name] = metrics.evaluate(labels[chosen], logits[chosen], groups[chosen], logits=True)
             if config.run.save_predictions:
                 _save_predictions(folder, columns, logits)
     results["floor"] = results["test"] if config.run.model_name == "target_means" else floor(data)
     return results
+
+
+def _of_unseen_users(data: PreparedData, columns: dict[str, np.ndarray]) -> np.ndarray:
+    """Which rows (n,) have a user whose id is out of vocabulary; of hashed ids, whom the training part lacks."""
+    if not data.spec[data.spec.user_id].hash_buckets:
+        return columns[data.spec.user_id] == UNSEEN
+    return ~np.isin(columns["group"], np.unique(read_columns(data, "train", ["group"])["group"]))
 
 
 def floor(data: PreparedData) -> dict[str, float] | None:

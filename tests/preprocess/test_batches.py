@@ -6,7 +6,7 @@ from sample import prepared, sample_folder  # noqa: F401
 
 from features import MISSING, UNSEEN
 from preprocess import batches as module
-from preprocess.batches import Batches, read_columns
+from preprocess.batches import Batches, Share, read_columns
 
 
 def _epoch(batches, number=0):
@@ -109,3 +109,26 @@ def test_columns_read_by_name(prepared):  # noqa: F811
     np.testing.assert_allclose(
         columns["item_mean_rating"], (stored["item_mean_rating"] - field.mean) / field.scale, rtol=1e-5, atol=1e-6
     )
+
+
+@pytest.mark.parametrize("rows", [3, 7, 64])
+def test_shares_hold_every_row_of_a_batch_once(rows):
+    shares = [Share(range(0, 1), 3), Share(range(1, 3), 3)]
+    bounds = [span for share in shares for span in share.bounds(rows)]
+    assert [row for span in bounds for row in range(*span)] == list(range(rows))
+    sizes = [stop - start for start, stop in bounds]
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_positions_are_those_of_a_shares_rows_in_the_part(prepared):  # noqa: F811
+    batches = Batches(prepared, "validation", 100)
+    labels = read_columns(prepared, "validation", ["label", "user_id"])
+    seen = []
+    for number in range(3):
+        share = Share(range(number, number + 1), 3)
+        given = [(inputs["user_id"], label) for inputs, label, _ in batches.dataset(share=share)]
+        users, found = (np.concatenate(parts) for parts in zip(*given, strict=True))
+        seen.append(batches.positions(share))
+        np.testing.assert_array_equal(users, labels["user_id"][seen[-1]])
+        np.testing.assert_array_equal(found, labels["label"][seen[-1]])
+    assert sorted(np.concatenate(seen)) == list(range(batches.rows))

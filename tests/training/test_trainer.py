@@ -93,6 +93,7 @@ def test_target_means_needs_no_epochs(prepared, tmp_path):
     assert result.metrics["test"]["auc"] > 0.6
 
 
+@pytest.mark.slow
 def test_jit_changes_the_speed_alone(prepared, tmp_path):
     plain, jit = (
         train(_config(tmp_path, "--model_name", "hit", "--epoch", "1", *flags), prepared, _quiet).metrics["validation"]
@@ -172,6 +173,7 @@ def test_a_model_with_a_schedule_is_planned_recorded_and_not_stopped_early(prepa
     assert int(result.model.meta_query.step) == result.metrics["best_epoch"] * steps
 
 
+@pytest.mark.slow
 def test_a_schedule_goes_on_where_a_killed_training_stopped(prepared, tmp_path, monkeypatch):
     """Interrupted after each epoch, FIT ends with the same metrics."""
     flags = ["--model_name", "fit", "--epoch", "3", "--patience", "9"]

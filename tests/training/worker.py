@@ -1,0 +1,48 @@
+"""A worker process of `test_workers`: the MovieLens script, which also keeps the rows that it is given to train on.
+
+Usage: worker.py FILE FLAGS. FILE gets, as a NumPy array (n, 5), the users, items, their means and labels of the rows of
+the first epoch that the process trains.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from legacy_keras import tf
+from preprocess.batches import Batches
+from train_movielens_whole_models import SOURCE
+from training.app import main
+
+COLUMNS = ("user_id", "movie_id", "user_mean_rating", "item_mean_rating")
+
+given: list[np.ndarray] = []
+elements = 0
+plain = Batches.dataset
+
+
+def _keep(*columns: np.ndarray) -> np.ndarray:
+    given.append(np.stack(columns, axis=1).astype(np.float32))
+    return columns[-1]
+
+
+def _recording(batches: Batches, first_epoch: int = 0, plan=None, share=None) -> tf.data.Dataset:
+    global elements
+    dataset = plain(batches, first_epoch, plan, share)
+    if plan is None:  # evaluation
+        return dataset
+    elements = len(batches) * len(share.replicas)
+
+    def keep(inputs, labels, weight):
+        columns = [inputs[name] for name in COLUMNS]
+        return inputs, tf.ensure_shape(tf.numpy_function(_keep, [*columns, labels], tf.float32), [None]), weight
+
+    return dataset.map(keep)
+
+
+if __name__ == "__main__":
+    Batches.dataset = _recording
+    code = main(SOURCE, sys.argv[2:])
+    if given:
+        np.save(Path(sys.argv[1]), np.concatenate(given[:elements]))  # the pipeline runs ahead into the next epoch
+    sys.exit(code)
