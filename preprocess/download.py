@@ -6,6 +6,7 @@ import logging
 import os
 import tempfile
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pooch
@@ -13,9 +14,15 @@ import requests
 from tqdm import tqdm
 
 from errors import InputError
+from preprocess.http_files import fetch, reason
 
 MOVIELENS_URL = "https://files.grouplens.org/datasets/movielens/ml-1m.zip"
 MOVIELENS_MD5 = "c4d9eecfca2ab87c1945afe126590906"
+AMAZON_URLS = (
+    "https://snap.stanford.edu/data/amazon/productGraph/categoryFiles",
+    "https://mcauleylab.ucsd.edu/public_datasets/data/amazon/categoryFiles",
+)
+"""Where the edition of 2014 lies: the official place and its authors' mirror."""
 _FILES = ("users.dat", "movies.dat", "ratings.dat")
 _TIMEOUT = 30
 
@@ -50,7 +57,7 @@ def download_movielens(target: Path, *, url: str = MOVIELENS_URL, md5: str = MOV
             os.replace(_unpack(archive, Path(scratch)), target)
     except requests.RequestException as error:
         raise InputError(
-            f"download of {url} failed ({_reason(error)}): check the network and try again, {by_hand}"
+            f"download of {url} failed ({reason(error)}): check the network and try again, {by_hand}"
         ) from error
     except zipfile.BadZipFile as error:
         raise InputError(f"{url} is no zip archive with {', '.join(_FILES)} ({error}): check the address") from error
@@ -60,6 +67,35 @@ def download_movielens(target: Path, *, url: str = MOVIELENS_URL, md5: str = MOV
         raise InputError(
             f"cannot be written ({error.strerror or error}): free or name another place", path=target
         ) from error
+    return target
+
+
+def download_amazon(target: Path, category: str, *, urls: Sequence[str] = AMAZON_URLS) -> Path:
+    """Fetch the 5-core reviews and the products of one category into `target`; what is there already is kept.
+
+    Each file appears whole or not at all; an interrupted download goes on where it broke off. A progress bar goes to
+    standard error.
+
+    Args:
+        target: folder for the files, made if need be.
+        category: as in the official names, e.g. "Electronics".
+        urls: folders that hold the files, tried in order.
+
+    Returns:
+        `target`.
+
+    Raises:
+        InputError: no server can be reached, has the file or sends it undamaged, or the disk is full or not writable.
+    """
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"cannot be written ({error.strerror or error}): free or name another place", path=target
+        ) from error
+    for name in (f"reviews_{category}_5.json.gz", f"meta_{category}.json.gz"):
+        if not any((target / there).is_file() for there in (name, name.removesuffix(".gz"))):
+            fetch([f"{url}/{name}" for url in urls], target / name)
     return target
 
 
@@ -90,15 +126,3 @@ def _unpack(archive: Path, folder: Path) -> Path:
         if _is_complete(Path(path).parent):
             return Path(path).parent
     raise zipfile.BadZipFile("a file is missing")
-
-
-def _reason(error: requests.RequestException) -> str:
-    """The innermost cause, without the object addresses of urllib3's messages."""
-    if error.response is not None:
-        return f"HTTP status {error.response.status_code}"
-    cause: object = error
-    while isinstance(cause, Exception) and cause.args and isinstance(cause.args[-1], Exception):
-        cause = cause.args[-1]
-    if isinstance(reason := getattr(cause, "reason", None), Exception):
-        cause = reason
-    return str(cause).split(">: ")[-1] or type(cause).__name__
