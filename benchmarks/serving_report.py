@@ -122,7 +122,7 @@ def _table(header: list[str], rows: list[list[str]]) -> str:
 
 
 def _write_csv(results: list[Result], path: Path) -> None:
-    columns = ["model", "format", "part", "items", *(f"p{p}_ms" for p in _PERCENTILES)]
+    columns = ["dataset", "model", "format", "part", "items", *(f"p{p}_ms" for p in _PERCENTILES)]
     single = ["bytes_per_item", "index_seconds", "training_seconds", "examples_per_second"]
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
@@ -131,10 +131,14 @@ def _write_csv(results: list[Result], path: Path) -> None:
             for (part, count), values in result["latency"].items():
                 found = [f"{np.percentile(values, p) * 1e3:.4f}" for p in _PERCENTILES]
                 single_values = [result[name] for name in single]
-                writer.writerow([result["model"], result["format"], part, count, *found, "", "", *single_values])
+                writer.writerow([*_names(result), part, count, *found, "", "", *single_values])
             for rate, share in result["success"].items():
                 load = ["load", "", "", "", "", rate, f"{share:.4f}", *[""] * len(single)]
-                writer.writerow([result["model"], result["format"], *load])
+                writer.writerow([*_names(result), *load])
+
+
+def _names(result: Result) -> list[str]:
+    return [result["dataset"], result["model"], result["format"]]
 
 
 def _draw(results: list[Result], counts: list[int], path: Path) -> None:

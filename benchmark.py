@@ -1,0 +1,22 @@
+"""Models x data sets x protocols x seeds: `python benchmark.py run --dataset movielens --models all --seeds 0,1,2`."""
+
+import io
+import sys
+
+import legacy_keras  # noqa: F401  (before anything imports TensorFlow)
+from experiments.command_line import main
+from serving.command_line import run
+
+
+def _main() -> int:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # hours of progress, often to a file
+    try:
+        return run(lambda: main(sys.argv[1:]))
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(_main())

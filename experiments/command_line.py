@@ -1,0 +1,246 @@
+"""The commands of `benchmark.py`."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import models
+from errors import InputError
+from experiments import agreement, measuring, plan, states
+from experiments.ablations import PRESETS, ablations
+from experiments.collect import collect
+from experiments.progress import Display
+from experiments.report.build import build
+from experiments.report.entries import boards
+from experiments.report.facts import Facts
+from experiments.report.insert import insert_in_file
+from experiments.runner import Deadline, execute
+from experiments.runs import Run, read_all
+from experiments.scripts import datasets, script
+from experiments.tuned import Tuned, tuned_file
+from experiments.tuning import Tuner
+from serving.command_line import Parser, positive
+from training.run_folder import write_text
+
+RESULTS = Path("docs/results")
+_PROTOCOLS = ("strict", "reference")
+
+
+def main(argv: list[str]) -> None:
+    """Run one command.
+
+    Raises:
+        InputError: wrong flags or data.
+        KeyboardInterrupt: it was interrupted.
+        SystemExit: help was asked for.
+    """
+    parser = Parser(prog="benchmark.py", description="Models x data sets x protocols x seeds, and a report on them.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_run(commands)
+    _add_ablate(commands)
+    _add_tune(commands)
+    _add_measure(commands)
+    _add_report(commands)
+    flags = parser.parse_args(argv)
+    flags.action(flags)
+
+
+def _add_run(commands) -> None:
+    parser = commands.add_parser("run", help="train what is not yet trained", description=run_command.__doc__)
+    _add_data(parser)
+    parser.add_argument("--models", default="all", help="all, or names, comma-separated; default: all")
+    parser.add_argument("--tuned", action="store_true", help="with the best options that `tune` found")
+    _add_out(parser)
+    _add_series(parser, seeds="0,1,2")
+    parser.set_defaults(action=run_command)
+
+
+def _add_ablate(commands) -> None:
+    parser = commands.add_parser(
+        "ablate", help="train models with one thing changed at a time", description=ablate_command.__doc__
+    )
+    _add_data(parser)
+    every = ",".join(PRESETS)
+    parser.add_argument("--presets", default=every, help=f"which series of changes; default: {every}")
+    _add_series(parser, seeds="0")
+    parser.set_defaults(action=ablate_command)
+
+
+def _add_series(parser, seeds: str) -> None:
+    parser.add_argument("--protocols", default="strict,reference", help="default: strict,reference")
+    parser.add_argument("--seeds", default=seeds, help=f"default: {seeds}")
+    parser.add_argument("--jobs", type=positive, default=1, help="runs at once; default: 1")
+    parser.add_argument("--max_hours", type=float, metavar="H", help="stop after so many hours, to go on another time")
+    parser.add_argument("--retry_failed", action="store_true", help="also what failed by itself before")
+    parser.add_argument("options", nargs="*", metavar="key=value", help="further options of the training script")
+
+
+def _add_tune(commands) -> None:
+    parser = commands.add_parser("tune", help="search for better options", description=tune_command.__doc__)
+    _add_data(parser)
+    parser.add_argument("--model", required=True, help="the model")
+    parser.add_argument("--protocol", choices=_PROTOCOLS, default="strict", help="default: strict")
+    parser.add_argument(
+        "--trials", type=positive, default=20, help="runs, those of earlier calls included; default: 20"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of every run; default: 0")
+    parser.add_argument("--max_hours", type=float, metavar="H", help="stop after so many hours, to go on another time")
+    _add_out(parser)
+    parser.add_argument("options", nargs="*", metavar="key=value", help="options of the script that are not tuned")
+    parser.set_defaults(action=tune_command)
+
+
+def _add_out(parser) -> None:
+    parser.add_argument("--out", type=Path, default=RESULTS, help=f"folder of the results; default: {RESULTS}")
+
+
+def _add_measure(commands) -> None:
+    parser = commands.add_parser(
+        "measure", help="what the report needs of predictions and weights", description=measure_command.__doc__
+    )
+    _add_data(parser)
+    parser.add_argument("--ranker", default=measuring.RANKER, help=f"ranking model; default: {measuring.RANKER}")
+    parser.add_argument(
+        "--users", type=positive, default=agreement.USERS, help=f"test users asked; default: {agreement.USERS}"
+    )
+    parser.set_defaults(action=measure_command)
+
+
+def _add_report(commands) -> None:
+    collecting = commands.add_parser(
+        "collect", help="keep the runs' small files for the report", description=collect_command.__doc__
+    )
+    collecting.add_argument("--dataset", help="one of the data sets; default: all")
+    collecting.add_argument("--output_dir", type=Path, default=Path("runs"), help="folder of the runs; default: runs")
+    _add_out(collecting)
+    collecting.set_defaults(action=collect_command)
+    reporting = commands.add_parser("report", help="write the report", description=report_command.__doc__)
+    _add_out(reporting)
+    reporting.set_defaults(action=report_command)
+
+
+def _add_data(parser) -> None:
+    parser.add_argument("--dataset", required=True, help=f"one of {', '.join(datasets())}")
+    parser.add_argument("--data_path", type=Path, help="raw data; default: as the training script looks for them")
+    parser.add_argument("--output_dir", type=Path, default=Path("runs"), help="folder of the runs; default: runs")
+
+
+def run_command(flags) -> None:
+    """Train every model asked for, under every protocol, with every seed, as far as that is not done yet.
+
+    Each run is a process of its own of the data set's training script, and its folder is where that puts it. Killed
+    and started again, the same command goes on.
+    """
+    names = plan.chosen_models(flags.models)
+
+    _train(flags, lambda _: [(name, {}) for name in names], tuned=flags.out if flags.tuned else None)
+
+
+def ablate_command(flags) -> None:
+    """Train models with one thing about them, or about the protocol `reference`, changed at a time.
+
+    As `run` does; what a change is compared with is the model's run with default options.
+    """
+    presets = flags.presets.split(",")
+    if unknown := [name for name in presets if name not in PRESETS]:
+        raise InputError(f"--presets: choose of {', '.join(PRESETS)}. Received: {', '.join(unknown)}")
+    found = ablations(presets)
+    _train(flags, lambda protocol: [(a.model, a.change) for a in found if a.protocol in (None, protocol)])
+
+
+def tune_command(flags) -> None:
+    """Search for the options of a model that give the best validation AUC, and keep them for `run --tuned`.
+
+    Every model has the same budget and the same rules for what is tried. The runs are in OUTPUT_DIR/tuning.
+    """
+    chosen, fixed = script(flags.dataset), plan.overrides(flags.options)
+    folder = flags.output_dir / "tuning"
+    planner = plan.Planner(chosen, flags.data_path, folder)
+    tuner = Tuner(planner, models.get(flags.model).name, flags.protocol, flags.seed, fixed, folder)
+    whole = tuner.run(chosen.path, flags.trials, Deadline(flags.max_hours))
+    best = tuner.best()
+    path = tuned_file(flags.out, tuner.dataset, flags.protocol, flags.model)
+    best.write(path)
+    print(f"best validation AUC of {best.trials} trials: {best.validation_auc:.4f}: {path}")
+    if not whole:
+        print("not all trials are done: the same command goes on")
+
+
+def _train(flags, changes: Callable[[str], list[tuple[str, dict[str, str]]]], tuned: Path | None = None) -> None:
+    """Train a series of runs.
+
+    Args:
+        flags: the command's flags.
+        changes: gives the models and their options under a protocol.
+        tuned: folder of the results, if the options are to be those that were tuned.
+    """
+    chosen = script(flags.dataset)
+    values = plan.overrides(flags.options)
+    planner = plan.Planner(chosen, flags.data_path, flags.output_dir)
+    runs: dict[Path, plan.PlannedRun] = {}  # by folder: an option may be named at its default
+    for seed in _seeds(flags.seeds):
+        for protocol in _protocols(flags.protocols):
+            for model, change in changes(protocol):
+                run = planner.run(model, protocol, seed, {**change, **values})
+                if tuned:
+                    best = Tuned.read(tuned, run.dataset, protocol, model)
+                    run = planner.run(model, protocol, seed, {**best.options, **values})
+                runs[run.folder.final] = run
+                states.retry(run, flags.retry_failed)
+    with Display(list(runs.values()), flags.jobs) as display:
+        execute(chosen.path, runs.values(), display, jobs=flags.jobs, deadline=Deadline(flags.max_hours))
+
+
+def measure_command(flags) -> None:
+    """Bootstrap every finished run over the users of its test part, and compare its best items with a ranking model's.
+
+    Both are kept as small files in the run's folder; what is there already is not done again.
+    """
+    models.get(flags.ranker)
+    planner = plan.Planner(script(flags.dataset), flags.data_path, flags.output_dir)
+    measuring.measure(_runs_of(flags), planner, ranker=flags.ranker, users=flags.users)
+
+
+def collect_command(flags) -> None:
+    """Copy configuration, metrics, history and measurements of all runs to OUT/runs, where the report reads them."""
+    folders = collect(_runs_of(flags), flags.out / "runs")
+    print(f"collected {len(folders)} runs in {flags.out / 'runs'}")
+
+
+def report_command(flags) -> None:
+    """Write the report on the runs in OUT/runs: README.md, report.html, csv files and figures, in OUT.
+
+    With the default OUT, docs/reproducibility.md and the table of models in README.md are written too.
+    """
+    found = boards(read_all(flags.out / "runs"))
+    build(found, flags.out)
+    print(f"report in {flags.out}")
+    if flags.out == RESULTS:
+        facts = Facts(found)
+        write_text(Path("docs/reproducibility.md"), facts.fill("reproducibility.md.j2"))
+        insert_in_file(Path("README.md"), "models", facts.models("movielens"))
+
+
+def _runs_of(flags) -> list[Run]:
+    """The runs of `--dataset`, or of all, below `--output_dir`."""
+    name = flags.dataset
+    found = [run for run in read_all(flags.output_dir) if not name or f"{run.setting.dataset}_".startswith(f"{name}_")]
+    if not found:
+        raise InputError(f"--output_dir: there is no run of {name or 'any data set'}", path=flags.output_dir)
+    return found
+
+
+def _protocols(text: str) -> list[str]:
+    names = text.split(",")
+    if unknown := [name for name in names if name not in _PROTOCOLS]:
+        raise InputError(f"--protocols: choose of {', '.join(_PROTOCOLS)}. Received: {', '.join(unknown)}")
+    return names
+
+
+def _seeds(text: str) -> list[int]:
+    try:
+        seeds = [int(seed) for seed in text.split(",")]
+    except ValueError as error:
+        raise InputError(f"--seeds: expected integers, comma-separated. Received: {text!r}") from error
+    if min(seeds) < 0 or len(set(seeds)) < len(seeds):
+        raise InputError(f"--seeds: expected different integers from 0 up. Received: {text!r}")
+    return seeds

@@ -1,0 +1,99 @@
+"""What is measured on finished runs from their predictions and weights, and kept beside them as small files."""
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from experiments import agreement, bootstrap
+from experiments.agreement import Candidates
+from experiments.plan import Planner
+from experiments.runs import AGREEMENT, BOOTSTRAP, Run
+from experiments.trained import TrainedRun
+from preprocess.batches import read_columns
+from training.run_folder import to_json, write_text
+
+RANKER = "dcn_v2"
+
+
+def measure(
+    runs: Iterable[Run],
+    planner: Planner,
+    *,
+    ranker: str = RANKER,
+    users: int = agreement.USERS,
+    report: Callable[[str], object] = print,
+) -> None:
+    """Write `bootstrap.csv` and `ranker_agreement.json` of every finished run that lacks them.
+
+    Args:
+        runs: the runs; the ranking models are taken from them.
+        planner: finds their data.
+        ranker: the ranking model; of each setting its run of the lowest seed with default options counts.
+        users: how many users of the test part the agreement is taken over.
+        report: takes lines meant for the user.
+
+    Raises:
+        InputError: the data are others than those of a run, or its weights are gone.
+    """
+    finished = [run for run in runs if run.status == "finished"]
+    for setting in dict.fromkeys(run.setting for run in finished):
+        mine = [run for run in finished if run.setting == setting]
+        rankers = sorted((run for run in mine if run.model == ranker and not run.variant), key=lambda run: run.seed)
+        if not rankers:
+            report(f"{setting.dataset}, {setting.title}: no finished run of {ranker}, so no agreement with it")
+        ranking = _Ranking(rankers[0], planner, users) if rankers else None
+        for run in mine:
+            _measure(run, planner, ranking, report)
+
+
+class _Ranking:
+    """The ranking model of a setting, its best items found when they are first needed.
+
+    Args:
+        run: its run.
+        planner: finds its data.
+        users: how many users to take.
+    """
+
+    def __init__(self, run: Run, planner: Planner, users: int):
+        self.run = run
+        self._planner = planner
+        self.users = users
+        self._found: tuple[Candidates, np.ndarray] | None = None
+
+    @property
+    def key(self) -> dict[str, object]:
+        """What names it in a `ranker_agreement.json`."""
+        return {"ranker": self.run.model, "ranker_run": self.run.folder.name, "asked_users": self.users}
+
+    def best(self) -> tuple[Candidates, np.ndarray]:
+        """The users and items, and its best items for them."""
+        if self._found is None:
+            trained = TrainedRun.open(self.run, self._planner)
+            candidates = Candidates.of(trained.data, self.users)
+            self._found = candidates, agreement.top_items(trained.model(), candidates)
+        return self._found
+
+
+def _measure(run: Run, planner: Planner, ranking: _Ranking | None, report: Callable[[str], object]) -> None:
+    title = f"{run.setting.dataset}, {run.setting.title}: {run.model}, {run.folder.name}"
+    if not (run.folder / BOOTSTRAP).exists():
+        report(f"{title}: bootstrap over users")
+        trained = TrainedRun.open(run, planner)
+        columns = read_columns(trained.data, "test", [trained.data.spec.label, "group"])
+        values = bootstrap.replicates(columns[trained.data.spec.label], trained.test_logits(), columns["group"])
+        write_text(run.folder / BOOTSTRAP, bootstrap.to_csv(values))
+    if ranking is not None and not _agrees(run, ranking):
+        report(f"{title}: agreement with {ranking.run.model}")
+        candidates, of_ranker = ranking.best()
+        if run.folder == ranking.run.folder:
+            found = agreement.compare(of_ranker, None, candidates)
+        else:
+            best = agreement.top_items(TrainedRun.open(run, planner).model(), candidates)
+            found = agreement.compare(best, of_ranker, candidates)
+        write_text(run.folder / AGREEMENT, to_json({**ranking.key, **found}))
+
+
+def _agrees(run: Run, ranking: _Ranking) -> bool:
+    """Whether the agreement with this ranking model is on disk."""
+    return run.agreement is not None and {**run.agreement, **ranking.key} == run.agreement

@@ -1,0 +1,89 @@
+"""What the templates of pages can ask for: single results, and tables as Markdown."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from experiments.report import changes, published, tables
+from experiments.report.claims import claims
+from experiments.report.entries import Board
+from experiments.report.table import DASH, Table
+
+_NOTHING = "*Not run yet.*"
+
+
+class Facts:
+    """Results by data set and protocol, as texts.
+
+    Args:
+        boards: every setting that was run.
+    """
+
+    def __init__(self, boards: Sequence[Board]):
+        self._boards = boards
+
+    def fill(self, template: str) -> str:
+        """A page from its template beside this file, whose functions are the public methods here."""
+        loader = jinja2.FileSystemLoader(Path(__file__).parent)
+        environment = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
+        own = ("auc", "published", "claims", "protocols", "leaks", "held_back", "parts", "heads", "agreement")
+        return environment.get_template(template).render({name: getattr(self, name) for name in own})
+
+    def board(self, dataset: str, protocol: str) -> Board | None:
+        """The setting of a protocol as it stands."""
+        found = (b for b in self._boards if (b.setting.dataset, b.setting.title) == (dataset, protocol))
+        return next(found, None)
+
+    def auc(self, model: str, protocol: str, dataset: str = "movielens", **options: Any) -> str:
+        """Test AUC of a model with these options."""
+        board = self.board(dataset, protocol)
+        entry = board.entry(model, **options) if board else None
+        return tables.cell(entry.spread("auc") if entry else None).text
+
+    def published(self, paper: str, model: str, dataset: str = "movielens") -> str:
+        """The published AUC."""
+        found = (row.auc for row in published.of(dataset, model) if row.paper == paper)
+        return next((f"{auc:.4f}" for auc in found), DASH.text)
+
+    def claims(self, dataset: str) -> str:
+        """The published gains beside the measured ones."""
+        return _markdown([claims(dataset, self.board(dataset, "reference"), self.board(dataset, "strict"))])
+
+    def protocols(self, dataset: str) -> str:
+        """Both protocols side by side."""
+        return _markdown([tables.protocols(self.board(dataset, "strict"), self.board(dataset, "reference"))])
+
+    def leaks(self, dataset: str) -> str:
+        """`reference` with leaks switched off."""
+        return _markdown([changes.leaks([board for board in self._boards if board.setting.dataset == dataset])])
+
+    def held_back(self, dataset: str) -> str:
+        """Baselines as the public code has them."""
+        return _markdown([changes.held_back(self.board(dataset, "strict"), self.board(dataset, "reference"))])
+
+    def parts(self, dataset: str, preset: str) -> str:
+        """A model's ablations, a table for each protocol."""
+        return _markdown(changes.variants(board, changes.of_preset(preset)) for board in self._both(dataset))
+
+    def heads(self, dataset: str) -> str:
+        """HIT by the number of heads."""
+        return _markdown([changes.heads(self._both(dataset))])
+
+    def agreement(self, dataset: str) -> str:
+        """Agreement with the ranking model, a table for each protocol."""
+        return _markdown(map(tables.agreement, self._both(dataset)))
+
+    def models(self, dataset: str) -> str:
+        """Every model of the registry with its results."""
+        found = tables.models_overview(dataset, self.board(dataset, "strict"), self.board(dataset, "reference"))
+        return found.markdown()
+
+    def _both(self, dataset: str) -> list[Board]:
+        return [board for name in ("strict", "reference") if (board := self.board(dataset, name))]
+
+
+def _markdown(found: Iterable[Table | None]) -> str:
+    blocks = [block for table in found if table for block in (f"**{table.title}**", table.markdown(), *table.notes)]
+    return "\n\n".join(blocks) or _NOTHING

@@ -1,0 +1,141 @@
+"""What has become of a planned run, as its folder tells."""
+
+import fcntl
+import json
+import re
+import shutil
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from experiments.plan import PlannedRun
+from experiments.scripts import ROOT
+from training.run_folder import to_json, write_text
+
+FAILED_SUFFIX = ".failed"
+LOG = "log.txt"
+_LAST_LINES = 15
+
+
+class State(StrEnum):
+    """What a run's folder tells of it."""
+
+    TO_DO = "to do"
+    BEGUN = "begun"
+    BUSY = "another process is at it"
+    FINISHED = "finished"
+    DIVERGED = "diverged"
+    FAILED = "failed"
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing left to do."""
+        return self in (State.FINISHED, State.DIVERGED, State.FAILED)
+
+
+def failed_folder(run: PlannedRun) -> Path:
+    """Where what is left of a failed run lies."""
+    final = run.folder.final
+    return final.with_name(final.name + FAILED_SUFFIX)
+
+
+def log_file(run: PlannedRun) -> Path:
+    """What the training script prints, while it runs."""
+    final = run.folder.final
+    return final.with_name(final.name + ".log")
+
+
+def metrics(run: PlannedRun) -> dict[str, Any]:
+    """`metrics.json` of a finished run."""
+    return _read(run.folder.final)
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+
+
+def state(run: PlannedRun) -> State:
+    """What has become of a run so far."""
+    if run.folder.final.exists():
+        return State(metrics(run)["status"])
+    if _locked(run.folder.working / ".lock"):
+        return State.BUSY
+    if failed_folder(run).exists():
+        return State.FAILED
+    return State.BEGUN if run.folder.working.exists() else State.TO_DO
+
+
+def _locked(path: Path) -> bool:
+    if not path.exists():
+        return False
+    with path.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def settle(run: PlannedRun) -> State:
+    """Move the log of a finished run to its folder, and forget that it had failed before."""
+    found = state(run)
+    if found in (State.FINISHED, State.DIVERGED):
+        if log_file(run).exists():
+            log_file(run).replace(run.folder.final / LOG)
+        shutil.rmtree(failed_folder(run), ignore_errors=True)
+    return found
+
+
+def keep_failure(run: PlannedRun, exit_code: int) -> None:
+    """Record that a run failed: a folder with its configuration, its log, and its last lines in `metrics.json`."""
+    folder = failed_folder(run)
+    folder.mkdir(parents=True, exist_ok=True)
+    if log_file(run).exists():
+        log_file(run).replace(folder / LOG)
+    resolved = run.config.data.resolved()
+    record = {
+        "status": State.FAILED.value,
+        "reason": f"ended by signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}",
+        "exit_code": exit_code,
+        "last_lines": last_lines(folder / LOG),
+        "run_id": run.folder.final.name,
+        "dataset": run.dataset,
+        "protocol": resolved.protocol,
+        "split": resolved.split,
+        "state": resolved.state,
+        "leaks": list(resolved.leaks),
+        "model": run.config.run.model_name,
+        "seed": run.config.run.random_seed,
+        "data_fingerprint": run.fingerprint,
+    }
+    write_text(folder / "config.yaml", run.config.to_yaml())
+    write_text(folder / "metrics.json", to_json(record))
+
+
+def retry(run: PlannedRun, failed: bool) -> None:
+    """Let a run that something killed from outside count as one to do, and one that failed by itself if `failed`."""
+    folder = failed_folder(run)
+    if folder.exists() and (failed or _read(folder)["exit_code"] < 0):
+        shutil.rmtree(folder)
+
+
+def failure(run: PlannedRun) -> str:
+    """What to tell of a failed run."""
+    lines = last_lines(failed_folder(run) / LOG, 1) or ["it printed nothing"]
+    return f"failed: {run.title}: {lines[0]} (see {failed_folder(run)})"
+
+
+def last_lines(log: Path, count: int = _LAST_LINES) -> list[str]:
+    """The last lines of a log that are not blank, without this machine's folders."""
+    if not log.exists():
+        return []
+    text = log.read_bytes()[-20_000:].decode("utf-8", errors="replace").replace("\r", "\n")
+    lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+    return [without_folders(line) for line in lines[-count:]]
+
+
+def without_folders(line: str) -> str:
+    """A line without the folders that this project, Python and its packages lie in."""
+    line = re.sub(r"[^\s\"']*/site-packages/", "", line).replace(f"{ROOT}/", "")
+    return line.replace(f"{sys.prefix}/", "").replace(f"{sys.base_prefix}/", "")

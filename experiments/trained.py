@@ -1,0 +1,77 @@
+"""Finished runs as models again, and their predictions."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+import models
+from errors import InputError
+from experiments.plan import Planner
+from experiments.runs import Run
+from models import PreRankingModel
+from preprocess.batches import Batches, read_columns
+from preprocess.prepared import PreparedData
+from training.callbacks import predict
+
+_BATCH = 8192
+
+
+@dataclass(frozen=True)
+class TrainedRun:
+    """A finished run whose weights are on disk, with its data.
+
+    Attributes:
+        run: its record.
+        data: what it was trained on.
+    """
+
+    run: Run
+    data: PreparedData
+
+    @classmethod
+    def open(cls, run: Run, planner: Planner) -> "TrainedRun":
+        """Find the data of a run.
+
+        Raises:
+            InputError: the raw data are others than those of the run.
+        """
+        config = planner.config([f"--config={run.folder / 'config.yaml'}"])
+        data = planner.data(config)
+        if data.fingerprint != run.metrics["data_fingerprint"]:
+            raise InputError(
+                f"--data_path: the run was on other data: fingerprint {run.metrics['data_fingerprint']} expected. "
+                f"Received: {data.fingerprint}",
+                path=run.folder,
+            )
+        return cls(run, data)
+
+    def model(self) -> PreRankingModel:
+        """The model with its trained weights.
+
+        Raises:
+            InputError: they are not on disk.
+        """
+        checkpoints = self.run.folder / "checkpoints"
+        if not checkpoints.is_dir():
+            raise InputError("the run's weights are gone: train it again", path=checkpoints)
+        names = models.get(self.run.model).options.model_fields
+        options = {name: value for name, value in self.run.config.items() if name in names}
+        model = models.build(self.run.model, self.data.spec, options, seed=self.run.seed)
+        model.load_trained(checkpoints)
+        return model
+
+    def test_logits(self) -> np.ndarray:
+        """Logits (rows,) float32 of the test part in order: the saved predictions, or those of the trained model."""
+        file = self.run.folder / "predictions.parquet"
+        if file.exists():
+            return _saved(file, self.data)
+        return predict(self.model(), Batches(self.data, "test", _BATCH).dataset())
+
+
+def _saved(file: Path, data: PreparedData) -> np.ndarray:
+    table = pq.read_table(file)
+    if not np.array_equal(table["row"].to_numpy(), read_columns(data, "test", ["row"])["row"]):
+        raise InputError("not of the test part's rows", path=file)
+    return table["logit"].to_numpy()

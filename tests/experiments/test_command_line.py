@@ -1,0 +1,76 @@
+"""`benchmark.py` as a user runs it."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from errors import InputError
+from experiments.command_line import main
+from experiments.scripts import ROOT
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        ("run --dataset netflix", ["--dataset", "movielens"]),
+        ("run --dataset movielens --models nope", ["--model_name", "nope", "hit"]),
+        ("run --dataset movielens --protocols loose", ["--protocols", "strict, reference"]),
+        ("run --dataset movielens --seeds 0,a", ["--seeds", "integers"]),
+        ("run --dataset movielens --seeds 1,1", ["--seeds", "different"]),
+        ("run --dataset movielens --data_path nowhere", ["nowhere"]),
+        ("run --dataset movielens nonsense", ["key=value"]),
+        ("ablate --dataset movielens --presets all", ["--presets", "leaks, hit, fit, heads, baselines"]),
+        ("tune --dataset movielens --model nope", ["--model_name", "nope"]),
+        ("measure --dataset movielens", ["--output_dir", "no run of movielens"]),
+        ("collect", ["--output_dir", "no run of any data set"]),
+        ("report --out here", ["no run to report on"]),
+        ("nonsense", ["nonsense"]),
+    ],
+)
+def test_wrong_input_is_told_and_leaves_nothing(here, argv, words):
+    with pytest.raises(InputError) as error:
+        main(argv.split())
+    assert all(word in str(error.value) for word in words), error.value
+    assert not list(here.iterdir())
+
+
+@pytest.mark.slow
+def test_two_models_from_training_to_report(here, sample_folder, prepared):
+    flags = ["--dataset", "movielens", "--models", "target_means,dssm", "--seeds", "0", "--protocols", "strict"]
+    flags += [
+        "--data_path",
+        str(sample_folder),
+        "epoch=1",
+        "hidden_units=8,4",
+        f"prepared_dir={prepared.path.parents[1]}",
+    ]
+    command = [sys.executable, str(ROOT / "benchmark.py"), "run", *flags]
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+    assert "hidden_units" in refused.stderr.splitlines()[-1]  # target_means has none
+    flags.remove("hidden_units=8,4")
+    main(["run", *flags])
+    folders = sorted((here / "runs").glob("movielens/strict/*/seed0-*"))
+    assert [folder.parent.name for folder in folders] == ["dssm", "target_means"]
+    written = [(folder / "metrics.json").stat().st_mtime_ns for folder in folders]
+    main(["run", *flags])
+    assert [(folder / "metrics.json").stat().st_mtime_ns for folder in folders] == written
+    data = ["--dataset", "movielens", "--data_path", str(sample_folder)]
+    (folders[0] / "predictions.parquet").unlink()  # the trained model gives them again
+    main(["measure", *data, "--ranker", "target_means", "--users", "5"])
+    assert len((folders[0] / "bootstrap.csv").read_text().splitlines()) == 1001
+    found = json.loads((folders[0] / "ranker_agreement.json").read_text())
+    assert found["users"] == 5
+    assert 0 <= found["overlap@100"] <= 1
+    main(["collect", "--out", "results"])
+    main(["report", "--out", "results"])
+    auc = json.loads((folders[0] / "metrics.json").read_text())["test"]["auc"]
+    assert f"{auc:.4f}" in (here / "results" / "README.md").read_text()

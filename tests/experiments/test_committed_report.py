@@ -1,0 +1,60 @@
+"""The report in the repository is the one that its runs give."""
+
+import re
+import shutil
+from pathlib import Path
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from experiments.report.build import build
+from experiments.report.entries import boards
+from experiments.report.facts import Facts
+from experiments.report.insert import insert
+from experiments.runs import read_all
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "docs" / "results"
+
+
+@pytest.fixture(scope="module")
+def found():
+    if not (RESULTS / "runs").is_dir():
+        pytest.skip("no runs in docs/results/runs")
+    return boards(read_all(RESULTS / "runs"))
+
+
+def test_results_are_rebuilt_from_the_runs(found, tmp_path):
+    for name in ("serving_latency.csv", "tuned"):
+        if (RESULTS / name).is_dir():
+            shutil.copytree(RESULTS / name, tmp_path / name)
+        elif (RESULTS / name).exists():
+            shutil.copy(RESULTS / name, tmp_path)
+    build(found, tmp_path)
+    for name in ("README.md", "leaderboard.csv", "runs.csv"):
+        assert (tmp_path / name).read_text() == (RESULTS / name).read_text(), name
+    pages = [(folder / "report.html").read_text() for folder in (tmp_path, RESULTS)]
+    without_figures = [re.sub(r"base64,[^\"]*", "", page) for page in pages]
+    assert without_figures[0] == without_figures[1]
+    drawn = sorted(path.name for path in (tmp_path / "figures").iterdir())
+    assert drawn == sorted(path.name for path in (RESULTS / "figures").iterdir())
+    for name in drawn:
+        here, there = (matplotlib.image.imread(folder / "figures" / name) for folder in (tmp_path, RESULTS))
+        assert here.shape == there.shape, name
+        assert np.abs(here - there).mean() < 0.01, name
+
+
+def test_pages_are_filled_from_the_runs(found):
+    facts = Facts(found)
+    assert (ROOT / "docs" / "reproducibility.md").read_text() == facts.fill("reproducibility.md.j2")
+    readme = (ROOT / "README.md").read_text()
+    assert insert(readme, "models", facts.models("movielens")) == readme
+
+
+def test_no_run_names_a_place_of_a_machine(found):
+    for path in (RESULTS / "runs").rglob("*"):
+        if path.is_file():
+            text = path.read_text()
+            assert "data_path" not in text, path
+            assert not re.search(r"(^|[\s\"'])/(home|root|tmp|work|Users)/", text), path

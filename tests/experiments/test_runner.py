@@ -1,0 +1,161 @@
+"""Runs as processes, with a script in the place of training that needs no TensorFlow."""
+
+import fcntl
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from run_folders import planned
+
+from experiments import states
+from experiments.runner import Deadline, Watcher, execute
+from experiments.states import State
+
+_SCRIPT = """
+import json, os, pathlib, sys, time
+print("pid", os.getpid(), flush=True)
+flags = dict(flag[2:].split("=", 1) for flag in sys.argv[1:])
+final = pathlib.Path(flags["folder"])
+working = final.with_name(final.name + ".partial")
+working.mkdir(parents=True, exist_ok=True)
+for epoch in range(len(list(working.glob("epoch*"))), int(flags.get("epochs", 1))):
+    print("epoch", epoch, flush=True)
+    time.sleep(float(flags.get("seconds", 0)))
+    (working / f"epoch{epoch}").touch()
+if "fail" in flags:
+    print("before the end")
+    raise SystemExit(f"{sys.prefix}/lib/site-packages/some/file.py: " + flags["fail"])
+test = {} if flags.get("status") == "diverged" else {"test": {"auc": 0.8}}
+metrics = {"status": flags.get("status", "finished"), "seconds": 1.0, **test}
+(working / "metrics.json").write_text(json.dumps(metrics))
+working.rename(final)
+"""
+
+
+@pytest.fixture
+def script(tmp_path):
+    path = tmp_path / "train.py"
+    path.write_text(_SCRIPT)
+    return path
+
+
+class Lines(Watcher):
+    def __init__(self):
+        self.lines, self.outcomes = [], []
+
+    def say(self, text):
+        self.lines.append(text)
+
+    def ended(self, run, outcome, seconds):
+        super().ended(run, outcome, seconds)
+        self.outcomes.append((run.config.run.random_seed, outcome))
+
+
+def test_does_what_is_not_done_and_keeps_what_became_of_it(tmp_path, script):
+    runs = [
+        planned(tmp_path, seed=0),
+        planned(tmp_path, "--status=diverged", seed=1),
+        planned(tmp_path, "--fail=out of memory", seed=2),
+    ]
+    watcher = Lines()
+    execute(script, runs, watcher, deadline=Deadline(), jobs=2)
+    assert sorted(watcher.outcomes) == [(0, State.FINISHED), (1, State.DIVERGED), (2, State.FAILED)]
+    assert [states.state(run) for run in runs] == [State.FINISHED, State.DIVERGED, State.FAILED]
+    assert (runs[0].folder.final / "log.txt").read_text().startswith("$ python train.py --folder=")
+    failed = Path(f"{runs[2].folder.final}.failed")
+    assert "before the end" in (failed / "log.txt").read_text()
+    assert (failed / "config.yaml").exists()
+    assert watcher.lines == [f"failed: {runs[2].title}: some/file.py: out of memory (see {failed})"]
+    again = Lines()
+    execute(script, runs, again, deadline=Deadline())
+    assert again.outcomes == []
+
+
+def test_a_failed_run_is_recorded_without_folders_of_this_machine(tmp_path, script):
+    run = planned(tmp_path, "--fail=no")
+    execute(script, [run], Lines(), deadline=Deadline())
+    record = states._read(states.failed_folder(run))
+    assert record["status"] == "failed"
+    assert record["reason"] == "exit code 1"
+    assert record["last_lines"][-1] == "some/file.py: no"
+    assert {record[name] for name in ("dataset", "model", "protocol")} == {"movielens", "dssm", "strict"}
+    states.retry(run, failed=False)
+    assert states.state(run) is State.FAILED
+    states.retry(run, failed=True)
+    assert states.state(run) is State.BEGUN
+    mended = planned(tmp_path)
+    execute(script, [mended], Lines(), deadline=Deadline())
+    assert states.state(run) is State.FINISHED
+
+
+def test_a_killed_run_is_done_again_the_next_time(tmp_path, script):
+    run = planned(tmp_path, "--epochs=400", "--seconds=0.1")
+    thread = threading.Thread(target=lambda: os.kill(_pid_once_training(run), signal.SIGKILL))
+    thread.start()
+    execute(script, [run], Lines(), deadline=Deadline())
+    thread.join()
+    assert states._read(states.failed_folder(run))["reason"] == "ended by signal 9"
+    states.retry(run, failed=False)
+    assert states.state(run) is State.BEGUN
+
+
+def _pid_once_training(run):
+    log = states.log_file(run)
+    while not log.exists() or "epoch 1" not in log.read_text():
+        time.sleep(0.02)
+    return int(log.read_text().split("pid ")[1].split()[0])
+
+
+def test_stops_when_the_time_is_up_and_goes_on(tmp_path, script):
+    run = planned(tmp_path, "--epochs=8", "--seconds=0.25")
+    watcher = Lines()
+    execute(script, [run], watcher, deadline=Deadline(1.2 / 3600))
+    assert states.state(run) is State.BEGUN
+    assert watcher.lines == ["0.000333333 hours are up: the same command goes on"]
+    done = len(list(run.folder.working.glob("epoch*")))
+    execute(script, [run], watcher, deadline=Deadline())
+    assert states.state(run) is State.FINISHED
+    log = (run.folder.final / "log.txt").read_text()
+    assert log.count("$ python") == 2
+    assert log.split("$ python")[2].count("epoch ") == 8 - done < 8
+
+
+def test_waits_for_a_run_that_another_process_is_at(tmp_path, script):
+    run = planned(tmp_path)
+    run.folder.working.mkdir(parents=True)
+    with (run.folder.working / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert states.state(run) is State.BUSY
+        watcher = Lines()
+        execute(script, [run], watcher, deadline=Deadline(1 / 3600))
+        assert watcher.outcomes == []
+    execute(script, [run], watcher, deadline=Deadline())
+    assert watcher.outcomes == [(0, State.FINISHED)]
+
+
+def test_terminated_it_ends_its_children(tmp_path, script):
+    run = planned(tmp_path, "--epochs=400", "--seconds=0.1")
+    pids = []
+
+    def terminate():
+        pids.append(_pid_once_training(run))
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=terminate)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        execute(script, [run], Lines(), deadline=Deadline())
+    thread.join()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pids[0], 0)
+    assert states.state(run) is State.BEGUN
+
+
+def test_last_lines_name_no_folder_of_this_machine(tmp_path):
+    line = f'File "{sys.prefix}/lib/python3.11/site-packages/keras/engine.py" and {states.ROOT}/training/app.py'
+    (tmp_path / "log").write_text(f"first\n\n{line}\n")
+    assert states.last_lines(tmp_path / "log", 1) == ['File "keras/engine.py" and training/app.py']
