@@ -52,9 +52,7 @@ class Options(BaseSettings):
     stock_steps: PositiveInt = Field(60, description="batches that stock deepctr and PyTorch are timed for")
     ids: Literal["zipf", "uniform"] = Field("zipf", description="how ids are drawn from their vocabularies")
     without: str = Field("", description=f"also ours without one of {', '.join(LEVERS)}; comma-separated, or all")
-    profile: NonNegativeInt = Field(
-        0, description="also print so many kinds of operations of ours, the longest first"
-    )
+    profile: NonNegativeInt = Field(0, description="also print so many kinds of operations of ours, the longest first")
     work_dir: Path | None = Field(None, description="folder to keep the table in; default a temporary one")
 
 

@@ -3,11 +3,8 @@
 import shutil
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
-from sklearn.preprocessing import StandardScaler
+from leaks import derived, regression_aucs
 
 from preprocess.generate.movielens import generate
 from preprocess.movielens import ADAPTER
@@ -46,33 +43,6 @@ def _prepared(permuted, **options):
     return prepare(ADAPTER, options, lambda _: None)
 
 
-def _derived(prepared, part):
-    """What was computed from labels: both means, the history's length, whether the row's item is in it."""
-    tables = [pq.read_table(path) for path in prepared.parts(part)]
-    columns = []
-    for table in tables:
-        history = table["user_hist"].combine_chunks()
-        lengths = np.diff(history.offsets.to_numpy())
-        repeated = np.repeat(table["movie_id"].to_numpy(), lengths)
-        owner = np.repeat(np.arange(len(lengths)), lengths)
-        hits = np.bincount(owner, history.flatten().to_numpy() == repeated, minlength=len(lengths))
-        means = [table[name].to_numpy() for name in ("user_mean_rating", "item_mean_rating")]
-        columns.append(np.column_stack([*means, lengths, hits > 0, table["label"].to_numpy()]))
-    rows = np.concatenate(columns)
-    return rows[:, :-1], rows[:, -1].astype(int)
-
-
-def _regression_aucs(prepared):
-    """AUC on the training and the test part of a logistic regression on the derived features alone."""
-    train_part, test_part = _derived(prepared, "train"), _derived(prepared, "test")
-    scaler = StandardScaler().fit(train_part[0])
-    fitted = LogisticRegression().fit(scaler.transform(train_part[0]), train_part[1])
-    return tuple(
-        roc_auc_score(labels, fitted.decision_function(scaler.transform(features)))
-        for features, labels in (train_part, test_part)
-    )
-
-
 def _model_auc(prepared, name, protocol, tmp_path):
     flags = ["--model_name", name, "--output_dir", str(tmp_path), "--epoch", "2", "--batch_size", "1024"]
     flags += ["--hidden_units", "64,32", "--embedding_dim", "16", "--lr", "0.003"] if name == "hit" else []
@@ -83,9 +53,9 @@ def _model_auc(prepared, name, protocol, tmp_path):
 @pytest.mark.parametrize("options", _STRICT, ids=lambda options: "-".join(options.values()))
 def test_strict_leaves_nothing_to_predict(permuted, tmp_path, options):
     prepared = _prepared(permuted, **options)
-    labels = _derived(prepared, "test")[1]
+    labels = derived(prepared, "test")[1]
     assert min(labels.sum(), len(labels) - labels.sum()) >= _FEWEST_OF_A_CLASS
-    on_train, on_test = _regression_aucs(prepared)
+    on_train, on_test = regression_aucs(prepared)
     assert on_train <= 0.52
     assert on_test == pytest.approx(0.5, abs=0.02)
     assert _model_auc(prepared, "target_means", "strict", tmp_path) == pytest.approx(0.5, abs=0.02)
@@ -95,7 +65,7 @@ def test_strict_leaves_nothing_to_predict(permuted, tmp_path, options):
 def test_reference_predicts_labels_that_mean_nothing(permuted, tmp_path):
     prepared = _prepared(permuted, protocol="reference")
     aucs = {name: _model_auc(prepared, name, "reference", tmp_path) for name in ("target_means", "hit")}
-    aucs["regression on means and history"] = _regression_aucs(prepared)[1]
+    aucs["regression on means and history"] = regression_aucs(prepared)[1]
     print(f"reference, ratings permuted: {aucs}")
     assert aucs["target_means"] > 0.58
     assert aucs["hit"] > 0.58
@@ -107,4 +77,4 @@ def test_each_label_leak_shows_alone(permuted, tmp_path, split):
     target_mean = _prepared(permuted, split=split, leak=("target_mean",))
     assert _model_auc(target_mean, "target_means", "strict", tmp_path) > 0.55
     history = _prepared(permuted, split=split, leak=("history",))
-    assert _regression_aucs(history)[1] > 0.75
+    assert regression_aucs(history)[1] > 0.75

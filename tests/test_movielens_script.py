@@ -99,6 +99,9 @@ def test_divergence_has_an_exit_code_of_its_own(here, sample_folder, capsys):  #
         (["--batch_size", "0"], ["--batch_size", "greater than 0"]),
         (["--export_dir", "taken"], ["--export_dir", "taken"]),
         (["--device", "gpu"], ["--device gpu"]),
+        (["--strategy", "multi_worker"], ["--strategy multi_worker", "TF_CONFIG", "not set"]),
+        (["--strategy", "mirrored", "--jit"], ["--jit", "--strategy mirrored"]),
+        (["--strategy", "mirrored", "--model_name", "gbdt"], ["--strategy mirrored", "gbdt", "gradient steps"]),
         (["--model_name", "gbdt", "--export_dir", "out"], ["--export_dir", "gbdt", "scikit-learn"]),
     ],
 )

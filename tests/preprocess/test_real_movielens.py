@@ -41,6 +41,7 @@ def means_and_labels(prepared, part):
     return np.stack([table[name].to_numpy() for name in names[:2]], axis=1), table["label"].to_numpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("options", "auc", "loss"), FLOORS, ids=lambda value: str(value))
 def test_the_floor_of_the_protocol(prepared, options, auc, loss):
     found = prepared(**options)
