@@ -1,9 +1,9 @@
 """The contracts of a pre-ranking model."""
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -15,7 +15,14 @@ from models.options import ModelOptions
 from models.scorers import ScorerSpec
 
 State = dict[str, tf.Tensor]
-ReadColumns = Callable[[Sequence[str]], dict[str, np.ndarray]]
+
+
+class ReadColumns(Protocol):
+    """Reads named fields, or the label, of the training part, numbers scaled; of a random sample of it if asked."""
+
+    def __call__(self, names: Sequence[str], most_rows: int | None = None) -> dict[str, np.ndarray]:
+        """The columns by name, of all rows or of about `most_rows` of them."""
+
 
 _SEEDS_PER_MODEL = 100_000
 _SEEDS_PER_LAYER = 16
@@ -120,7 +127,7 @@ class PreRankingModel(tf.keras.Model):
         """Train without gradient steps, where a model can.
 
         Args:
-            read: gives named fields, or the label, of the whole training part, numbers scaled.
+            read: gives the training part's columns.
 
         Returns:
             Whether the model is trained now.

@@ -17,6 +17,7 @@ from models.options import ModelOptions
 from models.registry import register
 
 _MOST_CATEGORIES = 255
+_MOST_ROWS = 4_000_000
 _FILE = "best.joblib"
 
 
@@ -44,9 +45,10 @@ class GBDT(PreRankingModel):
 
     The public HIT repository trains one per data set. An id of at most 255 values is a category, one of more values a
     number, its index. Of several ids a row the trees see which there are, a column each, if there are at most 255
-    values, and else how many; genres as a mere count leave them below `target_means` on the generated sample. Neither
-    `embedding_dim` nor `dropout` plays a role, and the seed only decides which rows the bins come from where there are
-    more than 200,000.
+    values, and else how many; genres as a mere count leave them below `target_means` on the generated sample. Of more
+    than 4,000,000 training rows they are grown on a random sample of about as many, as all have to be in memory at once.
+    Neither `embedding_dim` nor `dropout` plays a role, and the seed only decides which rows the bins come from where
+    there are more than 200,000.
 
     The trees are kept as joblib writes them: joblib comes with scikit-learn. Reading such a file runs code that it
     names, so read only your own.
@@ -60,7 +62,7 @@ class GBDT(PreRankingModel):
         self._trees: HistGradientBoostingClassifier | None = None
 
     def fit_directly(self, read: ReadColumns) -> bool:
-        columns = read([*(field.name for field in self.spec.fields), self.spec.label])
+        columns = read([*(field.name for field in self.spec.fields), self.spec.label], _MOST_ROWS)
         options = self.options
         trees = HistGradientBoostingClassifier(
             learning_rate=options.tree_lr,

@@ -198,10 +198,19 @@ class Batches:
                     integers[draw[:, start] > 1 - self.oov_rate * _MISSING_PER_UNSEEN, start] = MISSING
         return integers, floats
 
-    def columns(self, names: Sequence[str]) -> dict[str, np.ndarray]:
-        """Named fields (n,) or (n, L), or the label, of the whole part in order, as a model takes them."""
+    def columns(self, names: Sequence[str], most_rows: int | None = None) -> dict[str, np.ndarray]:
+        """Named fields (n,) or (n, L), or the label, in order, as a model takes them.
+
+        Args:
+            names: which.
+            most_rows: of the first files alone that hold so many rows or all; of the training part a random sample.
+        """
         layout = self._layout.restrict(names)
-        parts = [layout.pack(pq.read_table(path, columns=[*layout.names, layout.label])) for path in self._paths]
+        parts: list[Rows] = []
+        for path in self._paths:
+            if most_rows is not None and sum(len(floats) for _, floats in parts) >= most_rows:
+                break
+            parts.append(layout.pack(pq.read_table(path, columns=[*layout.names, layout.label])))
         inputs, labels = layout.unpack(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
         return {**inputs, layout.label: labels}
 

@@ -22,7 +22,7 @@ def training_part(spec=SPEC, rows=2000):
 def fitted(seed=0, spec=SPEC, **options):
     model = models.build("gbdt", spec, {**OPTIONS, **options}, seed=seed)
     columns = training_part(spec)
-    assert model.fit_directly(lambda names: {name: columns[name] for name in names})
+    assert model.fit_directly(lambda names, most_rows=None: {name: columns[name] for name in names})
     return model
 
 
