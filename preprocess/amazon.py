@@ -22,7 +22,7 @@ from errors import InputError
 from preprocess import object_lines
 from preprocess.dataset import Adapter, RawData, check_coverage
 from preprocess.diagnosis import first_line
-from preprocess.engine import DuckDBEngine
+from preprocess.engines import Engine
 from preprocess.object_lines import Member
 from preprocess.options import DataOptions, ResolvedOptions
 from preprocess.raw import Column, Layout, RawFile, RawTable, plain_or_gz, read
@@ -128,7 +128,7 @@ class Amazon:
         )
         return {"reviews": reviews} | ({"products": products} if products else {})
 
-    def read(self, engine: DuckDBEngine, files: Mapping[str, RawFile], options: ResolvedOptions) -> RawData:
+    def read(self, engine: Engine, files: Mapping[str, RawFile], options: ResolvedOptions) -> RawData:
         """Read and check the raw files.
 
         Raises:
@@ -160,7 +160,7 @@ class Amazon:
         )
 
 
-def _reviews(engine: DuckDBEngine, file: RawFile) -> tuple[RawTable, bool]:
+def _reviews(engine: Engine, file: RawFile) -> tuple[RawTable, bool]:
     """Lines with the official columns, and categories and price if the file has them; whether it lacks ratings."""
     if _holds_objects(file):
         found, positives_only = _read_objects(engine, file, _REVIEW), False
@@ -175,12 +175,12 @@ def _holds_objects(file: RawFile) -> bool:
     return file.path.name.removesuffix(".gz").endswith((".json", ".jsonl"))
 
 
-def _read_objects(engine: DuckDBEngine, file: RawFile, members: tuple[Member, ...]) -> RawTable:
+def _read_objects(engine: Engine, file: RawFile, members: tuple[Member, ...]) -> RawTable:
     batches = object_lines.read(file.path, members)
     return RawTable(file, engine.load(object_lines.schema(members), batches))
 
 
-def _read_delimited(engine: DuckDBEngine, file: RawFile) -> tuple[RawTable, bool]:
+def _read_delimited(engine: Engine, file: RawFile) -> tuple[RawTable, bool]:
     """A file with or without a header, commas or tabs, official or ReChorus' names; with or without ratings."""
     first = first_line(file.path, Layout((), "\n", encoding="utf-8"))[0]
     delimiter = "\t" if "\t" in first else ","
@@ -210,9 +210,7 @@ def _read_delimited(engine: DuckDBEngine, file: RawFile) -> tuple[RawTable, bool
     return RawTable(file, table, header), positives_only
 
 
-def _items(
-    engine: DuckDBEngine, reviews: RawTable, file: RawFile | None, official: str
-) -> tuple[ir.Table, tuple[str, ...]]:
+def _items(engine: Engine, reviews: RawTable, file: RawFile | None, official: str) -> tuple[ir.Table, tuple[str, ...]]:
     """Every product known or reviewed: `asin`, `categories`, `price`, `price_missing`; and what the data lack."""
     if file is None:
         source = reviews
@@ -237,7 +235,7 @@ def _items(
     return items.mutate(price_missing=items.price.isnull().cast("float64")), tuple(notes)
 
 
-def _products(engine: DuckDBEngine, file: RawFile) -> RawTable:
+def _products(engine: Engine, file: RawFile) -> RawTable:
     """The official products, or ReChorus'."""
     if _holds_objects(file):
         return _read_objects(engine, file, _PRODUCT)
@@ -245,7 +243,7 @@ def _products(engine: DuckDBEngine, file: RawFile) -> RawTable:
     return RawTable(file, raw.table.rename(asin="item_id", categories="i_category"), raw.header)
 
 
-def _with_category(engine: DuckDBEngine, source: RawTable, known: ir.Table) -> ir.Table:
+def _with_category(engine: Engine, source: RawTable, known: ir.Table) -> ir.Table:
     """`categories` as one name: of category paths the last name of the last one; a text that is none stays."""
     column = known.categories
     if column.type().is_array():
@@ -264,7 +262,7 @@ def _last(values: ir.ArrayValue) -> ir.Value:
     return (values.length() > 0).ifelse(values[values.length() - 1], ibis.null(values.type().value_type))
 
 
-def _name_of(engine: DuckDBEngine, source: RawTable, text: str) -> str | None:
+def _name_of(engine: Engine, source: RawTable, text: str) -> str | None:
     """The last name of category paths that are written as a literal, or of one path."""
     try:
         found = ast.literal_eval(text)

@@ -10,7 +10,7 @@ from typing import Protocol
 import ibis.expr.types as ir
 
 from features import FeatureSpec
-from preprocess.engine import DuckDBEngine
+from preprocess.engines import Engine
 from preprocess.options import ResolvedOptions
 from preprocess.raw import RawFile, RawTable
 
@@ -68,7 +68,7 @@ class Adapter(Protocol):
             InputError: they are not there; says which were expected.
         """
 
-    def read(self, engine: DuckDBEngine, files: Mapping[str, RawFile], options: ResolvedOptions) -> RawData:
+    def read(self, engine: Engine, files: Mapping[str, RawFile], options: ResolvedOptions) -> RawData:
         """Read and check the raw files.
 
         Args:
@@ -81,9 +81,7 @@ class Adapter(Protocol):
         """
 
 
-def check_coverage(
-    engine: DuckDBEngine, rows: RawTable, key: str, known: RawTable, known_key: str, most: float = 0.2
-) -> int:
+def check_coverage(engine: Engine, rows: RawTable, key: str, known: RawTable, known_key: str, most: float = 0.2) -> int:
     """Raise an error if too many rows of one file have no line in another.
 
     Args:

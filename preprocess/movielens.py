@@ -17,7 +17,7 @@ import ibis.expr.types as ir
 
 from errors import InputError
 from preprocess.dataset import RawData
-from preprocess.engine import DuckDBEngine
+from preprocess.engines import Engine
 from preprocess.options import ResolvedOptions
 from preprocess.raw import Column, Layout, RawFile, RawTable, plain_or_gz, read
 from preprocess.schema import FieldSchema, Schema
@@ -123,7 +123,7 @@ class MovieLens:
         expected = " or ".join(", ".join(names.values()) for names in (_FILES_1M, _FILES_100K))
         raise InputError(f"not a MovieLens folder: expected {expected} (each may end in .gz)", path=data_path)
 
-    def read(self, engine: DuckDBEngine, files: Mapping[str, RawFile], options: ResolvedOptions) -> RawData:
+    def read(self, engine: Engine, files: Mapping[str, RawFile], options: ResolvedOptions) -> RawData:
         """Read and check the raw files.
 
         Raises:
@@ -146,13 +146,13 @@ class MovieLens:
 ADAPTER = MovieLens()
 
 
-def _check_known(engine: DuckDBEngine, ratings: RawTable, known: RawTable, key: str) -> None:
+def _check_known(engine: Engine, ratings: RawTable, known: RawTable, key: str) -> None:
     unknown = ratings.table.anti_join(known.table, key).select(key, "row")
     ratings.check(engine, unknown, f"{key} {{{key}}} is not in {known.file.path.name}")
 
 
 def _raw_data(
-    engine: DuckDBEngine, ratings: RawTable, users: ir.Table, movies: ir.Table, occupation: Literal["int64", "string"]
+    engine: Engine, ratings: RawTable, users: ir.Table, movies: ir.Table, occupation: Literal["int64", "string"]
 ) -> RawData:
     """The tables of any layout, once they have ML-1M's columns (genres as `a|b`)."""
     table = ratings.table
@@ -168,16 +168,16 @@ def _raw_data(
     )
 
 
-def _read_joined(engine: DuckDBEngine, file: RawFile) -> RawData:
+def _read_joined(engine: Engine, file: RawFile) -> RawData:
     joined = read(engine, file, _JOINED)
     users = joined.one_each(engine, "user_id", ("gender", "age", "occupation"))
     movies = joined.one_each(engine, "movie_id", ("genres",))
     return _raw_data(engine, joined, users, movies, "int64")
 
 
-def _genre_names(engine: DuckDBEngine, genres: RawTable) -> list[str]:
+def _genre_names(engine: Engine, genres: RawTable) -> list[str]:
     """Names of the flag columns of `u.item`, from `u.genre` (`name|place`)."""
-    names = {row["flag"]: row["genre"] for row in genres.table.to_pyarrow().to_pylist()}
+    names = {row["flag"]: row["genre"] for row in engine.table(genres.table).to_pylist()}
     if sorted(names) != list(range(len(_FLAGS))):
         message = f"has to number {len(_FLAGS)} genres from 0. Received: {sorted(names)}"
         raise InputError(message, path=genres.file.path)

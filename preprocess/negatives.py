@@ -6,13 +6,13 @@ import ibis
 import ibis.expr.types as ir
 
 from features import FeatureSpec
-from preprocess.engine import DuckDBEngine
+from preprocess.engines import Engine
 from preprocess.hashing import with_hash
 
 _SALT = 701
 
 
-def with_negatives(engine: DuckDBEngine, rows: ir.Table, spec: FeatureSpec, number: int) -> ir.Table:
+def with_negatives(engine: Engine, rows: ir.Table, spec: FeatureSpec, number: int) -> ir.Table:
     """Adds to each positive up to `number` rows with label 0: the same user, time and context, another item.
 
     Items are drawn uniformly from those alive at the positive's time, that is with a row at that time or before, by a

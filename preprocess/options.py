@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from preprocess.engines import Engine, EngineName, EngineOptions, engine_class
 
 if TYPE_CHECKING:
     from preprocess.dataset import Adapter
@@ -92,6 +95,14 @@ class DataOptions(BaseModel):
         0, ge=0, description="fields of more training values than this are hashed to so many buckets; 0 for none"
     )
     prepared_dir: Path = Field(Path("data/prepared"), description="folder for prepared data, reused by later runs")
+    engine: EngineName = Field(
+        "duckdb", description="what prepares the data: duckdb, in this process, or spark, on one machine or many"
+    )
+    spark_master: str = Field("local[*]", description="spark alone: address of the master")
+    spark_scratch: str | None = Field(
+        None, description="spark alone: folder or address that all of its machines reach; default: in PREPARED_DIR"
+    )
+    spark_conf: tuple[str, ...] = Field((), description="spark alone: further settings, key=value, comma-separated")
 
     @model_validator(mode="after")
     def _check(self) -> DataOptions:
@@ -99,6 +110,8 @@ class DataOptions(BaseModel):
             raise ValueError(f"--protocol reference allows --split random only. Received: {self.split}")
         if self.leak is not None and "none" in self.leak and set(self.leak) != {"none"}:
             raise ValueError(f"--leak none cannot be combined with a leak. Received: {', '.join(self.leak)}")
+        if wrong := [text for text in self.spark_conf if not re.fullmatch(r"[\w.]+=.*", text)]:
+            raise ValueError(f"--spark_conf takes key=value, comma-separated. Received: {wrong[0]}")
         if self._split() == "random" and self.state == "online":
             raise ValueError("a random split allows --state frozen only. Received: online")
         return self
@@ -121,6 +134,18 @@ class DataOptions(BaseModel):
             min_count=self.min_count,
             hash_buckets=self.hash_buckets,
         )
+
+    def open_engine(self, spill: Path) -> Engine:
+        """The engine, ready to work.
+
+        Args:
+            spill: existing folder for what does not fit into memory.
+
+        Raises:
+            InputError: it is not installed, or cannot be started.
+        """
+        settings = tuple((key, value) for key, _, value in (text.partition("=") for text in self.spark_conf))
+        return engine_class(self.engine)(EngineOptions(spill, self.spark_master, self.spark_scratch, settings))
 
     def adapter(self, default: Adapter) -> Adapter:
         """The adapter that these options name: `default`, where a data set has no options of its own."""

@@ -16,7 +16,7 @@ from errors import InputError
 from features import Side
 from preprocess import schema as schemas
 from preprocess.dataset import Adapter, RawData, check_coverage
-from preprocess.engine import DuckDBEngine
+from preprocess.engines import Engine
 from preprocess.options import DataOptions, ResolvedOptions
 from preprocess.parquet_rows import Kind, Source, read_parquet
 from preprocess.raw import Column, Layout, RawFile, RawTable, read
@@ -61,7 +61,7 @@ class NoSchema:
         """
         raise InputError("--schema is needed: a YAML file that explains the data's columns, see docs/own-data.md")
 
-    def read(self, engine: DuckDBEngine, files: Mapping[str, RawFile], options: ResolvedOptions) -> RawData:
+    def read(self, engine: Engine, files: Mapping[str, RawFile], options: ResolvedOptions) -> RawData:
         """Say what is missing.
 
         Raises:
@@ -111,7 +111,7 @@ class OwnData:
                 raise InputError(f"a file of data ends in {', '.join(_SUFFIXES)}", path=path)
         return {"schema": self.path, **found}
 
-    def read(self, engine: DuckDBEngine, files: Mapping[str, RawFile], options: ResolvedOptions) -> RawData:
+    def read(self, engine: Engine, files: Mapping[str, RawFile], options: ResolvedOptions) -> RawData:
         """Read and check the raw files.
 
         Raises:
@@ -154,7 +154,7 @@ class OwnData:
         found = [Source(_LABEL, label.column, "number", required=True)] if label else []
         return found + ([Source(_TIME, time.column, "seconds", True, _PER_SECOND[time.unit])] if time else [])
 
-    def _read(self, engine: DuckDBEngine, file: RawFile, names: Iterable[str], others: Sequence[Source]) -> RawTable:
+    def _read(self, engine: Engine, file: RawFile, names: Iterable[str], others: Sequence[Source]) -> RawTable:
         """The columns of some fields, and others, of one file."""
         parquet = file.path.suffix == ".parquet"
         sources = [*(self._source(name, parquet) for name in names), *others]
@@ -182,7 +182,7 @@ class OwnData:
         return Source(name, column, "int" if field.type == "int64" and not field.separator else "text", required)
 
 
-def _read_csv(engine: DuckDBEngine, file: RawFile, sources: Sequence[Source], schema: Schema) -> RawTable:
+def _read_csv(engine: Engine, file: RawFile, sources: Sequence[Source], schema: Schema) -> RawTable:
     columns: dict[str, Column] = {}
     for source in sources:
         kinds = {_CSV_KINDS[other.kind] for other in sources if other.column == source.column}
@@ -202,7 +202,7 @@ def _csv_values(column: ir.Column, source: Source) -> ir.Value:
     return column if source.per_second == 1 else (column // source.per_second).cast("int64")
 
 
-def _split(engine: DuckDBEngine, raw: RawTable, name: str, separator: str, kind: str) -> ir.Table:
+def _split(engine: Engine, raw: RawTable, name: str, separator: str, kind: str) -> ir.Table:
     """A text column as lists."""
     texts = raw.table[name].nullif("").split(separator)
     if kind == "string":
@@ -213,7 +213,7 @@ def _split(engine: DuckDBEngine, raw: RawTable, name: str, separator: str, kind:
     return table.drop("given")
 
 
-def _labelled(engine: DuckDBEngine, rows: RawTable, label: LabelSchema | None) -> ir.Table:
+def _labelled(engine: Engine, rows: RawTable, label: LabelSchema | None) -> ir.Table:
     """The rows that have a label, 0 or 1."""
     table = rows.table
     if label is None:

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from errors import InputError
-from preprocess.engine import DuckDBEngine
+from preprocess.engines import Engine
 from preprocess.raw import RawFile, RawTable
 
 Kind = Literal["text", "int", "number", "seconds", "texts", "ints"]
@@ -53,7 +53,7 @@ class Source:
     per_second: int = 1
 
 
-def read_parquet(engine: DuckDBEngine, file: RawFile, sources: Sequence[Source]) -> RawTable:
+def read_parquet(engine: Engine, file: RawFile, sources: Sequence[Source]) -> RawTable:
     """Read some columns of a Parquet file; NaN is null.
 
     Raises:

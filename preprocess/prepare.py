@@ -7,16 +7,18 @@ import json
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from errors import InputError
 from preprocess import samples, writing
 from preprocess.dataset import Adapter
-from preprocess.engine import DuckDBEngine
+from preprocess.engines import Engine, engine_class
 from preprocess.options import DataOptions, ResolvedOptions, without_added
 from preprocess.prepared import FORMAT_VERSION, MANIFEST, SAMPLES_VERSION, PreparedData
 from preprocess.raw import RawFile
+from preprocess.sequences import laid_out
 from preprocess.splits import PARTS
 from preprocess.workspace import appearing, exclusive
 
@@ -53,9 +55,9 @@ def prepare(dataset: Adapter, options: DataOptions, report: Report = print) -> P
                 except InputError as error:
                     report(f"preparing again: {error}")
                     shutil.rmtree(folder)
-            _write(dataset, files, resolved, described, folder, report)
+            _write(dataset, files, options, described, folder, report)
             return PreparedData.open(folder)
-    except DuckDBEngine.RESOURCE_ERRORS as error:
+    except engine_class(options.engine).RESOURCE_ERRORS as error:
         raise InputError(f"cannot write: {str(error).splitlines()[0]}", path=options.prepared_dir) from error
 
 
@@ -77,16 +79,17 @@ def _described(dataset: str, files: Mapping[str, RawFile], options: ResolvedOpti
 def _write(
     dataset: Adapter,
     files: Mapping[str, RawFile],
-    options: ResolvedOptions,
+    asked: DataOptions,
     described: dict[str, Any],
     folder: Path,
     report: Report,
 ) -> None:
+    options = asked.resolved()
     started = time.monotonic()
     with appearing(folder) as unfinished:
         spill = unfinished / "spill"
         spill.mkdir()
-        with DuckDBEngine(spill) as engine:
+        with asked.open_engine(spill) as engine:
             report(f"reading {', '.join(file.path.name for file in files.values())}")
             raw = dataset.read(engine, files, options)
             for note in raw.notes:
@@ -101,20 +104,22 @@ def _write(
     report(f"prepared {rows} rows in {time.monotonic() - started:.1f} s: {folder}")
 
 
-def _write_samples(
-    engine: DuckDBEngine, built: samples.Samples, options: ResolvedOptions, folder: Path
-) -> dict[str, Any]:
+def _write_samples(engine: Engine, built: samples.Samples, options: ResolvedOptions, folder: Path) -> dict[str, Any]:
     """Write every file but the manifest, and return what the manifest says about them."""
-    files = {name: writing.write_part(engine, built, place, folder / name) for place, name in enumerate(PARTS)}
+    with ExitStack() as stack:
+        stores = [stack.enter_context(laid_out(engine, found, folder / found.name)) for found in built.sequences]
+        files = {
+            name: writing.write_part(engine, built, stores, place, folder / name) for place, name in enumerate(PARTS)
+        }
     spec = writing.scaled(built.spec, files["test" if "scaler" in options.leaks else "train"])
     (folder / "vocabularies").mkdir()
     for name, known in built.vocabularies.items():
         values = known.values.order_by("index").select("value")
-        writing.write_table(values, folder / "vocabularies" / f"{name}.parquet")
-    writing.write_table(built.catalogue, folder / "catalogue.parquet")
+        writing.write_table(engine, values, folder / "vocabularies" / f"{name}.parquet")
+    writing.write_table(engine, built.catalogue, folder / "catalogue.parquet")
     return {
         "spec": spec.to_dict(),
         "training_mean_label": built.training_mean_label,
-        "parts": writing.measure(engine, built),
+        "parts": writing.measure(files),
         "out_of_vocabulary": writing.out_of_vocabulary(spec, files["test"]),
     }

@@ -19,7 +19,7 @@ import ibis.expr.types as ir
 
 from errors import InputError
 from preprocess import diagnosis
-from preprocess.engine import DuckDBEngine
+from preprocess.engines import Engine
 
 _CHUNK = 1 << 20
 
@@ -128,7 +128,7 @@ class RawTable:
     table: ir.Table
     header: bool = False
 
-    def check(self, engine: DuckDBEngine, bad: ir.Table, message: str) -> None:
+    def check(self, engine: Engine, bad: ir.Table, message: str) -> None:
         """Raise an error at the first of some rows.
 
         Args:
@@ -146,7 +146,7 @@ class RawTable:
         """An error about one row."""
         return InputError(message, path=self.file.path, line=row + 1 + self.header)
 
-    def check_unique(self, engine: DuckDBEngine, key: str) -> None:
+    def check_unique(self, engine: Engine, key: str) -> None:
         """Raise an error if two rows have the same `key`.
 
         Raises:
@@ -158,7 +158,7 @@ class RawTable:
         repeated = repeated.select(key, "row", line=repeated.first + offset)
         self.check(engine, repeated, f"{key} {{{key}}} is already on line {{line}}")
 
-    def one_each(self, engine: DuckDBEngine, key: str, columns: Sequence[str]) -> ir.Table:
+    def one_each(self, engine: Engine, key: str, columns: Sequence[str]) -> ir.Table:
         """One line for each value of `key`, with its columns as on its first line.
 
         Raises:
@@ -180,7 +180,7 @@ class RawTable:
         return numbered.filter(numbered.place == 0).drop("place", "row")
 
 
-def read(engine: DuckDBEngine, file: RawFile, layout: Layout) -> RawTable:
+def read(engine: Engine, file: RawFile, layout: Layout) -> RawTable:
     """Read a raw file as a typed table.
 
     Raises:

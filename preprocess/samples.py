@@ -12,13 +12,15 @@ from errors import InputError
 from features import RESERVED, FeatureSpec, Field, Side
 from preprocess import splits, state, vocabulary
 from preprocess.dataset import RawData
-from preprocess.engine import DuckDBEngine
+from preprocess.engines import Engine
 from preprocess.negatives import with_negatives
 from preprocess.options import ResolvedOptions
+from preprocess.sequences import Sequences
 from preprocess.splits import PARTS, TRAIN
+from preprocess.state import GROUP, ITEM_GROUP
 from preprocess.vocabulary import INDEX, WEIGHT, Vocabulary
 
-LABEL, GROUP, ITEM_GROUP = "label", "group", "item_group"
+LABEL = "label"
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class Samples:
     """What is written to disk.
 
     Attributes:
-        rows: the columns of the parts, and `part` and `shuffle`.
+        rows: the columns of the parts but those of `sequences`, the columns that these need, `part` and `shuffle`.
+        sequences: what the fields are cut out of that are no columns of `rows`.
         catalogue: every item in raw spelling with its current mean label, by its id, without fields of the context.
         vocabularies: by name.
         spec: with vocabulary sizes, lengths and defaults; without means and scales.
@@ -34,13 +37,14 @@ class Samples:
     """
 
     rows: ir.Table
+    sequences: list[Sequences]
     catalogue: ir.Table
     vocabularies: dict[str, Vocabulary]
     spec: FeatureSpec
     training_mean_label: float
 
 
-def build(engine: DuckDBEngine, raw: RawData, options: ResolvedOptions) -> Samples:
+def build(engine: Engine, raw: RawData, options: ResolvedOptions) -> Samples:
     """Apply the protocol to a data set.
 
     Order, as in the public code: rows without a label are already dropped, then the users' sample, the
@@ -56,17 +60,21 @@ def build(engine: DuckDBEngine, raw: RawData, options: ResolvedOptions) -> Sampl
     spec = _with_defaults(engine, raw, rows, spec, training[0] / training[1], options)
     users = _features(engine, raw.users, rows, spec, "user", vocabularies)
     items = _features(engine, raw.items, rows, spec, "item", vocabularies)
-    counted = engine.save(state.with_counts(rows, spec, options))
-    joined = counted.join(users, spec.user_id).join(items, spec.item_id)
+    numbers = users.select(spec.user_id, GROUP)
+    counted = engine.save(state.with_counts(rows, spec, options).join(numbers, spec.user_id))
+    sequences = []
+    if raw.behaviours is not None:
+        log = engine.save(_indexed_log(raw.behaviours.join(numbers, spec.user_id), spec, vocabularies))
+        counted, logged = state.with_behaviours(engine, counted, log, spec, options)
+        sequences.append(logged)
+    joined = counted.join(users.drop(GROUP), spec.user_id).join(items, spec.item_id)
     joined = _with_fields(joined, "row", [spec[name] for name in spec.context], vocabularies)
     if spec.liked:
-        joined = state.with_history(joined, spec, options, INDEX.format(spec.item_id), INDEX.format(spec.liked))
-    if raw.behaviours is not None:
-        log = raw.behaviours.semi_join(rows, spec.user_id)
-        log = engine.save(_indexed_log(log, spec, vocabularies))
-        joined = state.with_behaviours(joined, log, spec, options)
+        joined, liked = state.with_history(joined, spec, options, INDEX.format(spec.item_id))
+        sequences.append(liked)
     return Samples(
-        rows=_columns(joined, spec, training, "target_mean" in options.leaks),
+        rows=_columns(joined, spec, sequences, training, "target_mean" in options.leaks),
+        sequences=sequences,
         catalogue=_catalogue(raw.items, rows, spec, options, training),
         vocabularies=vocabularies,
         spec=spec,
@@ -74,7 +82,7 @@ def build(engine: DuckDBEngine, raw: RawData, options: ResolvedOptions) -> Sampl
     )
 
 
-def _parted(engine: DuckDBEngine, raw: RawData, options: ResolvedOptions) -> ir.Table:
+def _parted(engine: Engine, raw: RawData, options: ResolvedOptions) -> ir.Table:
     if not raw.timed and options.split != "random":
         raise InputError(
             f"--split {options.split}: the {raw.spec.dataset} data given have no time, only --split random is possible"
@@ -94,10 +102,10 @@ def _parted(engine: DuckDBEngine, raw: RawData, options: ResolvedOptions) -> ir.
     return rows
 
 
-def _training(engine: DuckDBEngine, rows: ir.Table, options: ResolvedOptions) -> tuple[int, int]:
+def _training(engine: Engine, rows: ir.Table, options: ResolvedOptions) -> tuple[int, int]:
     """Positives and rows of the training part."""
     counts = rows.group_by("part").agg(rows=rows.count(), positives=rows.label.cast("int64").sum())
-    found = {row["part"]: row for row in counts.to_pyarrow().to_pylist()}
+    found = {row["part"]: row for row in engine.table(counts).to_pylist()}
     sizes = {name: found.get(place, {"rows": 0})["rows"] for place, name in enumerate(PARTS)}
     if not all(sizes.values()):
         received = ", ".join(f"{name} {size}" for name, size in sizes.items())
@@ -110,7 +118,7 @@ def _training(engine: DuckDBEngine, rows: ir.Table, options: ResolvedOptions) ->
     return found[TRAIN]["positives"], found[TRAIN]["rows"]
 
 
-def _completed(engine: DuckDBEngine, raw: RawData, rows: ir.Table) -> RawData:
+def _completed(engine: Engine, raw: RawData, rows: ir.Table) -> RawData:
     """Users and items with a line for each id that has a row; what is not known of it is null."""
 
     def completed(table: ir.Table, key: str) -> ir.Table:
@@ -122,11 +130,11 @@ def _completed(engine: DuckDBEngine, raw: RawData, rows: ir.Table) -> RawData:
 
 
 def _fitted(
-    engine: DuckDBEngine, raw: RawData, rows: ir.Table, options: ResolvedOptions
+    engine: Engine, raw: RawData, rows: ir.Table, options: ResolvedOptions
 ) -> tuple[FeatureSpec, dict[str, Vocabulary]]:
     """Vocabularies from the training rows (from all rows with the `encoders` leak), and the spec with their sizes."""
     spec = raw.spec
-    vocabularies = vocabulary.fit(engine, _sources(raw, rows, options), options)
+    vocabularies = vocabulary.fit(engine, _sources(engine, raw, rows, options), options)
     fields = []
     for field in spec.fields:
         if field.vocabulary:
@@ -142,7 +150,7 @@ def _fitted(
     return replace(spec, fields=tuple(fields)), vocabularies
 
 
-def _sources(raw: RawData, rows: ir.Table, options: ResolvedOptions) -> list[tuple[Field, ir.Table]]:
+def _sources(engine: Engine, raw: RawData, rows: ir.Table, options: ResolvedOptions) -> list[tuple[Field, ir.Table]]:
     """What the vocabularies are learnt from; each line says how many training rows (or behaviours) it stands for."""
     spec, everything = raw.spec, "encoders" in options.leaks
     weighted = rows.mutate(**{WEIGHT: (ibis.literal(True) if everything else rows.part == TRAIN).cast("int64")})
@@ -159,20 +167,15 @@ def _sources(raw: RawData, rows: ir.Table, options: ResolvedOptions) -> list[tup
     found = [(field, table) for side, table in tables.items() for field in spec.table_fields(side)]
     found += [(spec[name], weighted) for name in spec.context]
     if raw.behaviours is not None:
-        log = _log_of_training(raw.behaviours, rows, spec, everything)
+        log = state.of_training_time(raw.behaviours, rows, spec, everything)
+        counted_log = log.group_by(spec.behaviours).agg(**{WEIGHT: log.known.cast("int64").sum()})
+        log = engine.save(counted_log)
         found += [(spec[name], log) for name in spec.behaviours]
     return [(field, table) for field, table in found if field.vocabulary]
 
 
-def _log_of_training(behaviours: ir.Table, rows: ir.Table, spec: FeatureSpec, everything: bool) -> ir.Table:
-    """The behaviours of users with a row; weight 1 if a training row knows it, as it is before the user's last."""
-    joined = behaviours.semi_join(rows, spec.user_id).left_join(state.training_end(rows, spec.user_id), spec.user_id)
-    known = ibis.literal(True) if everything else (joined.timestamp < joined.end).fill_null(False)
-    return joined.select(*behaviours.columns, **{WEIGHT: known.cast("int64")})
-
-
 def _with_defaults(
-    engine: DuckDBEngine,
+    engine: Engine,
     raw: RawData,
     rows: ir.Table,
     spec: FeatureSpec,
@@ -200,10 +203,10 @@ def _with_defaults(
     return replace(spec, fields=tuple(fields))
 
 
-def _mean(engine: DuckDBEngine, table: ir.Table, name: str) -> float:
+def _mean(engine: Engine, table: ir.Table, name: str) -> float:
     """Mean of a column's numbers, 0 without any: summed in the order of values, so that each engine gets the same."""
     numbers = table.select(value=_number(table[name])).filter(lambda found: found.value.notnull())
-    counts = numbers.group_by("value").agg(times=numbers.count()).order_by("value").to_pyarrow()
+    counts = engine.table(numbers.group_by("value").agg(times=numbers.count()).order_by("value"))
     times = counts["times"].to_numpy()
     return float(counts["value"].to_numpy() @ times / times.sum()) if len(times) else 0.0
 
@@ -215,7 +218,7 @@ def _number(column: ir.Column) -> ir.FloatingColumn:
 
 
 def _features(
-    engine: DuckDBEngine,
+    engine: Engine,
     table: ir.Table,
     rows: ir.Table,
     spec: FeatureSpec,
@@ -245,23 +248,25 @@ def _with_fields(table: ir.Table, key: str, fields: Iterable[Field], vocabularie
 def _indexed_log(behaviours: ir.Table, spec: FeatureSpec, vocabularies: dict[str, Vocabulary]) -> ir.Table:
     fields = [spec[name] for name in spec.behaviours]
     indexed = _with_fields(behaviours, "row", fields, vocabularies)
-    return indexed.select(spec.user_id, "timestamp", "row", *(INDEX.format(field.name) for field in fields))
+    return indexed.select(GROUP, "timestamp", "row", *(INDEX.format(field.name) for field in fields))
 
 
-def _columns(joined: ir.Table, spec: FeatureSpec, training: tuple[int, int], plain: bool) -> ir.Table:
-    """The columns that are written, in the order of the spec's fields."""
+def _columns(
+    joined: ir.Table, spec: FeatureSpec, sequences: list[Sequences], training: tuple[int, int], plain: bool
+) -> ir.Table:
+    """The columns that are written, in the order of the spec's fields, and those that `sequences` need."""
+    cut_out = {name for found in sequences for name in found.fields}
     columns: dict[str, ir.Value] = {}
     for field in spec.fields:
         if field.name == spec.user_mean:
             columns[field.name] = state.mean_label(joined.user_positives, joined.user_rows, training, plain)
         elif field.name == spec.item_mean:
             columns[field.name] = state.mean_label(joined.item_positives, joined.item_rows, training, plain)
-        else:
+        elif field.name not in cut_out:
             columns[field.name] = joined[INDEX.format(field.name)]
     columns[LABEL] = joined.label.cast("int8")
-    return joined.select(
-        **columns, **{name: name for name in (GROUP, ITEM_GROUP, "row", "timestamp", "part", "shuffle")}
-    )
+    needed = [name for found in sequences for name in found.columns]
+    return joined.select(*needed, GROUP, ITEM_GROUP, "row", "timestamp", "part", "shuffle", **columns)
 
 
 def _catalogue(

@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 
 from errors import InputError
 from features import FeatureSpec
-from preprocess.engine import DuckDBEngine
+from preprocess.engines import Engine
 from preprocess.hashing import RANGE, with_hash
 from preprocess.options import ResolvedOptions
 
@@ -35,7 +35,7 @@ def with_order(rows: ir.Table, spec: FeatureSpec) -> ir.Table:
 
 
 def with_part(
-    engine: DuckDBEngine, rows: ir.Table, spec: FeatureSpec, options: ResolvedOptions, utc_offset: int | None = None
+    engine: Engine, rows: ir.Table, spec: FeatureSpec, options: ResolvedOptions, utc_offset: int | None = None
 ) -> ir.Table:
     """Adds `part` (int8): a place in :data:`PARTS`.
 
@@ -81,7 +81,7 @@ def _by_time(rows: ir.Table, group: str) -> ir.Table:
     return cut.select(*rows.columns, part=part.cast("int8"))
 
 
-def _by_day(engine: DuckDBEngine, rows: ir.Table, utc_offset: int) -> ir.Table:
+def _by_day(engine: Engine, rows: ir.Table, utc_offset: int) -> ir.Table:
     """The last day for test, the one before for validation."""
     day = _day(rows.timestamp, utc_offset)
     days = engine.column(rows.select(day=day).distinct().order_by("day"), "day")

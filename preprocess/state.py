@@ -11,12 +11,18 @@ import ibis
 import ibis.expr.types as ir
 
 from features import FeatureSpec
+from preprocess.engines import Engine
 from preprocess.options import ResolvedOptions
+from preprocess.sequences import END, EVERYTHING, SEQUENCE, Sequences
 from preprocess.splits import TEST, TRAIN
-from preprocess.vocabulary import INDEX, no_indices
+from preprocess.vocabulary import INDEX
+
+GROUP, ITEM_GROUP = "group", "item_group"
+"""Columns with the number, from 0, of a row's user and item among those that have a row."""
 
 PRIOR_ROWS = 5
 """Rows at the training mean label that every mean starts from."""
+_LIKED, _LOGGED = "liked", "logged"
 
 
 def with_counts(rows: ir.Table, spec: FeatureSpec, options: ResolvedOptions) -> ir.Table:
@@ -112,75 +118,91 @@ def current_counts(rows: ir.Table, item: str, options: ResolvedOptions) -> ir.Ta
     return rows.group_by(item).agg(item_rows=rows.count(), item_positives=rows.label.cast("int64").sum())
 
 
-def with_history(rows: ir.Table, spec: FeatureSpec, options: ResolvedOptions, index: str, name: str) -> ir.Table:
-    """Adds the history: item indices of the most recent positives, oldest first, at most `max_history`.
+def with_history(rows: ir.Table, spec: FeatureSpec, options: ResolvedOptions, index: str) -> tuple[ir.Table, Sequences]:
+    """What the history is cut out of: item indices of the user's positives, oldest first, at most `max_history`.
 
-    Each user's positives are collected once, in time order (ties in the order of the raw file); a row's
-    history is a slice of that array, so memory grows with the rows, not with rows times history.
+    Positives at the same time are in the order of the raw file. A row knows those that :func:`with_counts` has counted
+    as `liked`; with the `history` leak all of the user's positives among the test rows, or among the others, the row
+    itself included.
 
     Args:
-        rows: every row, with the columns of :func:`with_counts`.
-        spec: names of the ids.
-        options: the state, the length, and whether the `history` leak is on: then the slice is of all of the
-            user's positives among the test rows, or among the others, the row itself included.
+        rows: every row, with the columns of :func:`with_counts` and the number of its user.
+        spec: names of the history.
+        options: the state, the length, and whether the leak is on.
         index: int32 column of `rows` with the item's index.
-        name: name of the new column.
+
+    Returns:
+        The rows with the columns of the sequences, and the sequences.
     """
+    number, end = SEQUENCE.format(_LIKED), END.format(_LIKED)
     leak = "history" in options.leaks
-    rows = rows.mutate(piece=(rows.part == TEST).cast("int8") if leak else ibis.literal(0, "int8"))
+    of_part = rows[GROUP] * 2 + (rows.part == TEST).cast("int32") if leak else rows[GROUP]
+    known = ibis.literal(EVERYTHING) if leak else rows.liked
+    rows = rows.mutate(**{number: of_part.cast("int32"), end: known.cast("int32")})
     positives = rows.filter(rows.label == 1)
     if options.state == "frozen" and not leak:
         positives = positives.filter(positives.part == TRAIN)
-    arrays = positives.group_by([spec.user_id, "piece"]).agg(
-        all_liked=positives[index].collect(order_by=[positives.timestamp, positives.row])
-    )
-    joined = rows.left_join(arrays, [spec.user_id, "piece"])
-    array = ibis.coalesce(joined.all_liked, no_indices())
-    end = array.length() if leak else joined.liked
-    history = array[ibis.greatest(end - options.max_history, 0) : end]
-    return joined.select(*(column for column in rows.columns if column != "piece"), **{name: history})
+    entries = positives.select(number, "timestamp", "row", **{spec.liked: positives[index]})
+    return rows, Sequences(_LIKED, entries, ("timestamp", "row"), (spec.liked,), options.max_history)
 
 
-def training_end(rows: ir.Table, user: str) -> ir.Table:
-    """The time `end` of each user's last training row."""
-    training = rows.filter(rows.part == TRAIN)
-    return training.group_by(user).agg(end=training.timestamp.max())
+def of_training_time(behaviours: ir.Table, rows: ir.Table, spec: FeatureSpec, everything: bool) -> ir.Table:
+    """The behaviours of users with a row; `known` says which of them a training row of the user may know.
+
+    Those are the ones before the user's last training row; with `everything`, all.
+    """
+    user = spec.user_id
+    ends = rows.group_by(user).agg(end=rows.timestamp.max(where=rows.part == TRAIN))
+    joined = behaviours.join(ends, user)
+    known = ibis.literal(True) if everything else (joined.timestamp < joined.end).fill_null(False)
+    return joined.select(*behaviours.columns, known=known)
 
 
-def with_behaviours(rows: ir.Table, log: ir.Table, spec: FeatureSpec, options: ResolvedOptions) -> ir.Table:
-    """Adds the indices of each sequence in `spec.behaviours`, named after :data:`preprocess.vocabulary.INDEX`.
+def with_behaviours(
+    engine: Engine, rows: ir.Table, log: ir.Table, spec: FeatureSpec, options: ResolvedOptions
+) -> tuple[ir.Table, Sequences]:
+    """What the sequences in `spec.behaviours` are cut out of.
 
     A row's sequences are the last `max_history` behaviours of its user strictly before its time, oldest first (those of
     one time in the order of the log's `row`), and with state frozen none after the last training row. Place k of each
     sequence is the same behaviour; a value that it lacks is :data:`features.MISSING` there. No leak touches them: a
     behaviour has no label.
 
-    As with the positives, each user's behaviours are collected once, and a row's sequence is a slice.
-
     Args:
-        rows: every row, with `part`, `timestamp` and the user's id.
-        log: behaviours of users of `rows`: the user's id, `timestamp`, `row`, and the indices.
+        engine: keeps what comes between.
+        rows: every row, kept, with `row`, `part`, `timestamp` and the number of its user.
+        log: behaviours of users of `rows`: the number of the user, `timestamp`, `row`, and the indices.
         spec: names of the fields.
         options: the state and the length.
+
+    Returns:
+        The rows with the columns of the sequences, kept, and the sequences.
     """
-    user = spec.user_id
+    number, end = SEQUENCE.format(_LOGGED), END.format(_LOGGED)
     if options.state == "frozen":
-        end = rows.filter(rows.part == TRAIN).agg(last_training_time=lambda training: training.timestamp.max())
-        log = log.cross_join(end).filter(lambda joined: joined.timestamp <= joined.last_training_time)
-    order = [log.timestamp, log.row]
-    names = [INDEX.format(name) for name in spec.behaviours]
-    arrays = log.group_by(user).agg(**{f"all_{name}": log[name].collect(order_by=order) for name in names})
-    joined = rows.left_join(_entries_before(rows, log, user), [user, "timestamp"]).left_join(arrays, user)
-    end = joined.entries_before.fill_null(0)
-    start = ibis.greatest(end - options.max_history, 0)
-    slices = {name: ibis.coalesce(joined[f"all_{name}"], no_indices())[start:end] for name in names}
-    return joined.select(*rows.columns, **slices)
+        last = rows.filter(rows.part == TRAIN).agg(last_training_time=lambda training: training.timestamp.max())
+        joined = log.cross_join(last)
+        log = joined.filter(joined.timestamp <= joined.last_training_time).drop("last_training_time")
+    places = _placed(_merged(rows, log))
+    ends = engine.save(places.filter(~places.logged).select(of_row="row", **{end: places.place}))
+    joined = rows.join(ends, rows.row == ends.of_row).drop("of_row")
+    joined = engine.save(joined.mutate(**{number: joined[GROUP]}))
+    fields = {name: log[INDEX.format(name)] for name in spec.behaviours}
+    entries = log.select("timestamp", "row", **{number: log[GROUP]}, **fields)
+    return joined, Sequences(_LOGGED, entries, ("timestamp", "row"), spec.behaviours, options.max_history)
 
 
-def _entries_before(rows: ir.Table, log: ir.Table, user: str) -> ir.Table:
-    """For each user and time of a row, how many entries of the log are strictly before: `entries_before`."""
-    asked = rows.select(user, "timestamp", entries=ibis.literal(0, "int64"))
-    logged = log.select(user, "timestamp", entries=ibis.literal(1, "int64"))
-    both = asked.union(logged)
-    moments = both.group_by([user, "timestamp"]).agg(entries=both.entries.sum())
-    return moments.select(user, "timestamp", entries_before=_before(moments, "entries", user).cast("int64"))
+def _merged(rows: ir.Table, log: ir.Table) -> ir.Table:
+    """Rows and behaviours as one table; `logged` says which line is which."""
+    asked = rows.select(GROUP, "timestamp", "row", logged=ibis.literal(False))
+    return asked.union(log.select(GROUP, "timestamp", "row", logged=ibis.literal(True)))
+
+
+def _placed(merged: ir.Table) -> ir.Table:
+    """Adds `place`: how many behaviours of the user are strictly before a row.
+
+    At the same time rows come first, so that they do not count the behaviours of that time.
+    """
+    order = [merged.timestamp, merged.logged.cast("int8"), merged.row]
+    so_far = ibis.cumulative_window(group_by=merged[GROUP], order_by=order)
+    return merged.mutate(place=merged.logged.cast("int64").sum().over(so_far).cast("int32"))

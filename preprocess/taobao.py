@@ -19,7 +19,7 @@ import ibis.expr.types as ir
 from errors import InputError
 from features import FeatureSpec, Field, RawType
 from preprocess.dataset import RawData, check_coverage
-from preprocess.engine import DuckDBEngine
+from preprocess.engines import Engine
 from preprocess.options import ResolvedOptions
 from preprocess.raw import Column, Layout, RawFile, RawTable, plain_or_gz, read
 
@@ -151,7 +151,7 @@ class Taobao:
             path=data_path,
         )
 
-    def read(self, engine: DuckDBEngine, files: Mapping[str, RawFile], options: ResolvedOptions) -> RawData:
+    def read(self, engine: Engine, files: Mapping[str, RawFile], options: ResolvedOptions) -> RawData:
         """Read and check the raw files.
 
         Raises:
@@ -167,7 +167,7 @@ class Taobao:
 ADAPTER = Taobao()
 
 
-def _official(engine: DuckDBEngine, raw: Mapping[str, RawTable], options: ResolvedOptions) -> RawData:
+def _official(engine: Engine, raw: Mapping[str, RawTable], options: ResolvedOptions) -> RawData:
     impressions, log = raw["raw_sample"], raw.get("behavior_log")
     _check_clicks(engine, impressions, nonclk=True)
     _check_time(engine, impressions)
@@ -206,7 +206,7 @@ def _official(engine: DuckDBEngine, raw: Mapping[str, RawTable], options: Resolv
     )
 
 
-def _clicks(engine: DuckDBEngine, raw: Mapping[str, RawTable], options: ResolvedOptions) -> RawData:
+def _clicks(engine: Engine, raw: Mapping[str, RawTable], options: ResolvedOptions) -> RawData:
     clicks = raw["clicks"]
     _check_clicks(engine, clicks)
     table = clicks.table
@@ -238,7 +238,7 @@ def _clicks(engine: DuckDBEngine, raw: Mapping[str, RawTable], options: Resolved
     )
 
 
-def _joined(engine: DuckDBEngine, joined: RawTable, options: ResolvedOptions) -> RawData:
+def _joined(engine: Engine, joined: RawTable, options: ResolvedOptions) -> RawData:
     _check_clicks(engine, joined)
     table = joined.table
     # padded with 0 on the left; brands may be 0 elsewhere too, where they are missing
@@ -269,19 +269,19 @@ def _joined(engine: DuckDBEngine, joined: RawTable, options: ResolvedOptions) ->
     )
 
 
-def _check_clicks(engine: DuckDBEngine, rows: RawTable, *, nonclk: bool = False) -> None:
+def _check_clicks(engine: Engine, rows: RawTable, *, nonclk: bool = False) -> None:
     table = rows.table.select("row", "clk", *(("nonclk",) if nonclk else ()))
     rows.check(engine, table.filter(~table.clk.isin((0, 1))), "clk is 0 or 1. Received: {clk}")
     if nonclk:
         rows.check(engine, table.filter(table.nonclk != 1 - table.clk), "nonclk is not 1 - clk. Received: {nonclk}")
 
 
-def _check_time(engine: DuckDBEngine, rows: RawTable) -> None:
+def _check_time(engine: Engine, rows: RawTable) -> None:
     wrong = rows.table.filter(~rows.table.time_stamp.between(0, _LAST_TIME)).select("row", "time_stamp")
     rows.check(engine, wrong, "time_stamp has to be in seconds since 1970. Received: {time_stamp}")
 
 
-def _lines(engine: DuckDBEngine, rows: RawTable, key: str, known: RawTable, known_key: str) -> ir.Table:
+def _lines(engine: Engine, rows: RawTable, key: str, known: RawTable, known_key: str) -> ir.Table:
     """The lines of users or ads, after a check that most rows have one, and no user or ad two."""
     known.check_unique(engine, known_key)
     check_coverage(engine, rows, key, known, known_key)
@@ -300,7 +300,7 @@ def _with_empty_levels(users: ir.Table) -> ir.Table:
     return users.mutate(**{name: users[name].nullif(0) for name in _ZERO_IF_MISSING})
 
 
-def _behaviours(engine: DuckDBEngine, log: RawTable) -> ir.Table:
+def _behaviours(engine: Engine, log: RawTable) -> ir.Table:
     table = log.table
     wrong = table.filter(~table.btag.isin(_KINDS_OF_BEHAVIOUR)).select("row", "btag")
     log.check(engine, wrong, f"btag is one of {', '.join(_KINDS_OF_BEHAVIOUR)}. Received: {{btag}}")

@@ -9,7 +9,7 @@ import ibis
 import ibis.expr.types as ir
 
 from features import MISSING, RESERVED, UNSEEN, Field
-from preprocess.engine import DuckDBEngine
+from preprocess.engines import Engine
 from preprocess.hashing import with_bucket
 from preprocess.options import ResolvedOptions
 
@@ -40,9 +40,7 @@ def is_missing(value: ir.Column) -> ir.BooleanColumn:
     return value.isnull() | (value == ("" if value.type().is_string() else -1))
 
 
-def fit(
-    engine: DuckDBEngine, sources: Iterable[tuple[Field, ir.Table]], options: ResolvedOptions
-) -> dict[str, Vocabulary]:
+def fit(engine: Engine, sources: Iterable[tuple[Field, ir.Table]], options: ResolvedOptions) -> dict[str, Vocabulary]:
     """The vocabularies of a data set, by name.
 
     Args:
@@ -61,7 +59,7 @@ def fit(
     return {name: _fitted(engine, table, options) for name, table in values.items()}
 
 
-def _fitted(engine: DuckDBEngine, values: ir.Table, options: ResolvedOptions) -> Vocabulary:
+def _fitted(engine: Engine, values: ir.Table, options: ResolvedOptions) -> Vocabulary:
     counted = values.filter(~is_missing(values.value)).group_by("value").agg(weight=values.weight.sum())
     counted = engine.save(counted)
     known = counted.filter(counted.weight >= options.min_count)
@@ -102,7 +100,10 @@ def with_index(table: ir.Table, key: str, field: Field, vocabularies: Mapping[st
         return _lookup(table, field.name, vocabulary, name)
     flat = table.select(key, value=table[field.name]).unnest("value", offset="place")
     found = _lookup(flat, "value", vocabulary, name)
-    lists = found.group_by(key).agg(**{name: found[name].collect(order_by=found.place)})
+    # sorted afterwards: not every engine collects in an order
+    placed = ibis.struct({"place": found.place, "index": found[name]})
+    lists = found.group_by(key).agg(placed=placed.collect())
+    lists = lists.select(key, **{name: lists.placed.sort().map(lambda value: value.index)})
     joined = table.left_join(lists, key)
     return joined.select(*table.columns, **{name: ibis.coalesce(joined[name], no_indices())})
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from features import UNSEEN, FeatureSpec
-from preprocess.engine import DuckDBEngine
-from preprocess.samples import GROUP, ITEM_GROUP, LABEL, Samples
+from preprocess.engines import Engine
+from preprocess.samples import LABEL, Samples
+from preprocess.sequences import Store
 from preprocess.splits import PARTS, TRAIN
+from preprocess.state import GROUP, ITEM_GROUP
 
-ROWS_PER_FILE = 131_072
+ROWS_PER_FILE = 122_880
 
 _KINDS = {"sparse": pa.int32(), "sequence": pa.list_(pa.int32()), "dense": pa.float64()}
 _OTHERS = {
@@ -29,22 +31,41 @@ _OTHERS = {
 }
 
 
-def write_part(engine: DuckDBEngine, samples: Samples, place: int, folder: Path) -> list[Path]:
+def write_part(engine: Engine, samples: Samples, stores: Sequence[Store], place: int, folder: Path) -> list[Path]:
     """Write one part as `folder/part-NNNNN.parquet`: training rows in random order, others by row."""
     folder.mkdir()
     schema = pa.schema({field.name: _KINDS[field.kind] for field in samples.spec.fields} | _OTHERS)
     rows = samples.rows.filter(samples.rows.part == place)
-    rows = rows.order_by(["shuffle", "row"] if place == TRAIN else ["row"]).select(schema.names)
+    rows = rows.order_by(["shuffle", "row"] if place == TRAIN else ["row"]).drop("part", "shuffle")
     files = []
-    for number, batch in enumerate(engine.batches(rows, ROWS_PER_FILE)):
+    for number, table in enumerate(of_equal_size(engine.batches(rows, ROWS_PER_FILE), ROWS_PER_FILE)):
+        for store in stores:
+            for name, lists in store.lists(*(table[column].to_numpy() for column in store.sequences.columns)).items():
+                table = table.append_column(name, lists)
         files.append(folder / f"part-{number:05}.parquet")
-        pq.write_table(pa.Table.from_batches([batch]).cast(schema), files[-1])
+        pq.write_table(table.select(schema.names).cast(schema), files[-1])
     return files
 
 
-def write_table(table: ir.Table, file: Path) -> None:
+def of_equal_size(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
+    """Record batches put together anew to tables of `rows` rows; the last may be smaller."""
+    pending: list[pa.RecordBatch] = []
+    held = 0
+    for batch in batches:
+        while held + len(batch) >= rows:
+            cut = rows - held
+            yield pa.Table.from_batches([*pending, batch.slice(0, cut)])
+            pending, held, batch = [], 0, batch.slice(cut)
+        if len(batch):
+            pending.append(batch)
+            held += len(batch)
+    if pending:
+        yield pa.Table.from_batches(pending)
+
+
+def write_table(engine: Engine, table: ir.Table, file: Path) -> None:
     """Write a small table as one file."""
-    pq.write_table(table.to_pyarrow(), file)
+    pq.write_table(engine.table(table), file)
 
 
 def scaled(spec: FeatureSpec, files: Sequence[Path]) -> FeatureSpec:
@@ -55,9 +76,7 @@ def scaled(spec: FeatureSpec, files: Sequence[Path]) -> FeatureSpec:
     fields = []
     for field in spec.fields:
         if field.kind == "dense":
-            values = np.concatenate(
-                [pq.read_table(file, columns=[field.name])[field.name].to_numpy() for file in files]
-            )
+            values = _numbers(files, [field.name])[field.name]
             field = replace(field, mean=float(values.mean()), scale=float(values.std()) or 1.0)
         fields.append(field)
     return replace(spec, fields=tuple(fields))
@@ -80,28 +99,30 @@ def out_of_vocabulary(spec: FeatureSpec, files: Sequence[Path]) -> dict[str, flo
     return {name: unseen[name] / total[name] if total[name] else 0.0 for name in names}
 
 
-def measure(engine: DuckDBEngine, samples: Samples) -> dict[str, dict[str, Any]]:
+def measure(files: Mapping[str, Sequence[Path]]) -> dict[str, dict[str, Any]]:
     """By part: `rows`, `positives`, distinct `users` and `items`, `unseen_user_share` and `unseen_item_share`.
 
     The shares are of rows whose user or item has no training row, whatever the vocabularies hold.
+
+    Args:
+        files: of each part, by name.
     """
-    rows = samples.rows.select("part", LABEL, GROUP, ITEM_GROUP)
-    for key in (GROUP, ITEM_GROUP):
-        seen = rows.filter(rows.part == TRAIN).select(**{f"seen_{key}": key}).distinct()
-        joined = rows.left_join(seen, rows[key] == seen[f"seen_{key}"])
-        rows = joined.select(*rows.columns, **{f"unseen_{key}": joined[f"seen_{key}"].isnull().cast("int64")})
-    table = rows.group_by("part").agg(
-        rows=rows.count(),
-        positives=rows[LABEL].cast("int64").sum(),
-        users=rows[GROUP].nunique(),
-        items=rows[ITEM_GROUP].nunique(),
-        unseen_user_rows=rows[f"unseen_{GROUP}"].sum(),
-        unseen_item_rows=rows[f"unseen_{ITEM_GROUP}"].sum(),
-    )
-    found = {}
-    for values in table.order_by("part").to_pyarrow().to_pylist():
-        name = PARTS[values.pop("part")]
-        for side in ("user", "item"):
-            values[f"unseen_{side}_share"] = int(values.pop(f"unseen_{side}_rows")) / values["rows"]
-        found[name] = {key: float(value) if key.endswith("share") else int(value) for key, value in values.items()}
+    columns = {part: _numbers(files[part], (LABEL, GROUP, ITEM_GROUP)) for part in PARTS}
+    sides = {"user": GROUP, "item": ITEM_GROUP}
+    found: dict[str, dict[str, Any]] = {
+        part: {"rows": len(values[LABEL]), "positives": int(values[LABEL].sum(dtype=np.int64))}
+        for part, values in columns.items()
+    }
+    for side, name in sides.items():
+        seen = np.zeros(1 + max(int(values[name].max()) for values in columns.values()), bool)
+        seen[columns[PARTS[TRAIN]][name]] = True
+        for part, values in columns.items():
+            distinct = int(np.count_nonzero(np.bincount(values[name], minlength=len(seen))))
+            unseen = len(values[name]) - int(np.count_nonzero(seen[values[name]]))
+            found[part] |= {f"{side}s": distinct, f"unseen_{side}_share": unseen / len(values[name])}
     return found
+
+
+def _numbers(files: Sequence[Path], names: Sequence[str]) -> dict[str, np.ndarray]:
+    tables = [pq.read_table(file, columns=list(names)) for file in files]
+    return {name: np.concatenate([table[name].to_numpy() for table in tables]) for name in names}

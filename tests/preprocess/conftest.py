@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from features import MISSING, RESERVED, UNSEEN
-from preprocess.engine import DuckDBEngine
+from preprocess.engines import EngineOptions
+from preprocess.engines.duckdb import DuckDBEngine
 from preprocess.movielens import ADAPTER
 from preprocess.options import DataOptions
 from preprocess.prepare import prepare
@@ -142,7 +143,7 @@ def samples():
 @pytest.fixture(scope="session")
 def engine(tmp_path_factory):
     """An engine to read with."""
-    with DuckDBEngine(tmp_path_factory.mktemp("spill")) as opened:
+    with DuckDBEngine(EngineOptions(tmp_path_factory.mktemp("spill"))) as opened:
         yield opened
 
 

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 
 import hashed_ids
-from preprocess.engine import DuckDBEngine
+from preprocess.engines import EngineOptions
+from preprocess.engines.duckdb import DuckDBEngine
 from preprocess.hashing import RANGE, with_bucket, with_hash
 
 MASK = RANGE - 1
@@ -11,7 +12,7 @@ MASK = RANGE - 1
 
 @pytest.fixture
 def engine(tmp_path):
-    with DuckDBEngine(tmp_path) as engine:
+    with DuckDBEngine(EngineOptions(tmp_path)) as engine:
         yield engine
 
 
