@@ -46,7 +46,7 @@ class GBDT(PreRankingModel):
     The public HIT repository trains one per data set. An id of at most 255 values is a category, one of more values a
     number, its index. Of several ids a row the trees see which there are, a column each, if there are at most 255
     values, and else how many; genres as a mere count leave them below `target_means` on the generated sample. Of more
-    than 4,000,000 training rows they are grown on a random sample of about as many, as all have to be in memory at once.
+    than 4,000,000 training rows they are grown on a random sample of about as many, as all have to be in memory.
     Neither `embedding_dim` nor `dropout` plays a role, and the seed only decides which rows the bins come from where
     there are more than 200,000.
 

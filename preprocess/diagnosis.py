@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from errors import InputError
+from preprocess.addresses import opened
 
 if TYPE_CHECKING:
     from preprocess.raw import Column, Layout
@@ -89,7 +89,7 @@ def _rows(path: Path, layout: Layout) -> Iterator[tuple[int, list[str]]]:
 
 
 def _lines(path: Path, layout: Layout) -> Iterator[str]:
-    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+    with opened(path) as file:
         for number, line in enumerate(file, 1):
             try:
                 text = line.rstrip(b"\r\n").decode(layout.encoding)

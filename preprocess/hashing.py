@@ -50,7 +50,7 @@ def _integer(value: ir.Column) -> ir.IntegerColumn:
     if value.type().is_integer():
         return value.cast("int64")
     digest = value.hexdigest("md5")
-    digits = [_HEX.find(digest.substr(place, 1)) * 16 ** (14 - place) for place in range(15)]
+    digits = [_HEX.find(digest.substr(place, 1)).cast("int64") * 16 ** (14 - place) for place in range(15)]
     return sum(digits[1:], digits[0]).cast("int64")
 
 

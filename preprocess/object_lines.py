@@ -8,7 +8,6 @@ nothing, and the first wrong line is named.
 from __future__ import annotations
 
 import ast
-import gzip
 import json
 import re
 import sys
@@ -22,6 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.json
 
 from errors import InputError
+from preprocess.addresses import opened
 
 _BLOCK = 1 << 23
 _LONGEST_LINE = 1 << 26
@@ -76,7 +76,7 @@ def read(path: Path, members: Sequence[Member]) -> Iterator[pa.RecordBatch]:
 def _blocks(path: Path) -> Iterator[bytes]:
     """Whole lines, some megabytes at a time, each ended by a newline; empty lines at the end are left out."""
     rest = b""
-    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+    with opened(path) as file:
         while chunk := file.read(_BLOCK):
             data = rest + chunk
             end = data.rfind(b"\n", 0, len(data.rstrip(b"\r\n"))) + 1

@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, model_validator
 
+from preprocess.addresses import located
 from preprocess.engines import Engine, EngineName, EngineOptions, engine_class
 
 if TYPE_CHECKING:
@@ -67,7 +68,9 @@ class DataOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    data_path: Path | None = Field(None, description="folder or file with the raw data")
+    data_path: Annotated[Path, PlainValidator(located), PlainSerializer(str)] | None = Field(
+        None, description="folder or file with the raw data, or its address in an object store"
+    )
     protocol: Protocol = Field(
         "strict",
         description="strict: nothing from a sample's own label, its future or the test part; "

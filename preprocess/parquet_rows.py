@@ -61,7 +61,7 @@ def read_parquet(engine: Engine, file: RawFile, sources: Sequence[Source]) -> Ra
     """
     schema = pa.schema([("row", pa.int64()), *((source.name, _TYPES[source.kind]) for source in sources)])
     try:
-        with pq.ParquetFile(file.path) as opened:
+        with file.path.open("rb") as stream, pq.ParquetFile(stream) as opened:
             names = opened.schema_arrow.names
             if missing := [source.column for source in sources if source.column not in names]:
                 raise InputError(f"no column {', '.join(missing)}. Received: {', '.join(names)}", path=file.path)

@@ -19,6 +19,7 @@ import ibis.expr.types as ir
 
 from errors import InputError
 from preprocess import diagnosis
+from preprocess.addresses import opened
 from preprocess.engines import Engine
 
 _CHUNK = 1 << 20
@@ -106,7 +107,7 @@ def plain_or_gz(path: Path) -> Path | None:
 
 def _count_lines(path: Path) -> int:
     lines, tail = 0, b""
-    with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:
+    with opened(path) as file:
         for chunk in iter(lambda: file.read(_CHUNK), b""):
             lines += chunk.count(b"\n")
             tail = chunk

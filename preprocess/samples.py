@@ -70,7 +70,7 @@ def build(engine: Engine, raw: RawData, options: ResolvedOptions) -> Samples:
     joined = counted.join(users.drop(GROUP), spec.user_id).join(items, spec.item_id)
     joined = _with_fields(joined, "row", [spec[name] for name in spec.context], vocabularies)
     if spec.liked:
-        joined, liked = state.with_history(joined, spec, options, INDEX.format(spec.item_id))
+        joined, liked = state.with_history(joined, options, INDEX.format(spec.item_id), spec.liked)
         sequences.append(liked)
     return Samples(
         rows=_columns(joined, spec, sequences, training, "target_mean" in options.leaks),

@@ -25,11 +25,12 @@ from errors import InputError
 from features import FeatureSpec, Field, Kind, RawType, Side
 
 _TAKEN = {
-    "alive", "all_liked", "column", "day", "days", "draw", "drawn_item", "end", "entries", "entries_before",
-    "everyone", "first", "group", "index", "is_test", "item_group", "item_positives", "item_rows", "known_key",
-    "known_value", "label", "liked", "one", "own_item", "own_user", "part", "piece", "place", "positive",
-    "positives", "rank", "row", "sample", "second", "seen_group", "seen_item_group", "shuffle", "test_cut",
-    "timestamp", "total", "user_positives", "user_rows", "validation_cut", "value", "weight",
+    "alive", "bucket", "column", "day", "days", "draw", "drawn_item", "end", "every", "everyone", "first", "group",
+    "index", "is_test", "item_group", "item_positives", "item_rows", "known", "known_key", "known_value", "label",
+    "last_training_time", "liked", "liked_end", "liked_sequence", "logged", "logged_end", "logged_sequence", "of_row",
+    "one", "own_item", "own_user", "part", "place", "placed", "positive", "positives", "rank", "row", "sample",
+    "second", "shuffle", "test_cut", "timestamp", "total", "user_positives", "user_rows", "validation_cut", "value",
+    "weight",
 }  # fmt: skip
 """Columns that the preparation makes: no field may be called so."""
 

@@ -118,7 +118,7 @@ def current_counts(rows: ir.Table, item: str, options: ResolvedOptions) -> ir.Ta
     return rows.group_by(item).agg(item_rows=rows.count(), item_positives=rows.label.cast("int64").sum())
 
 
-def with_history(rows: ir.Table, spec: FeatureSpec, options: ResolvedOptions, index: str) -> tuple[ir.Table, Sequences]:
+def with_history(rows: ir.Table, options: ResolvedOptions, index: str, name: str) -> tuple[ir.Table, Sequences]:
     """What the history is cut out of: item indices of the user's positives, oldest first, at most `max_history`.
 
     Positives at the same time are in the order of the raw file. A row knows those that :func:`with_counts` has counted
@@ -127,9 +127,9 @@ def with_history(rows: ir.Table, spec: FeatureSpec, options: ResolvedOptions, in
 
     Args:
         rows: every row, with the columns of :func:`with_counts` and the number of its user.
-        spec: names of the history.
         options: the state, the length, and whether the leak is on.
         index: int32 column of `rows` with the item's index.
+        name: name of the history.
 
     Returns:
         The rows with the columns of the sequences, and the sequences.
@@ -142,8 +142,8 @@ def with_history(rows: ir.Table, spec: FeatureSpec, options: ResolvedOptions, in
     positives = rows.filter(rows.label == 1)
     if options.state == "frozen" and not leak:
         positives = positives.filter(positives.part == TRAIN)
-    entries = positives.select(number, "timestamp", "row", **{spec.liked: positives[index]})
-    return rows, Sequences(_LIKED, entries, ("timestamp", "row"), (spec.liked,), options.max_history)
+    entries = positives.select(number, "timestamp", "row", **{name: positives[index]})
+    return rows, Sequences(_LIKED, entries, ("timestamp", "row"), (name,), options.max_history)
 
 
 def of_training_time(behaviours: ir.Table, rows: ir.Table, spec: FeatureSpec, everything: bool) -> ir.Table:

@@ -98,6 +98,8 @@ def _work(source: DataSource, config: Config, place: Path | None, workers: Distr
     with workers.chief_first():
         path = locate(source, config)
     data = prepare(source.adapter, config.data.model_copy(update={"data_path": path}), print)
+    if config.run.prepare_only:
+        return EXIT_FINISHED
     if not workers.is_chief:
         assist(config, data, workers)
         return EXIT_FINISHED

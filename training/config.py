@@ -23,7 +23,7 @@ from training.options import RunOptions
 NOT_IDENTITY = {
     "output_dir", "overwrite", "export_dir", "export_format", "export_version", "export_examples", "save_predictions",
     "download", "data_path", "prepared_dir", "schema", "strategy",
-    "engine", "spark_master", "spark_scratch", "spark_conf",
+    "prepare_only", "engine", "spark_master", "spark_scratch", "spark_conf",
 }  # fmt: skip
 
 

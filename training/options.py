@@ -41,6 +41,7 @@ class RunOptions(BaseModel):
     )
     save_predictions: bool = Field(False, description="keep the test part's predictions in the run's folder")
     download: bool = Field(False, description="fetch the data set first")
+    prepare_only: bool = Field(False, description="prepare the data, and train nothing")
     device: Literal["auto", "cpu", "gpu"] = Field(
         "auto", description="where to train; auto takes a GPU if there is one"
     )
@@ -56,6 +57,8 @@ class RunOptions(BaseModel):
     def _check(self) -> "RunOptions":
         if self.jit and self.strategy != "single":
             raise ValueError(f"--jit works with --strategy single alone. Received: --strategy {self.strategy}")
+        if self.prepare_only and self.export_dir is not None:
+            raise ValueError("--prepare_only trains nothing that --export_dir could take")
         if self.export_dir is None:
             if self.export_version is not None:
                 raise ValueError("--export_version needs --export_dir")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import ibis
@@ -11,6 +12,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 from ibis.util import gen_name
 
+from preprocess.addresses import is_address
 from preprocess.engines import Engine, EngineOptions
 
 MEMORY_LIMIT = "3GB"
@@ -29,6 +31,7 @@ class DuckDBEngine(Engine):
             memory_limit=MEMORY_LIMIT,
             preserve_insertion_order=False,
             autoinstall_known_extensions=False,
+            autoload_known_extensions=False,
         )
         self._connection.raw_sql("SET enable_progress_bar = false")
 
@@ -38,18 +41,24 @@ class DuckDBEngine(Engine):
     def read(
         self, path: Path, columns: Sequence[str], *, delimiter: str, quote: str, encoding: str, header: bool
     ) -> ir.Table:
-        return self._connection.read_csv(
-            str(path),
-            table_name=gen_name("raw"),
-            columns=dict.fromkeys(columns, "VARCHAR"),
-            auto_detect=False,
-            delim=delimiter,
-            quote=quote,
-            escape=quote,
-            encoding=encoding,
-            header=header,
-            compression="gzip" if path.suffix == ".gz" else "none",
+        if is_address(path):
+            self._know(path.fs)  # type: ignore[attr-defined]
+        # not read_csv: Ibis wants an extension of DuckDB for some addresses, and fsspec reads them
+        types = ", ".join(f"{_text(name)}: 'VARCHAR'" for name in columns)
+        name = gen_name("raw")
+        self._connection.raw_sql(
+            f'CREATE VIEW "{name}" AS FROM read_csv({_text(str(path))}, columns = {{{types}}}, auto_detect = false, '
+            f"delim = {_text(delimiter)}, quote = {_text(quote)}, escape = {_text(quote)}, "
+            f"encoding = {_text(encoding)}, header = {header}, "
+            f"compression = {_text('gzip' if path.suffix == '.gz' else 'none')})"
         )
+        return self._connection.table(name)
+
+    def _know(self, files: Any) -> None:
+        """Let DuckDB read addresses by a file system of fsspec."""
+        names = [files.protocol] if isinstance(files.protocol, str) else files.protocol
+        if not any(map(self._connection.con.filesystem_is_registered, names)):
+            self._connection.con.register_filesystem(files)
 
     def load(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> ir.Table:
         name, view = gen_name("loaded"), gen_name("batch")
@@ -77,6 +86,11 @@ class DuckDBEngine(Engine):
     def batches(self, table: ir.Table, rows: int) -> Iterator[pa.RecordBatch]:
         # not to_pyarrow_batches: Ibis 12.0 calls a method that DuckDB 2.0 no longer has
         return iter(self._connection.con.sql(self._connection.compile(table)).to_arrow_reader(rows))
+
+
+def _text(value: str) -> str:
+    """A text as SQL spells it."""
+    return "'" + value.replace("'", "''") + "'"
 
 
 ENGINE = DuckDBEngine
