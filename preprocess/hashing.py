@@ -50,7 +50,9 @@ def _integer(value: ir.Column) -> ir.IntegerColumn:
     if value.type().is_integer():
         return value.cast("int64")
     digest = value.hexdigest("md5")
-    digits = [_HEX.find(digest.substr(place, 1)).cast("int64") * 16 ** (14 - place) for place in range(15)]
+    # cast twice: Ibis takes it for 64 bits already, and leaves out a cast to them
+    found = [_HEX.find(digest.substr(place, 1)).cast("int32").cast("int64") for place in range(15)]
+    digits = [digit * 16 ** (14 - place) for place, digit in enumerate(found)]
     return sum(digits[1:], digits[0]).cast("int64")
 
 

@@ -52,7 +52,7 @@ class SparkEngine(Engine):
         self._session = found or started(options)
         self._connection = ibis.pyspark.connect(self._session)
         self._connection.compiler = _Compiler()
-        shared = options.spark_scratch or options.spill.absolute().as_uri()
+        shared = options.spark_scratch or _address(options.spill)
         self._scratch = f"{shared.rstrip('/')}/{gen_name('spark')}"
         self._files, self._root = fsspec.core.url_to_fs(self._scratch)
         self._files.makedirs(self._root, exist_ok=True)
@@ -167,8 +167,11 @@ class _Compiler(PySparkCompiler):
 
 
 def _address(path: Path) -> str:
-    """A path as Spark takes it: a local one as an address too, as its default may be another file system."""
-    return str(path) if is_address(path) else path.absolute().as_uri()
+    """A path as Spark takes it: a local one as an address too, as its default may be another file system.
+
+    Not as :meth:`pathlib.Path.as_uri` spells it: Spark takes %20 for itself.
+    """
+    return str(path) if is_address(path) else f"file://{path.absolute()}"
 
 
 ENGINE = SparkEngine

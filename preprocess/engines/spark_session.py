@@ -60,7 +60,7 @@ def started(options: EngineOptions) -> SparkSession:
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.local.dir": str(options.spill.absolute()),
-        "spark.sql.warehouse.dir": options.spill.absolute().as_uri(),
+        "spark.sql.warehouse.dir": f"file://{options.spill.absolute()}",
         "spark.driver.extraJavaOptions": f"-Dlog4j2.configurationFile={logging.absolute().as_uri()}",
     }
     if options.spark_master.startswith("local"):
