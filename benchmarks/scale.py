@@ -1,12 +1,14 @@
-"""How time and memory of preparation and training grow with the number of impressions, up to Taobao's full size.
+"""How time and memory of preparation and training grow with the number of rows, up to the official size.
 
     python -m benchmarks.scale --work_dir DIR
     python -m benchmarks.scale --work_dir DIR --behaviours 100000000
+    python -m benchmarks.scale --work_dir DIR --dataset amazon
 
-For each number of rows: generates Taobao's official files, prepares them under `strict`, and trains DSSM for an epoch
-from what was prepared. Each is a process of its own, whose seconds and largest resident set are printed, as a table
-too. The second gives the largest data a log of so many behaviours, and the others in proportion. What was generated and
-prepared is left in `--work_dir` (20 GB for the full size with a log) and generated no more than once.
+For each number of rows: generates the official files (Taobao's by default), prepares them under `strict`, and trains
+DSSM for an epoch from what was prepared. Each is a process of its own, whose seconds and largest resident set are
+printed, as a table too. The second gives the largest data a log of so many behaviours, and the others in proportion.
+What was generated and prepared is left in `--work_dir` (20 GB for Taobao's full size with a log) and generated no more
+than once.
 """
 
 import csv
@@ -18,13 +20,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, NonNegativeInt, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-FULL_ROWS = 26_557_961
+FULL_ROWS = {"taobao": 26_557_961, "movielens": 1_000_209, "amazon": 1_689_188}
+"""Of the official files; Amazon's are those of Electronics."""
 _ROOT = Path(__file__).parent.parent
-_SCRIPT = "train_taobao_whole_models.py"
 
 
 class Options(BaseSettings):
@@ -40,7 +43,10 @@ class Options(BaseSettings):
         return (init_settings,)
 
     work_dir: Path = Field(description="folder for the data; kept")
-    rows: tuple[int, ...] = Field((1_000_000, 5_000_000, FULL_ROWS), description="impressions, comma-separated")
+    dataset: Literal["taobao", "movielens", "amazon"] = Field("taobao", description="which data")
+    rows: tuple[int, ...] = Field(
+        (), description="rows, comma-separated; default: the official size, of taobao 1,000,000 and 5,000,000 too"
+    )
     behaviours: NonNegativeInt = Field(0, description="lines of the largest data's behavior_log.csv")
     model_name: str = Field("dssm", description="model to train; none for no training")
     engine: str = Field("duckdb", description="what prepares the data")
@@ -52,13 +58,15 @@ class Figures:
     """Of one number of rows.
 
     Attributes:
-        rows, behaviours: lines of raw_sample.csv and behavior_log.csv.
+        dataset: which.
+        rows, behaviours: lines of the main file, and of Taobao's behavior_log.csv.
         generate_s, prepare_s, train_s: wall time of each process; training with reading, evaluation and start.
         generate_gb, prepare_gb, train_gb: largest resident set of each, files mapped into memory included; 10^9 bytes.
         examples_per_second: of the training epoch itself; 0 if there was none.
         prepared_gb: size of what was prepared.
     """
 
+    dataset: str
     rows: int
     behaviours: int
     generate_s: float
@@ -79,9 +87,11 @@ def main(arguments: Sequence[str]) -> int:
         reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
         print(f"error: {reason}", file=sys.stderr)
         return 2
+    smaller = (1_000_000, 5_000_000) if options.dataset == "taobao" else ()
+    sizes = options.rows or (*smaller, FULL_ROWS[options.dataset])
     found = []
-    for rows in options.rows:
-        figures = _measured(options, rows, options.behaviours * rows // max(options.rows))
+    for rows in sizes:
+        figures = _measured(options, rows, options.behaviours * rows // max(sizes))
         found.append(figures)
         if options.csv:
             _add(options.csv, figures)
@@ -90,24 +100,35 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _measured(options: Options, rows: int, behaviours: int) -> Figures:
-    folder = options.work_dir / f"{rows}-{behaviours}"
+    folder = options.work_dir / f"{options.dataset}-{rows}-{behaviours}"
+    script = f"train_{options.dataset}_whole_models.py"
     raw, prepared, runs = folder / "raw", folder / f"prepared-{options.engine}", folder / "runs"
     generated = (0.0, 0.0)
     if not raw.exists():
         log = ["--behaviours", str(behaviours)] if behaviours else []
-        generate = ["-m", "preprocess.generate", "--dataset", "taobao", "--rows", str(rows), "--out", str(raw), *log]
+        generate = [
+            "-m",
+            "preprocess.generate",
+            "--dataset",
+            options.dataset,
+            "--rows",
+            str(rows),
+            "--out",
+            str(raw),
+            *log,
+        ]
         generated = _run("generate", rows, generate)
     for old in (prepared, runs):
         shutil.rmtree(old, ignore_errors=True)
     flags = ["--data_path", str(raw), "--prepared_dir", str(prepared), "--engine", options.engine]
-    in_preparation = _run("prepare", rows, [_SCRIPT, *flags, "--prepare_only"])
+    in_preparation = _run("prepare", rows, [script, *flags, "--prepare_only"])
     in_training, speed = (0.0, 0.0), 0.0
     if options.model_name != "none":
         train = ["--model_name", options.model_name, "--epoch", "1", "--output_dir", str(runs)]
-        in_training = _run("train", rows, [_SCRIPT, *flags, *train])
+        in_training = _run("train", rows, [script, *flags, *train])
         speed = _examples_per_second(runs)
     size = sum(file.stat().st_size for file in prepared.rglob("*") if file.is_file())
-    return Figures(rows, behaviours, *generated, *in_preparation, *in_training, speed, size / 1e9)
+    return Figures(options.dataset, rows, behaviours, *generated, *in_preparation, *in_training, speed, size / 1e9)
 
 
 def _run(what: str, rows: int, command: Sequence[str]) -> tuple[float, float]:
@@ -143,8 +164,7 @@ def _add(path: Path, figures: Figures) -> None:
 
 def _table(found: Sequence[Figures]) -> list[str]:
     lines = [
-        "| impressions | behaviours | prepare, s | s per million | peak, GB | on disk, GB "
-        "| train, examples/s | peak, GB |",
+        "| rows | behaviours | prepare, s | s per million | peak, GB | on disk, GB | train, examples/s | peak, GB |",
         "| --- " * 8 + "|",
     ]
     for row in found:

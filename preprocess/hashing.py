@@ -31,9 +31,12 @@ def with_hash(table: ir.Table, name: str, keys: Sequence[str], salt: int) -> ir.
     Each step is a mutate of its own: Ibis keeps them apart instead of inlining them, which would
     double the expression at each step.
     """
-    word = f"{name}_word"
+    word, digest = f"{name}_word", f"{name}_digest"
     hashed = table.mutate(**{name: ibis.literal(start(salt), "int64")})
     for key in keys:
+        if not hashed[key].type().is_integer():
+            hashed = hashed.mutate(**{digest: hashed[key].hexdigest("md5")})
+            key = digest
         hashed = hashed.mutate(**{word: _integer(hashed[key])})
         for shift in (0, 32):
             part = (hashed[word] >> shift) & MASK
@@ -42,16 +45,15 @@ def with_hash(table: ir.Table, name: str, keys: Sequence[str], salt: int) -> ir.
     for multiplier in MULTIPLIERS:
         hashed = hashed.mutate(**{name: (hashed[name] * multiplier) & MASK})
         hashed = hashed.mutate(**{name: hashed[name] ^ (hashed[name] >> 16)})
-    return hashed.drop(word)
+    return hashed.select(*table.columns, name)
 
 
 def _integer(value: ir.Column) -> ir.IntegerColumn:
-    """An integer as it is; a string as the first 60 bits of its MD5 sum."""
+    """An integer as it is; of an MD5 sum, in hexadecimal digits, the first 60 bits."""
     if value.type().is_integer():
         return value.cast("int64")
-    digest = value.hexdigest("md5")
     # cast twice: Ibis takes it for 64 bits already, and leaves out a cast to them
-    found = [_HEX.find(digest.substr(place, 1)).cast("int32").cast("int64") for place in range(15)]
+    found = [_HEX.find(value.substr(place, 1)).cast("int32").cast("int64") for place in range(15)]
     digits = [digit * 16 ** (14 - place) for place, digit in enumerate(found)]
     return sum(digits[1:], digits[0]).cast("int64")
 

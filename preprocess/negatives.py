@@ -29,7 +29,8 @@ def with_negatives(engine: Engine, rows: ir.Table, spec: FeatureSpec, number: in
         number: how many for each positive, at least 1.
     """
     positives = rows.filter(rows.label == 1)
-    drawn = _drawn(positives, _alive(rows, spec.item_id), spec, 2 * number + 8)
+    # kept: Spark takes minutes to plan joins on a hash that is still to be computed
+    drawn = engine.save(_drawn(positives, _alive(rows, spec.item_id), spec, 2 * number + 8))
     items = _arrivals(rows, spec.item_id).select("place", drawn_item=spec.item_id)
     own = rows.select(own_user=spec.user_id, own_item=spec.item_id).distinct()
     found = drawn.join(items, "place")

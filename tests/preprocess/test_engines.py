@@ -88,6 +88,7 @@ def test_amazon(both, amazon_folder):
     both(amazon.Amazon(), amazon.AmazonOptions, data_path=amazon_folder, split="user_time", state="frozen")
 
 
+@pytest.mark.slow
 def test_own_data(both, small, tmp_path):
     schema = tmp_path / "schema.yaml"
     schema.write_text(yaml.safe_dump(OWN))
@@ -139,7 +140,6 @@ def test_real_taobao(both, real_data, name):
 
 
 BAD = [
-    ("ratings.dat", 3, "1::2::5", "line 3: 4 columns expected"),
     ("ratings.dat", 9, "1::2::5::978300760::x", "line 9: 4 columns expected"),
     ("ratings.dat", 7, "1::2::4.5::978300760", "line 7: rating has to be an integer. Received: '4.5'"),
     ("ratings.dat", 11, "777::2::5::978300760", "line 11: user_id 777 is not in users.dat"),
@@ -186,6 +186,7 @@ def test_lines_keep_their_numbers_across_the_blocks_of_a_file(spark, tmp_path):
         spark.conf.unset("spark.sql.files.maxPartitionBytes")
 
 
+@pytest.mark.slow
 def test_the_script_prepares_with_spark_and_another_engine_reuses_it(tmp_path, small):
     raw = small.write_ml_1m(tmp_path / "ml 1m", suffix=".gz")
     script = [sys.executable, str(ROOT / "train_movielens_whole_models.py"), "--data_path", str(raw)]
