@@ -18,6 +18,7 @@ from experiments.runs import Run, read_all
 from experiments.scripts import datasets, script
 from experiments.tuned import Tuned, tuned_file
 from experiments.tuning import Tuner
+from preprocess.addresses import located
 from serving.command_line import Parser, positive
 from training.run_folder import write_text
 
@@ -120,7 +121,7 @@ def _add_report(commands) -> None:
 
 def _add_data(parser) -> None:
     parser.add_argument("--dataset", required=True, help=f"one of {', '.join(datasets())}")
-    parser.add_argument("--data_path", type=Path, help="raw data; default: as the training script looks for them")
+    parser.add_argument("--data_path", type=located, help="raw data; default: as the training script looks for them")
     parser.add_argument("--output_dir", type=Path, default=Path("runs"), help="folder of the runs; default: runs")
 
 

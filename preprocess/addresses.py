@@ -10,9 +10,15 @@ import gzip
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Annotated, BinaryIO, cast
+
+from pydantic import PlainSerializer, PlainValidator
 
 _MARK = "://"
+
+
+Location = Annotated[Path, PlainValidator(lambda place: located(place)), PlainSerializer(str)]
+"""A path or an address, as an option."""
 
 
 def is_address(path: Path) -> bool:

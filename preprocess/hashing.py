@@ -52,9 +52,7 @@ def _integer(value: ir.Column) -> ir.IntegerColumn:
     """An integer as it is; of an MD5 sum, in hexadecimal digits, the first 60 bits."""
     if value.type().is_integer():
         return value.cast("int64")
-    # cast twice: Ibis takes it for 64 bits already, and leaves out a cast to them
-    found = [_HEX.find(value.substr(place, 1)).cast("int32").cast("int64") for place in range(15)]
-    digits = [digit * 16 ** (14 - place) for place, digit in enumerate(found)]
+    digits = [_HEX.find(value.substr(place, 1)) * 16 ** (14 - place) for place in range(15)]
     return sum(digits[1:], digits[0]).cast("int64")
 
 

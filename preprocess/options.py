@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, PlainValidator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from preprocess.addresses import located
+from preprocess.addresses import Location
 from preprocess.engines import Engine, EngineName, EngineOptions, engine_class
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class DataOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    data_path: Annotated[Path, PlainValidator(located), PlainSerializer(str)] | None = Field(
+    data_path: Location | None = Field(
         None, description="folder or file with the raw data, or its address in an object store"
     )
     protocol: Protocol = Field(
@@ -102,7 +102,7 @@ class DataOptions(BaseModel):
         "duckdb", description="what prepares the data: duckdb, in this process, or spark, on one machine or many"
     )
     spark_master: str = Field("local[*]", description="spark alone: address of the master")
-    spark_scratch: str | None = Field(
+    spark_scratch: Location | None = Field(
         None, description="spark alone: folder or address that all of its machines reach; default: in PREPARED_DIR"
     )
     spark_conf: tuple[str, ...] = Field((), description="spark alone: further settings, key=value, comma-separated")

@@ -11,6 +11,7 @@ import hashlib
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -189,15 +190,15 @@ def read(engine: Engine, file: RawFile, layout: Layout) -> RawTable:
     """
     names = _header(file, layout) if layout.header else [column.name for column in layout.columns]
     try:
-        text = engine.read(
+        table = engine.read_numbered(
             file.path,
             names,
+            partial(_typed, columns=layout.columns),
             delimiter=layout.delimiter,
             quote=layout.quote,
             encoding=layout.encoding,
             header=layout.header,
         )
-        table = engine.save_numbered(_typed(text, layout.columns))
         found = engine.one(table.agg(rows=table.count(), good=table.well_formed.all()))
     except engine.RESOURCE_ERRORS:
         raise
@@ -221,7 +222,7 @@ def _header(file: RawFile, layout: Layout) -> list[str]:
     return names
 
 
-def _typed(text: ir.Table, columns: Iterable[Column]) -> ir.Table:
+def _typed(text: ir.Table, columns: Iterable[Column]) -> dict[str, Any]:
     """String columns as the layout's types; `well_formed` is false where a value is not of its type."""
     values: dict[str, Any] = {}
     checks: list[Any] = []
@@ -241,4 +242,4 @@ def _typed(text: ir.Table, columns: Iterable[Column]) -> ir.Table:
         checks.append(good if column.required else good | value.isnull())
     while len(checks) > 1:  # by pairs: hundreds of columns would nest too deep otherwise
         checks = [ibis.and_(*checks[place : place + 2]) for place in range(0, len(checks), 2)]
-    return text.select(**values, well_formed=checks[0])
+    return values | {"well_formed": checks[0]}

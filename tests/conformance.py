@@ -49,7 +49,7 @@ def build(name, seed=0, **options):
     return models.build(name, SPEC, {**small_options(name), **options}, seed=seed)
 
 
-def random_training_part(names):
+def random_training_part(names, most_rows=None):
     """Columns of rows whose labels depend on every field."""
     inputs, _ = random_batch(SPEC, 4000, seed=7)
     columns = {name: values.numpy() for name, values in inputs.items()}

@@ -66,6 +66,17 @@ def test_from_raw_files_to_an_export(here, sample_folder, capsys):  # noqa: F811
     assert "nothing is trained" not in capsys.readouterr().out
 
 
+def test_data_can_be_prepared_alone(here, sample_folder, capsys):  # noqa: F811
+    flags = ["--data_path", str(sample_folder), *_SMALL, "--prepare_only"]
+    assert main(script.SOURCE, flags) == 0
+    assert "prepared train" in capsys.readouterr().out
+    assert not (here / "runs").exists()
+    assert main(script.SOURCE, [*flags, "--export_dir", "out"]) == 2
+    assert "--prepare_only trains nothing that --export_dir could take" in capsys.readouterr().err
+    assert main(script.SOURCE, flags[:-1]) == 0
+    assert "reusing" in capsys.readouterr().out
+
+
 def test_from_raw_files_to_onnx(here, sample_folder):  # noqa: F811
     pytest.importorskip("tf2onnx", reason="requirements-onnx.txt is not installed")
     flags = ["--data_path", str(sample_folder), *_SMALL, "--export_dir", "out", "--export_format", "onnx"]

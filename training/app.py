@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import models
 from errors import InputError
+from preprocess.addresses import is_address
 from preprocess.dataset import Adapter
 from preprocess.options import DataOptions
 from preprocess.prepare import prepare
@@ -145,6 +146,8 @@ def locate(source: DataSource, config: Config) -> Path:
         target = named or default
         if source.download is None or target is None:
             raise InputError(f"--download: {source.adapter.name} cannot be downloaded. {source.origin}")
+        if is_address(target):
+            raise InputError("--download: --data_path has to be a folder of this machine", path=target)
         return source.download(target, config.data)
     if named is not None:
         return named

@@ -6,17 +6,21 @@ An engine reads delimited files as numbered rows of strings, keeps intermediate 
 from __future__ import annotations
 
 import importlib
+import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, Literal
 
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from errors import InputError
+
 EngineName = Literal["duckdb", "spark"]
-ENGINES: tuple[EngineName, ...] = get_args(EngineName)
+Values = Callable[[ir.Table], Mapping[str, ir.Value]]
+"""Makes columns, by name, from a table."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,7 @@ class EngineOptions:
 
     spill: Path
     spark_master: str = "local[*]"
-    spark_scratch: str | None = None
+    spark_scratch: Path | None = None
     spark_conf: tuple[tuple[str, str], ...] = ()
 
 
@@ -58,13 +62,32 @@ class Engine(ABC):
         """Give everything back."""
 
     @abstractmethod
-    def read(
-        self, path: Path, columns: Sequence[str], *, delimiter: str, quote: str, encoding: str, header: bool
+    def read_numbered(
+        self,
+        path: Path,
+        columns: Sequence[str],
+        values: Values,
+        *,
+        delimiter: str,
+        quote: str,
+        encoding: str,
+        header: bool,
     ) -> ir.Table:
-        """The lines of a delimited file, lazily, as string columns in line order; an empty value is null.
+        """The lines of a delimited file, read once and kept.
 
-        To be given to :meth:`save_numbered`, and to nothing else but expressions that keep the lines as they are.
-        Numbers are not parsed here: engines' own parsers take 6.7, 0x10 or 1_000 for integers.
+        Numbers are not parsed: engines' own parsers take 6.7, 0x10 or 1_000 for integers.
+
+        Args:
+            path: the file; packed if its name ends in .gz.
+            columns: names of its columns, in its order.
+            values: makes what is kept, by name, from a table with these columns as strings, null where empty.
+            delimiter: between two values.
+            quote: encloses values that hold the delimiter, or empty.
+            encoding: "latin-1" or "utf-8".
+            header: the first line is not data.
+
+        Returns:
+            A table of these values and `row`, the 0-based line among the data lines.
         """
 
     @abstractmethod
@@ -74,10 +97,6 @@ class Engine(ABC):
     @abstractmethod
     def save(self, table: ir.Table) -> ir.Table:
         """Compute a table once and keep it."""
-
-    @abstractmethod
-    def save_numbered(self, table: ir.Table) -> ir.Table:
-        """Compute a table from :meth:`read` once and add `row`, its 0-based line among the data lines."""
 
     @abstractmethod
     def table(self, table: ir.Table) -> pa.Table:
@@ -103,4 +122,10 @@ def engine_class(name: EngineName) -> type[Engine]:
     Raises:
         InputError: what it needs is not installed.
     """
-    return importlib.import_module(f"{__name__}.{name}").ENGINE
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)
+            return importlib.import_module(f"{__name__}.{name}").ENGINE
+    except ImportError as error:
+        message = f"--engine {name} needs pip install -r requirements-{name}.txt ({error})"
+        raise InputError(message) from error

@@ -13,7 +13,7 @@ import pyarrow as pa
 from ibis.util import gen_name
 
 from preprocess.addresses import is_address
-from preprocess.engines import Engine, EngineOptions
+from preprocess.engines import Engine, EngineOptions, Values
 
 MEMORY_LIMIT = "3GB"
 """Most memory that DuckDB takes before it spills."""
@@ -38,8 +38,16 @@ class DuckDBEngine(Engine):
     def close(self) -> None:
         self._connection.disconnect()
 
-    def read(
-        self, path: Path, columns: Sequence[str], *, delimiter: str, quote: str, encoding: str, header: bool
+    def read_numbered(
+        self,
+        path: Path,
+        columns: Sequence[str],
+        values: Values,
+        *,
+        delimiter: str,
+        quote: str,
+        encoding: str,
+        header: bool,
     ) -> ir.Table:
         if is_address(path):
             self._know(path.fs)  # type: ignore[attr-defined]
@@ -52,7 +60,11 @@ class DuckDBEngine(Engine):
             f"encoding = {_text(encoding)}, header = {header}, "
             f"compression = {_text('gzip' if path.suffix == '.gz' else 'none')})"
         )
-        return self._connection.table(name)
+        text = self._connection.table(name)
+        self._connection.raw_sql("SET preserve_insertion_order = true")
+        saved = self.save(text.select(**values(text)))
+        self._connection.raw_sql("SET preserve_insertion_order = false")
+        return saved.mutate(row=saved.rowid())
 
     def _know(self, files: Any) -> None:
         """Let DuckDB read addresses by a file system of fsspec."""
@@ -73,12 +85,6 @@ class DuckDBEngine(Engine):
 
     def save(self, table: ir.Table) -> ir.Table:
         return self._connection.create_table(gen_name("kept"), table)
-
-    def save_numbered(self, table: ir.Table) -> ir.Table:
-        self._connection.raw_sql("SET preserve_insertion_order = true")
-        saved = self.save(table)
-        self._connection.raw_sql("SET preserve_insertion_order = false")
-        return saved.mutate(row=saved.rowid())
 
     def table(self, table: ir.Table) -> pa.Table:
         return table.to_pyarrow()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from features import MISSING, RESERVED, UNSEEN
-from preprocess.engines import EngineOptions
+from preprocess.engines import EngineOptions, engine_class
 from preprocess.engines.duckdb import DuckDBEngine
 from preprocess.movielens import ADAPTER
 from preprocess.options import DataOptions
@@ -148,11 +149,32 @@ def engine(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def spark(tmp_path_factory):
+    """A Spark session that all engines of this process share, with settings for little data."""
+    pytest.importorskip("pyspark", reason="no pyspark: requirements-spark.txt")
+    if not shutil.which("java"):
+        pytest.skip("no Java, which Spark needs")
+    engine_class("spark")  # imports pyspark without its warnings
+    from preprocess.engines.spark_session import session
+
+    settings = {
+        "spark.driver.memory": "1g",
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+        "spark.sql.adaptive.enabled": "false",
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.shuffle.partitions": "2",
+    }
+    started, end = session(tmp_path_factory.mktemp("spark"), "local[2]", settings)
+    yield started
+    end()
+
+
+@pytest.fixture(scope="session")
 def read_raw(engine):
     """A function that gives what an adapter reads, in no order, without preparing it."""
 
     def lines(table):
-        return sorted(table.to_pyarrow().to_pylist(), key=str)
+        return sorted(engine.table(table).to_pylist(), key=str)
 
     def read(default, options):
         adapter = options.adapter(default)
