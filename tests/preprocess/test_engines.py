@@ -39,7 +39,7 @@ def case(kind, *marks, **options):
         case("amazon-csv", slow, state="frozen"),
         case("own-csv", slow, split="random"),
         case("own-positives", slow, negatives=3, hash_buckets=20, max_history=4),
-        case("own-parquet", negatives=2, hash_buckets=9),
+        case("own-parquet", slow, negatives=2, hash_buckets=9),
         case("own-parquet", slow, protocol="reference"),
         case("own-parquet", slow, split="user_time", state="frozen", min_count=2),
     ],
