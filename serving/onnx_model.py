@@ -1,6 +1,5 @@
 """Runs an exported model's ONNX files, without TensorFlow."""
 
-import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import numpy as np
 from errors import ArtefactError, InputError
 from serving.backend import Signature, State
 from serving.indexing import Indexer
+from serving.threads import cores
 
 _SUFFIX = ".onnx"
 _OF_STATES = "score"
@@ -51,7 +51,7 @@ class OnnxModel:
     def _session(self, name: str) -> Any:
         options = self._runtime.SessionOptions()
         # One user is too small a piece of work to share out. A count that is given keeps to the process's cores.
-        options.intra_op_num_threads = 1 if name in _OF_ONE_USER else _cores()
+        options.intra_op_num_threads = 1 if name in _OF_ONE_USER else cores()
         path = self._folder / f"{name}{_SUFFIX}"
         errors = self._runtime.capi.onnxruntime_pybind11_state
         damaged = (errors.Fail, errors.InvalidProtobuf, errors.InvalidGraph, errors.NoSuchFile, errors.InvalidArgument)
@@ -76,7 +76,3 @@ class _Positional:
         if self._indexer is not None:
             named = self._indexer.encode(named)
         return dict(zip(self._outputs, self._session.run(self._outputs, named), strict=True))
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

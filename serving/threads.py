@@ -1,4 +1,4 @@
-"""How many cores a serving process takes."""
+"""How many cores there are, and how many a serving process takes."""
 
 import os
 import sys
@@ -6,6 +6,11 @@ import sys
 from threadpoolctl import threadpool_limits
 
 from errors import InputError
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def limit_threads(count: int = 1) -> None:

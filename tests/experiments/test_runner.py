@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 from run_folders import planned
 
-from experiments import states
+from experiments import runner, states
 from experiments.runner import Deadline, Watcher, execute
 from experiments.states import State
 
 _SCRIPT = """
 import json, os, pathlib, sys, time
-print("pid", os.getpid(), flush=True)
+print("pid", os.getpid(), "threads", os.environ.get("TF_NUM_INTRAOP_THREADS"), flush=True)
 flags = dict(flag[2:].split("=", 1) for flag in sys.argv[1:])
 final = pathlib.Path(flags["folder"])
 working = final.with_name(final.name + ".partial")
@@ -73,6 +73,19 @@ def test_does_what_is_not_done_and_keeps_what_became_of_it(tmp_path, script):
     again = Lines()
     execute(script, runs, again, deadline=Deadline())
     assert again.outcomes == []
+
+
+@pytest.mark.parametrize(
+    ("jobs", "given", "threads"), [(1, None, "None"), (2, None, "4"), (3, None, "2"), (9, None, "1"), (2, "5", "5")]
+)
+def test_runs_at_once_share_out_the_cores(tmp_path, script, monkeypatch, jobs, given, threads):
+    monkeypatch.setattr(runner, "cores", lambda: 8)
+    monkeypatch.delenv("TF_NUM_INTRAOP_THREADS", raising=False)
+    if given:
+        monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", given)
+    run = planned(tmp_path)
+    execute(script, [run], Lines(), deadline=Deadline(), jobs=jobs)
+    assert f"threads {threads}\n" in (run.folder.final / "log.txt").read_text()
 
 
 def test_a_failed_run_is_recorded_without_folders_of_this_machine(tmp_path, script):
