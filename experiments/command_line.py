@@ -11,7 +11,7 @@ from experiments.collect import collect
 from experiments.progress import Display
 from experiments.report.build import build
 from experiments.report.entries import boards
-from experiments.report.facts import Facts
+from experiments.report.facts import PAGES, Facts
 from experiments.report.insert import insert_in_file
 from experiments.runner import Deadline, execute
 from experiments.runs import Run, read_all
@@ -210,15 +210,17 @@ def collect_command(flags) -> None:
 def report_command(flags) -> None:
     """Write the report on the runs in OUT/runs: README.md, report.html, csv files and figures, in OUT.
 
-    With the default OUT, docs/reproducibility.md and the table of models in README.md are written too.
+    With the default OUT, the pages in docs/ that tell results and the tables in README.md are written too.
     """
     found = boards(read_all(flags.out / "runs"))
     build(found, flags.out)
     print(f"report in {flags.out}")
     if flags.out == RESULTS:
         facts = Facts(found)
-        write_text(Path("docs/reproducibility.md"), facts.fill("reproducibility.md.j2"))
+        for page, template in PAGES.items():
+            write_text(page, facts.fill(template))
         insert_in_file(Path("README.md"), "models", facts.models("movielens"))
+        insert_in_file(Path("README.md"), "results", facts.fill("results.md.j2").rstrip())
 
 
 def _runs_of(flags) -> list[Run]:

@@ -1,6 +1,6 @@
 """What the templates of pages can ask for: single results, and tables as Markdown."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +8,20 @@ import jinja2
 
 from experiments.report import changes, published, tables
 from experiments.report.claims import claims
-from experiments.report.entries import Board
+from experiments.report.entries import Board, Entry
 from experiments.report.table import DASH, Table
 
 _NOTHING = "*Not run yet.*"
+_FUNCTIONS = (
+    "agreement", "auc", "claims", "gap", "heads", "held_back", "leaks", "parts", "protocols", "published",
+    "published_results", "result", "seeds", "value",
+)  # fmt: skip
+PAGES = {
+    Path("docs/reproducibility.md"): "reproducibility.md.j2",
+    Path("docs/movielens.md"): "movielens.md.j2",
+    Path("docs/defaults.md"): "defaults.md.j2",
+}
+"""Pages that are filled in, by the templates beside this file."""
 
 
 class Facts:
@@ -28,8 +38,7 @@ class Facts:
         """A page from its template beside this file, whose functions are the public methods here."""
         loader = jinja2.FileSystemLoader(Path(__file__).parent)
         environment = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
-        own = ("auc", "published", "claims", "protocols", "leaks", "held_back", "parts", "heads", "agreement")
-        return environment.get_template(template).render({name: getattr(self, name) for name in own})
+        return environment.get_template(template).render({name: getattr(self, name) for name in _FUNCTIONS})
 
     def board(self, dataset: str, protocol: str) -> Board | None:
         """The setting of a protocol as it stands."""
@@ -38,14 +47,37 @@ class Facts:
 
     def auc(self, model: str, protocol: str, dataset: str = "movielens", **options: Any) -> str:
         """Test AUC of a model with these options."""
+        return self.value("auc", model, protocol, dataset=dataset, **options)
+
+    def value(
+        self, metric: str, model: str, protocol: str, part: str = "test", dataset: str = "movielens", **options: Any
+    ) -> str:
+        """A metric of a model with these options, over the seeds."""
+        entry = self._entry(model, protocol, dataset, options)
+        return tables.cell(entry.spread(metric, part) if entry else None).text
+
+    def result(self, model: str, protocol: str, part: str = "test", dataset: str = "movielens", **options: Any) -> str:
+        """AUC / LogLoss of a model with these options, over the seeds."""
+        return " / ".join(self.value(name, model, protocol, part, dataset, **options) for name in ("auc", "logloss"))
+
+    def gap(self, metric: str, model: str, other: str, protocol: str, part: str = "test") -> str:
+        """How much higher the mean of a metric is than another model's, both with default options."""
+        found = [self._entry(name, protocol, "movielens", {}) for name in (model, other)]
+        means = [entry.mean(metric, part) for entry in found if entry and entry.finished]
+        return f"{means[0] - means[1]:+.4f}" if len(means) == 2 else DASH.text
+
+    def _entry(self, model: str, protocol: str, dataset: str, options: Mapping[str, Any]) -> Entry | None:
         board = self.board(dataset, protocol)
-        entry = board.entry(model, **options) if board else None
-        return tables.cell(entry.spread("auc") if entry else None).text
+        return board.entry(model, **options) if board else None
 
     def published(self, paper: str, model: str, dataset: str = "movielens") -> str:
         """The published AUC."""
         found = (row.auc for row in published.of(dataset, model) if row.paper == paper)
         return next((f"{auc:.4f}" for auc in found), DASH.text)
+
+    def published_results(self, model: str, dataset: str = "movielens") -> str:
+        """AUC / LogLoss as each paper has them."""
+        return tables.published_cell(dataset, model).text
 
     def claims(self, dataset: str) -> str:
         """The published gains beside the measured ones."""
@@ -54,6 +86,11 @@ class Facts:
     def protocols(self, dataset: str) -> str:
         """Both protocols side by side."""
         return _markdown([tables.protocols(self.board(dataset, "strict"), self.board(dataset, "reference"))])
+
+    def seeds(self, dataset: str, *names: str) -> str:
+        """Some models under every protocol and split, also by whether training saw the user."""
+        boards = [board for board in self._boards if board.setting.dataset == dataset and board.setting.standard]
+        return tables.seeds(boards, names).markdown()
 
     def leaks(self, dataset: str) -> str:
         """`reference` with leaks switched off."""

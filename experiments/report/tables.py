@@ -114,6 +114,27 @@ def protocols(strict: Board | None, reference: Board | None) -> Table | None:
     return Table("`strict` against `reference`", header, rows) if rows else None
 
 
+def seeds(found: Iterable[Board], names: Sequence[str]) -> Table:
+    """Some models with default options under several settings, also by whether training saw the user."""
+    rows = [
+        [
+            Cell(f"`{board.setting.title}`"),
+            code(name),
+            Cell(entry.seeds, len(entry.finished)),
+            *(cell(entry.spread(metric)) for metric in ("auc", "logloss", "gauc")),
+            *(cell(entry.spread("auc", part)) for part in ("test_seen_users", "test_unseen_users")),
+            published_cell(board.setting.dataset, name),
+        ]
+        for board in found
+        for name in names
+        if (entry := board.entry(name))
+    ]
+    header = [
+        "protocol", "model", "seeds", "AUC", "LogLoss", "GAUC", "AUC, seen users", "AUC, unseen users", "published",
+    ]  # fmt: skip
+    return Table("Over the seeds", header, rows)
+
+
 def agreement(board: Board) -> Table | None:
     """How far each model's best items are those of the ranking model."""
     measured = [entry for entry in board.defaults if any(run.agreement for run in entry.finished.values())]

@@ -10,7 +10,7 @@ import pytest
 
 from experiments.report.build import build
 from experiments.report.entries import boards
-from experiments.report.facts import Facts
+from experiments.report.facts import PAGES, Facts
 from experiments.report.insert import insert
 from experiments.runs import read_all
 
@@ -47,9 +47,11 @@ def test_results_are_rebuilt_from_the_runs(found, tmp_path):
 
 def test_pages_are_filled_from_the_runs(found):
     facts = Facts(found)
-    assert (ROOT / "docs" / "reproducibility.md").read_text() == facts.fill("reproducibility.md.j2")
+    for page, template in PAGES.items():
+        assert (ROOT / page).read_text() == facts.fill(template), page
     readme = (ROOT / "README.md").read_text()
     assert insert(readme, "models", facts.models("movielens")) == readme
+    assert insert(readme, "results", facts.fill("results.md.j2").rstrip()) == readme
 
 
 def test_no_run_names_a_place_of_a_machine(found):

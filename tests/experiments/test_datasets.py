@@ -1,0 +1,64 @@
+"""The whole benchmark, from training to the report, on data sets other than MovieLens."""
+
+import csv
+import json
+
+import pytest
+
+from experiments.command_line import main
+from preprocess.generate import amazon, taobao
+
+_MODELS = "dssm,dcn_v2"
+_QUICK = ["epoch=1"]
+_REAL = [
+    ("taobao", "taobao/raw-sample", ["sample_rate=0.2"]),
+    ("amazon", "amazon/musical-instruments", ["category=musical_instruments"]),
+]
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("dataset", "folder", "options"), _REAL, ids=["taobao", "amazon"])
+def test_real_extracts(here, real_data, dataset, folder, options):
+    data = ["--dataset", dataset, "--data_path", str(real_data / folder)]
+    _from_training_to_report(data, [*options, *_QUICK])
+    assert {row["setting"] for row in _leaderboard(here)} == {"strict", "reference"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("dataset", "generate"), [("taobao", taobao.generate), ("amazon", amazon.generate)])
+def test_generated_data(here, dataset, generate):
+    generate(here / "raw", rows=4_000)
+    data = ["--dataset", dataset, "--data_path", "raw"]
+    main(["ablate", *data, "--presets", "baselines", "--protocols", "strict", "--jobs", "2", *_QUICK])
+    main(["tune", *data, "--model", "dssm", "--trials", "2", "--out", "results", *_QUICK])
+    _from_training_to_report(data, _QUICK)
+    titles = {(row["model"], row["options"]) for row in _leaderboard(here)}
+    assert {("dssm", ""), ("dssm", "similarity=cosine"), ("poly_encoder", "similarity=dot")} <= titles
+    assert len(list((here / "results" / "tuned").rglob("dssm.yaml"))) == 1
+
+
+def _from_training_to_report(data, options):
+    main(
+        ["run", *data, "--models", _MODELS, "--protocols", "strict,reference", "--seeds", "0", "--jobs", "2", *options]
+    )
+    main(["measure", *data, "--users", "20"])
+    main(["collect", "--out", "results"])
+    main(["report", "--out", "results"])
+
+
+def _leaderboard(here):
+    """The rows of `leaderboard.csv`, after a look at what was measured."""
+    agreements = [json.loads(path.read_text()) for path in here.glob("results/runs/**/ranker_agreement.json")]
+    assert agreements
+    assert all(0 <= found["overlap@100"] <= 1 for found in agreements if found["overlap@100"] is not None)
+    with (here / "results" / "leaderboard.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert all(0 < float(row["auc_mean"]) < 1 for row in rows)
+    assert "Agreement with a ranking model" in (here / "results" / "README.md").read_text()
+    return rows
