@@ -7,7 +7,7 @@ import numpy as np
 from experiments import agreement, bootstrap
 from experiments.agreement import Candidates
 from experiments.plan import Planner
-from experiments.runs import AGREEMENT, BOOTSTRAP, Run
+from experiments.runs import AGREEMENT, BOOTSTRAP, Run, variant_title
 from experiments.trained import TrainedRun
 from preprocess.batches import read_columns
 from training.run_folder import to_json, write_text
@@ -28,7 +28,8 @@ def measure(
     Args:
         runs: the runs; the ranking models are taken from them.
         planner: finds their data.
-        ranker: the ranking model; of each setting its run of the lowest seed with default options counts.
+        ranker: the ranking model; of each setting its run with default options, or if there is none with the first of
+            others, and of the lowest seed counts.
         users: how many users of the test part the agreement is taken over.
         report: takes lines meant for the user.
 
@@ -38,7 +39,9 @@ def measure(
     finished = [run for run in runs if run.status == "finished"]
     for setting in dict.fromkeys(run.setting for run in finished):
         mine = [run for run in finished if run.setting == setting]
-        rankers = sorted((run for run in mine if run.model == ranker and not run.variant), key=lambda run: run.seed)
+        rankers = sorted(
+            (run for run in mine if run.model == ranker), key=lambda run: (variant_title(run.variant), run.seed)
+        )
         if not rankers:
             report(f"{setting.dataset}, {setting.title}: no finished run of {ranker}, so no agreement with it")
         ranking = _Ranking(rankers[0], planner, users) if rankers else None

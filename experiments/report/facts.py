@@ -1,5 +1,6 @@
 """What the templates of pages can ask for: single results, and tables as Markdown."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,8 @@ from experiments.report.table import DASH, Table
 
 _NOTHING = "*Not run yet.*"
 _FUNCTIONS = (
-    "agreement", "auc", "claims", "gap", "heads", "held_back", "leaks", "parts", "protocols", "published",
-    "published_results", "result", "seeds", "value",
+    "agreement", "auc", "claims", "fall", "gap", "heads", "held_back", "leaks", "parts", "protocols", "published",
+    "published_results", "result", "seeds", "value", "verdicts",
 )  # fmt: skip
 PAGES = {
     Path("docs/reproducibility.md"): "reproducibility.md.j2",
@@ -66,6 +67,11 @@ class Facts:
         means = [entry.mean(metric, part) for entry in found if entry and entry.finished]
         return f"{means[0] - means[1]:+.4f}" if len(means) == 2 else DASH.text
 
+    def fall(self, model: str) -> str:
+        """By how much the mean AUC of the validation part is below the test part's, under `reference`."""
+        entry = self._entry(model, "reference", "movielens", {})
+        return f"{entry.mean() - entry.mean(part='validation'):.3f}" if entry and entry.finished else DASH.text
+
     def _entry(self, model: str, protocol: str, dataset: str, options: Mapping[str, Any]) -> Entry | None:
         board = self.board(dataset, protocol)
         return board.entry(model, **options) if board else None
@@ -82,6 +88,13 @@ class Facts:
     def claims(self, dataset: str) -> str:
         """The published gains beside the measured ones."""
         return _markdown([claims(dataset, self.board(dataset, "reference"), self.board(dataset, "strict"))])
+
+    def verdicts(self, dataset: str, protocol: str) -> str:
+        """How many of the claims hold, are not shown, are reversed or open under a protocol."""
+        table = claims(dataset, self.board(dataset, "reference"), self.board(dataset, "strict"))
+        column = table.header.index(f"claim under `{protocol}`")
+        found = Counter(row[column].text for row in table.rows)
+        return ", ".join(f"*{verdict}* {count}" for verdict, count in found.most_common())
 
     def protocols(self, dataset: str) -> str:
         """Both protocols side by side."""

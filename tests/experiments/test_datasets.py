@@ -9,7 +9,6 @@ from experiments.command_line import main
 from preprocess.generate import amazon, taobao
 
 _MODELS = "dssm,dcn_v2"
-_QUICK = ["epoch=1"]
 _REAL = [
     ("taobao", "taobao/raw-sample", ["sample_rate=0.2"]),
     ("amazon", "amazon/musical-instruments", ["category=musical_instruments"]),
@@ -26,7 +25,7 @@ def here(tmp_path, monkeypatch):
 @pytest.mark.parametrize(("dataset", "folder", "options"), _REAL, ids=["taobao", "amazon"])
 def test_real_extracts(here, real_data, dataset, folder, options):
     data = ["--dataset", dataset, "--data_path", str(real_data / folder)]
-    _from_training_to_report(data, [*options, *_QUICK])
+    _from_training_to_report(data, options)
     assert {row["setting"] for row in _leaderboard(here)} == {"strict", "reference"}
 
 
@@ -35,9 +34,9 @@ def test_real_extracts(here, real_data, dataset, folder, options):
 def test_generated_data(here, dataset, generate):
     generate(here / "raw", rows=4_000)
     data = ["--dataset", dataset, "--data_path", "raw"]
-    main(["ablate", *data, "--presets", "baselines", "--protocols", "strict", "--jobs", "2", *_QUICK])
-    main(["tune", *data, "--model", "dssm", "--trials", "2", "--out", "results", *_QUICK])
-    _from_training_to_report(data, _QUICK)
+    main(["ablate", *data, "--presets", "baselines", "--protocols", "strict", "--jobs", "2"])
+    main(["tune", *data, "--model", "dssm", "--trials", "2", "--out", "results"])
+    _from_training_to_report(data, [])
     titles = {(row["model"], row["options"]) for row in _leaderboard(here)}
     assert {("dssm", ""), ("dssm", "similarity=cosine"), ("poly_encoder", "similarity=dot")} <= titles
     assert len(list((here / "results" / "tuned").rglob("dssm.yaml"))) == 1

@@ -166,12 +166,21 @@ def test_a_claim_holds_only_with_several_seeds_and_a_test(root, tmp_path):
     assert verdict["`hit` over `cold`"] == "is open"  # one seed of it
     assert verdict["`hit` over `mvke`"] == "–"
     assert rows["`hit` over `dat`"]["published gain in AUC"] == "+0.0336"
+    counts = dict(part.rsplit(" ", 1) for part in facts.verdicts("movielens", "strict").split(", "))
+    column = [row["claim under `strict`"] for row in rows.values()]
+    assert counts == {f"*{name}*" if name != "–" else "*–*": str(column.count(name)) for name in column}
 
 
 def test_the_page_of_claims_is_filled_from_runs(root):
     facts = Facts(boards(read_all(root)))
     page = facts.fill("reproducibility.md.j2")
     assert facts.auc("dssm", "reference", similarity="cosine") == "0.8700"
+    assert facts.result("dssm", "reference", similarity="cosine") == "0.8700 / 0.3000"
+    assert facts.value("auc", "dssm", "reference", "validation", similarity="cosine") == "0.8800"
+    assert facts.gap("auc", "hit", "dssm", "strict") == f"{statistics.fmean(_HIT) - statistics.fmean(_DSSM):+.4f}"
+    assert facts.gap("auc", "hit", "nothing", "strict") == "–"
+    assert facts.fall("dssm") == "-0.010"
+    assert facts.seeds("movielens", "hit").splitlines()[2].startswith("| `strict` | `hit` | 3 | ")
     assert "held back has 0.8700 under `reference`" in page.replace("\n  ", " ")
     assert "{{" not in page
     assert Facts([]).auc("dssm", "strict") == "–"
