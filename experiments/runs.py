@@ -114,7 +114,11 @@ class Run:
             split=found["split"],
             state=found["state"],
             leaks=tuple(found["leaks"]),
-            options=tuple(_different(self.config, _data_defaults(found["dataset"]))),
+            options=tuple(
+                (name, value)
+                for name, value in _different(self.config, _data_defaults(found["dataset"]))
+                if not found["dataset"].endswith(f"_{value}")  # a category, that the data set's name has
+            ),
             fingerprint=found["data_fingerprint"],
         )
 

@@ -10,8 +10,8 @@ from preprocess.generate import amazon, taobao
 
 _MODELS = "dssm,dcn_v2"
 _REAL = [
-    ("taobao", "taobao/raw-sample", ["sample_rate=0.2"]),
-    ("amazon", "amazon/musical-instruments", ["category=musical_instruments"]),
+    ("taobao", "taobao/raw-sample", ["sample_rate=0.2"], ", sample_rate=0.2"),
+    ("amazon", "amazon/musical-instruments", ["category=musical_instruments"], ""),
 ]
 
 
@@ -22,11 +22,11 @@ def here(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("dataset", "folder", "options"), _REAL, ids=["taobao", "amazon"])
-def test_real_extracts(here, real_data, dataset, folder, options):
+@pytest.mark.parametrize(("dataset", "folder", "options", "title"), _REAL, ids=["taobao", "amazon"])
+def test_real_extracts(here, real_data, dataset, folder, options, title):
     data = ["--dataset", dataset, "--data_path", str(real_data / folder)]
     _from_training_to_report(data, options)
-    assert {row["setting"] for row in _leaderboard(here)} == {"strict", "reference"}
+    assert {row["setting"] for row in _leaderboard(here)} == {f"strict{title}", f"reference{title}"}
 
 
 @pytest.mark.slow
