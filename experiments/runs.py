@@ -117,7 +117,7 @@ class Run:
             options=tuple(
                 (name, value)
                 for name, value in _different(self.config, _data_defaults(found["dataset"]))
-                if not found["dataset"].endswith(f"_{value}")  # a category, that the data set's name has
+                if not (isinstance(value, str) and found["dataset"].endswith(f"_{value}"))  # a category: named already
             ),
             fingerprint=found["data_fingerprint"],
         )

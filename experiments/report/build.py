@@ -57,7 +57,8 @@ def _introduction(runs: Sequence[Run]) -> list[str]:
         "RelaImpr is relative to `dssm` of the same seed. The best baseline is the other decoupled model of the best "
         "mean test AUC. The difference to its AUC is the mean over the seeds that both have; in brackets the 95 % "
         "interval, bootstrap over the test part's users; then p of a paired t-test over the seeds. Latency is the "
-        "median request for the best 100 of 10,000 items on the model's fastest runtime, from `serving_latency.csv`.",
+        "median request for the best 100 of 10,000 items on the model's fastest runtime, from `serving_latency.csv`. "
+        "Examples/s are those of the runs as they came, some beside each other: compare models by docs/performance.md.",
     ]
 
 
