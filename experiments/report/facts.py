@@ -65,7 +65,7 @@ class Facts:
         """How much higher the mean of a metric is than another model's, both with default options."""
         found = [self._entry(name, protocol, "movielens", {}) for name in (model, other)]
         means = [entry.mean(metric, part) for entry in found if entry and entry.finished]
-        return f"{means[0] - means[1]:+.4f}" if len(means) == 2 else DASH.text
+        return f"{means[0] - means[1]:+z.4f}" if len(means) == 2 else DASH.text
 
     def fall(self, model: str) -> str:
         """By how much the mean AUC of the validation part is below the test part's, under `reference`."""

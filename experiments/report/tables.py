@@ -24,9 +24,9 @@ def difference(found: Comparison | None) -> Cell:
     """A difference in AUC with its interval and p."""
     if found is None:
         return DASH
-    text = f"{found.difference:+.4f}"
+    text = f"{found.difference:+z.4f}"
     if found.low is not None:
-        text += f" [{found.low:+.4f}, {found.high:+.4f}]"
+        text += f" [{found.low:+z.4f}, {found.high:+z.4f}]"
     if found.p is not None:
         text += f", p {found.p:.3f}" if found.p >= 0.001 else ", p < 0.001"
     return Cell(text, found.difference)
@@ -102,7 +102,7 @@ def protocols(strict: Board | None, reference: Board | None) -> Table | None:
             code(entry.model),
             cell(entry.spread("auc")),
             cell(other.spread("auc")),
-            Cell(f"{gap:+.4f}", gap),
+            Cell(f"{gap:+z.4f}", gap),
             cell(entry.spread("logloss")),
             cell(other.spread("logloss")),
             published_cell(entry.setting.dataset, entry.model),

@@ -17,7 +17,7 @@ from experiments.report.build import build, read_latencies
 from experiments.report.entries import boards
 from experiments.report.facts import Facts
 from experiments.report.insert import insert, insert_in_file
-from experiments.runs import read_all
+from experiments.runs import Run, read_all
 from training.metrics import rela_impr
 
 _HIT, _DSSM = [0.905, 0.903, 0.906], [0.900, 0.899, 0.9035]
@@ -185,6 +185,16 @@ def test_the_page_of_claims_is_filled_from_runs(root):
     assert "{{" not in page
     assert Facts([]).auc("dssm", "strict") == "–"
     assert "*Not run yet.*" in Facts([]).fill("reproducibility.md.j2")
+
+
+def test_a_category_is_named_by_the_data_set_alone(root):
+    run = read_all(root)[0]
+    metrics = {**run.metrics, "dataset": "amazon_musical_instruments", "protocol": "strict", "leaks": []}
+    metrics |= {"split": "time", "state": "online"}
+    config = {**run.config, "category": "musical_instruments"}
+    assert Run(run.folder, config, metrics).setting.title == "strict"
+    assert Run(run.folder, {**config, "min_count": 5}, metrics).setting.title == "strict, min_count=5"
+    assert Run(run.folder, config, {**metrics, "dataset": "amazon_all"}).setting.title.endswith("=musical_instruments")
 
 
 def test_latencies_are_joined_by_data_set_and_model(root, tmp_path):
