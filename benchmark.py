@@ -5,7 +5,7 @@ import sys
 
 import legacy_keras  # noqa: F401  (before anything imports TensorFlow)
 from experiments.command_line import main
-from serving.command_line import run
+from prerank.terminal import run
 
 
 def _main() -> int:

@@ -1,77 +1,14 @@
-"""Score candidates for a user, or list the best items, with an exported model and its index.
+"""Old name of `prerank top` and `prerank score`, for one release.
 
 python prerank.py --model out/hit --user '{"user_id": 42, ...}' --top 100
 python prerank.py --model out/hit --user '{"user_id": 42, ...}' --candidates ids.txt
 """
 
-import json
-import math
 import sys
-from pathlib import Path
-from typing import Any
 
-from errors import InputError
-from serving.command_line import Parser, positive, run, write
-from serving.preranker import PreRanker, Scored
-from serving.threads import limit_threads
-
-_SMALLEST, _LARGEST = -(2**63), 2**63 - 1
-
-
-def _parse(argv: list[str]):
-    parser = Parser(prog="prerank.py", description="Score items for a user with an exported model.")
-    parser.add_argument("--model", type=Path, required=True, help="exported model")
-    parser.add_argument("--index", type=Path, help="item index; default: index, in the model's folder")
-    parser.add_argument("--user", required=True, help="JSON object of raw values by feature name, see features.json")
-    parser.add_argument("--top", type=positive, metavar="N", help="list the N best items, of the candidates if given")
-    parser.add_argument("--candidates", type=Path, metavar="FILE", help="item ids, one a line; - is standard input")
-    parser.add_argument("--format", choices=("tsv", "json"), default="tsv", help="default: id<TAB>logit lines")
-    parser.add_argument("--strict", action="store_true", help="a candidate that the index does not hold is an error")
-    flags = parser.parse_args(argv)
-    if flags.top is None and flags.candidates is None:
-        raise InputError("name --top N, --candidates FILE, or both")
-    return flags
-
-
-def _read_user(text: str) -> dict[str, Any]:
-    try:
-        user = json.loads(text)
-    except ValueError as error:
-        raise InputError(f"--user: not JSON: {error}") from error
-    if not isinstance(user, dict):
-        raise InputError(f"--user: expected a JSON object. Received: {text}")
-    return user
-
-
-def _read_candidates(path: Path, kind: str) -> list[Any]:
-    try:
-        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"--candidates: cannot be read: {error}", path=path) from error
-    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-    if kind == "string":
-        return [line for _, line in lines]
-    ids = []
-    for number, line in lines:
-        try:
-            ids.append(int(line))
-        except ValueError as error:
-            raise InputError(f"an item id is an integer. Received: {line!r}", path=path, line=number) from error
-        if not _SMALLEST <= ids[-1] <= _LARGEST:
-            raise InputError(f"an item id is an integer of 64 bits. Received: {line!r}", path=path, line=number)
-    return ids
-
-
-def _show(found: Scored, style: str) -> None:
-    ids, scores = found.ids.tolist(), found.scores.tolist()
-    if style == "tsv":
-        if ids:
-            write("\n".join(f"{key}\t{score:.6f}" for key, score in zip(ids, scores, strict=True)))
-        if found.unknown:
-            print(f"not in the index: {', '.join(map(str, found.unknown))}", file=sys.stderr)
-        return
-    items = [{"id": key, "logit": None if math.isnan(score) else score} for key, score in zip(ids, scores, strict=True)]
-    write(json.dumps({"index": found.version, "items": items, "unknown": list(found.unknown)}))
+from prerank import answering
+from prerank.errors import InputError
+from prerank.terminal import Parser, positive, run
 
 
 def main() -> None:
@@ -80,16 +17,14 @@ def main() -> None:
     Raises:
         InputError: a flag, a file, the user or a candidate is wrong.
     """
-    flags = _parse(sys.argv[1:])
-    limit_threads()
-    user = _read_user(flags.user)
-    ranker = PreRanker(flags.model, flags.index)
-    candidates = None if flags.candidates is None else _read_candidates(flags.candidates, ranker.item_id_type)
-    if flags.top is None:
-        found = ranker.score(user, candidates, strict=flags.strict)
-    else:
-        found = ranker.top(user, flags.top, candidates=candidates, strict=flags.strict)
-    _show(found, flags.format)
+    print("prerank.py is now `python -m prerank top` and `python -m prerank score`", file=sys.stderr)
+    parser = Parser(prog="prerank.py", description="Old name of `python -m prerank top` and `python -m prerank score`.")
+    answering.add_flags(parser)
+    parser.add_argument("--top", type=positive, metavar="N", help="list the N best items, of the candidates if given")
+    flags = parser.parse_args(sys.argv[1:])
+    if flags.top is None and flags.candidates is None:
+        raise InputError("name --top N, --candidates FILE, or both")
+    answering.answer(flags)
 
 
 if __name__ == "__main__":

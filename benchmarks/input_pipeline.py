@@ -16,9 +16,9 @@ import tensorflow as tf
 import legacy_keras  # noqa: F401  (before anything imports TensorFlow)
 import models
 from benchmarks.throughput.timing import gradients
-from errors import InputError
 from preprocess import movielens
 from preprocess.prepare import prepare
+from prerank.errors import InputError
 from training import device
 from training.config import parse
 from training.trainer import compile_model, training_batches

@@ -18,11 +18,11 @@ import legacy_keras  # noqa: F401  (before anything imports TensorFlow)
 from benchmarks import serving_report
 from benchmarks.serving_stress import stress
 from benchmarks.serving_timing import one_tower_request, parts, read_users, seconds, success, write_catalogue
-from serving.artefact import Artefact
-from serving.build_index import build
-from serving.command_line import Parser, positive, run
-from serving.layout import CATALOGUE, EXAMPLES
-from serving.threads import limit_threads
+from prerank.artefact import Artefact
+from prerank.build_index import build
+from prerank.layout import CATALOGUE, EXAMPLES
+from prerank.terminal import Parser, positive, run
+from prerank.threads import limit_threads
 
 _USERS = 200
 Result = dict[str, Any]

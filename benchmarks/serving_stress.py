@@ -13,11 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from serving import index
-from serving.artefact import Artefact
-from serving.build_index import build
-from serving.preranker import PreRanker, Scored
-from serving.requests import User
+from prerank import index
+from prerank.artefact import Artefact
+from prerank.build_index import build
+from prerank.preranker import PreRanker, Scored
+from prerank.requests import User
 
 _TOP = 100
 

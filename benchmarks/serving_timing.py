@@ -10,12 +10,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from errors import InputError
-from serving.artefact import Artefact
-from serving.items import columns, read_table
-from serving.preranker import PreRanker
-from serving.requests import User, UserInputs
-from serving.snapshot import Snapshot
+from prerank.artefact import Artefact
+from prerank.errors import InputError
+from prerank.items import columns, read_table
+from prerank.preranker import PreRanker
+from prerank.requests import User, UserInputs
+from prerank.snapshot import Snapshot
 
 TOP = 100
 DEADLINE = 0.010

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import models
-from errors import InputError
 from experiments import agreement, measuring, plan, states
 from experiments.ablations import PRESETS, ablations
 from experiments.collect import collect
@@ -19,7 +18,8 @@ from experiments.scripts import datasets, script
 from experiments.tuned import Tuned, tuned_file
 from experiments.tuning import Tuner
 from preprocess.addresses import located
-from serving.command_line import Parser, positive
+from prerank.errors import InputError
+from prerank.terminal import Parser, positive
 from training.run_folder import write_text
 
 RESULTS = Path("docs/results")

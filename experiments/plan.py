@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import models
-from errors import InputError
 from experiments.scripts import Script
 from preprocess.options import ResolvedOptions
 from preprocess.prepare import prepare
 from preprocess.prepared import PreparedData
+from prerank.errors import InputError
 from training.app import locate
 from training.config import Config, parse
 from training.run_folder import RunFolder

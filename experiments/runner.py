@@ -14,7 +14,7 @@ from pathlib import Path
 from experiments import states
 from experiments.plan import PlannedRun
 from experiments.states import State
-from serving.threads import cores
+from prerank.threads import cores
 
 _POLL = 0.5
 _PATIENCE = 30.0

@@ -12,10 +12,10 @@ from typing import Any
 import yaml
 
 import models
-from errors import InputError
 from experiments import bootstrap
 from experiments.scripts import options_and_defaults
 from preprocess.options import LEAKS
+from prerank.errors import InputError
 from training.config import NOT_IDENTITY
 from training.options import RunOptions
 

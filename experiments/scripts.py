@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from errors import InputError
 from preprocess.options import DataOptions
+from prerank.errors import InputError
 from training.app import DataSource
 
 ROOT = Path(__file__).parents[1]

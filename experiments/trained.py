@@ -7,12 +7,12 @@ import numpy as np
 import pyarrow.parquet as pq
 
 import models
-from errors import InputError
 from experiments.plan import Planner
 from experiments.runs import Run
 from models import PreRankingModel
 from preprocess.batches import Batches, read_columns
 from preprocess.prepared import PreparedData
+from prerank.errors import InputError
 from training.callbacks import predict
 
 _BATCH = 8192

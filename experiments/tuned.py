@@ -6,10 +6,10 @@ from pathlib import Path
 
 import yaml
 
-from errors import InputError
 from experiments.plan import flags_of
 from experiments.runs import Variant, variant_of
 from experiments.scripts import options_and_defaults
+from prerank.errors import InputError
 from training.config import parse
 from training.run_folder import write_text
 

@@ -9,13 +9,13 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import Trial, TrialState
 
 import models
-from errors import InputError
 from experiments import states
 from experiments.plan import Planner
 from experiments.runner import Deadline, Watcher, execute
 from experiments.search_space import defaults, search_space
 from experiments.states import State
 from experiments.tuned import Tuned
+from prerank.errors import InputError
 
 _VALUES, _LOST = "values", "lost"
 _STARTUP_TRIALS = 6

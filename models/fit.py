@@ -6,7 +6,6 @@ import numpy as np
 import tensorflow as tf
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from errors import InputError
 from features import FeatureSpec
 from layers import (
     InteractionUnit,
@@ -22,6 +21,7 @@ from models.base import PreRankingModel, State, TwoTowerModel
 from models.inputs import EncodedSide, Inputs
 from models.options import TowerOptions
 from models.registry import register
+from prerank.errors import InputError
 
 _TEMPERATURE_TO_STOP = 0.01
 

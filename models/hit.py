@@ -5,7 +5,6 @@ from typing import Literal
 import tensorflow as tf
 from pydantic import Field, PositiveInt
 
-from errors import InputError
 from features import FeatureSpec
 from layers import GenerationLoss, MaxSim, MimicGenerator, MultiHeadRepresenter, Tower
 from models import scorers
@@ -13,6 +12,7 @@ from models.base import State, TwoTowerModel
 from models.inputs import EncodedSide, Inputs
 from models.options import TowerOptions
 from models.registry import register
+from prerank.errors import InputError
 
 _KINDS = {"target": ("target",), "non_target": ("non_target",), "both": ("target", "non_target")}
 

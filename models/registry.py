@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from errors import InputError
 from features import FeatureSpec
 from models.base import PreRankingModel, TwoTowerModel
 from models.options import ModelOptions
+from prerank.errors import InputError
 
 FLAGS = ("decoupled", "exportable", "differentiable", "calibrated")
 """What a model is, unless its `limits` say why not: see :class:`ModelEntry`."""

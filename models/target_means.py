@@ -4,13 +4,13 @@ import numpy as np
 import tensorflow as tf
 from sklearn.linear_model import LogisticRegression
 
-from errors import InputError
 from features import FeatureSpec
 from models import scorers
 from models.base import ReadColumns, State, TwoTowerModel
 from models.inputs import Inputs
 from models.options import ModelOptions
 from models.registry import register
+from prerank.errors import InputError
 
 
 @register(

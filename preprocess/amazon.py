@@ -18,7 +18,6 @@ import ibis.expr.types as ir
 import pyarrow as pa
 from pydantic import Field
 
-from errors import InputError
 from preprocess import object_lines
 from preprocess.dataset import Adapter, RawData, check_coverage
 from preprocess.diagnosis import first_line
@@ -27,6 +26,7 @@ from preprocess.object_lines import Member
 from preprocess.options import DataOptions, ResolvedOptions
 from preprocess.raw import Column, Layout, RawFile, RawTable, plain_or_gz, read
 from preprocess.schema import FieldSchema, Schema
+from prerank.errors import InputError
 
 Category = Literal[
     "amazon_instant_video", "apps_for_android", "automotive", "baby", "beauty", "books", "cds_and_vinyl",

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from errors import InputError
 from preprocess.addresses import opened
+from prerank.errors import InputError
 
 if TYPE_CHECKING:
     from preprocess.raw import Column, Layout

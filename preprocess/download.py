@@ -13,8 +13,8 @@ import pooch
 import requests
 from tqdm import tqdm
 
-from errors import InputError
 from preprocess.http_files import fetch, reason
+from prerank.errors import InputError
 
 MOVIELENS_URL = "https://files.grouplens.org/datasets/movielens/ml-1m.zip"
 MOVIELENS_MD5 = "c4d9eecfca2ab87c1945afe126590906"

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import ibis
 import ibis.expr.types as ir
 
-from hashed_ids import CHARACTERS, COEFFICIENTS, MASK, MULTIPLIERS, SALT, start
+from prerank.hashed_ids import CHARACTERS, COEFFICIENTS, MASK, MULTIPLIERS, SALT, start
 
 RANGE = 1 << 32
 """Hashes lie in 0 .. RANGE - 1."""

@@ -11,8 +11,8 @@ from pathlib import Path
 import requests
 from tqdm import tqdm
 
-from errors import InputError
 from preprocess.raw import RawFile
+from prerank.errors import InputError
 
 _TIMEOUT = 30
 _TRIES = 3

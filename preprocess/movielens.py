@@ -15,12 +15,12 @@ from typing import Literal
 import ibis
 import ibis.expr.types as ir
 
-from errors import InputError
 from preprocess.dataset import RawData
 from preprocess.engines import Engine
 from preprocess.options import ResolvedOptions
 from preprocess.raw import Column, Layout, RawFile, RawTable, plain_or_gz, read
 from preprocess.schema import FieldSchema, Schema
+from prerank.errors import InputError
 
 _NEUTRAL = 3
 

@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json
 
-from errors import InputError
 from preprocess.addresses import opened
+from prerank.errors import InputError
 
 _BLOCK = 1 << 23
 _LONGEST_LINE = 1 << 26

@@ -12,7 +12,6 @@ import ibis
 import ibis.expr.types as ir
 from pydantic import Field as Option
 
-from errors import InputError
 from features import Side
 from preprocess import schema as schemas
 from preprocess.dataset import Adapter, RawData, check_coverage
@@ -21,6 +20,7 @@ from preprocess.options import DataOptions, ResolvedOptions
 from preprocess.parquet_rows import Kind, Source, read_parquet
 from preprocess.raw import Column, Layout, RawFile, RawTable, read
 from preprocess.schema import LabelSchema, Schema
+from prerank.errors import InputError
 
 _SUFFIXES = (".parquet", ".csv", ".csv.gz")
 _PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000}

@@ -10,9 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from errors import InputError
 from preprocess.engines import Engine
 from preprocess.raw import RawFile, RawTable
+from prerank.errors import InputError
 
 Kind = Literal["text", "int", "number", "seconds", "texts", "ints"]
 _TYPES: dict[Kind, pa.DataType] = {

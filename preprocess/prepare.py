@@ -11,7 +11,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from errors import InputError
 from preprocess import samples, writing
 from preprocess.dataset import Adapter
 from preprocess.engines import Engine, engine_class
@@ -21,6 +20,7 @@ from preprocess.raw import RawFile
 from preprocess.sequences import laid_out
 from preprocess.splits import PARTS
 from preprocess.workspace import appearing, exclusive
+from prerank.errors import InputError
 
 Report = Callable[[str], object]
 

@@ -12,9 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from errors import InputError
 from features import FeatureSpec
 from preprocess.splits import PARTS
+from prerank.errors import InputError
 
 FORMAT_VERSION = 2
 """Changes whenever what is written changes, so that nothing written by older code is read."""

@@ -18,10 +18,10 @@ from typing import Any, Literal
 import ibis
 import ibis.expr.types as ir
 
-from errors import InputError
 from preprocess import diagnosis
 from preprocess.addresses import opened
 from preprocess.engines import Engine
+from prerank.errors import InputError
 
 _CHUNK = 1 << 20
 

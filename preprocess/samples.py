@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import ibis
 import ibis.expr.types as ir
 
-from errors import InputError
 from features import RESERVED, FeatureSpec, Field, Side
 from preprocess import splits, state, vocabulary
 from preprocess.dataset import RawData
@@ -19,6 +18,7 @@ from preprocess.sequences import Sequences
 from preprocess.splits import PARTS, TRAIN
 from preprocess.state import GROUP, ITEM_GROUP
 from preprocess.vocabulary import INDEX, WEIGHT, Vocabulary
+from prerank.errors import InputError
 
 LABEL = "label"
 

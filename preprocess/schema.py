@@ -21,8 +21,8 @@ from pydantic import (
 )
 from pydantic import Field as Option
 
-from errors import InputError
 from features import FeatureSpec, Field, Kind, RawType, Side
+from prerank.errors import InputError
 
 _TAKEN = {
     "alive", "bucket", "column", "day", "days", "draw", "drawn_item", "end", "every", "everyone", "first", "group",

@@ -7,11 +7,11 @@ import datetime
 import ibis
 import ibis.expr.types as ir
 
-from errors import InputError
 from features import FeatureSpec
 from preprocess.engines import Engine
 from preprocess.hashing import RANGE, with_hash
 from preprocess.options import ResolvedOptions
+from prerank.errors import InputError
 
 PARTS = ("train", "validation", "test")
 """Names of the parts; the column `part` holds their places."""

@@ -16,12 +16,12 @@ from pathlib import Path
 import ibis
 import ibis.expr.types as ir
 
-from errors import InputError
 from features import FeatureSpec, Field, RawType
 from preprocess.dataset import RawData, check_coverage
 from preprocess.engines import Engine
 from preprocess.options import ResolvedOptions
 from preprocess.raw import Column, Layout, RawFile, RawTable, plain_or_gz, read
+from prerank.errors import InputError
 
 _SHANGHAI = 8
 _LAST_TIME = (1 << 32) - 1

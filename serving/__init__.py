@@ -1,1 +1,5 @@
-"""What leaves the project: the exported model."""
+"""Old name of the packages `prerank` and `export`, for one release."""
+
+import sys
+
+print("serving is now prerank, and serving.export is now export.writer", file=sys.stderr)

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from serving.raw_inputs import RawInputs
+from export.raw_inputs import RawInputs
 
 
 def vocabularies(prepared):

@@ -10,13 +10,13 @@ from taobao_files import make
 
 import models
 import train_taobao_whole_models as script
-from errors import InputError
 from preprocess.options import DataOptions
 from preprocess.prepare import prepare
 from preprocess.taobao import ADAPTER
-from serving.artefact import Artefact
-from serving.build_index import build
-from serving.preranker import PreRanker
+from prerank.artefact import Artefact
+from prerank.build_index import build
+from prerank.errors import InputError
+from prerank.preranker import PreRanker
 from training.app import main
 
 _SMALL = ["--hidden_units", "16,8", "--embedding_dim", "4", "--epoch", "1"]

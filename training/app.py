@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import models
-from errors import InputError
+from export import onnx_files
+from export.writer import export, target
 from preprocess.addresses import is_address
 from preprocess.dataset import Adapter
 from preprocess.options import DataOptions
 from preprocess.prepare import prepare
 from preprocess.prepared import PreparedData
-from serving import onnx_files
-from serving.export import export, target
-from serving.layout import CATALOGUE, EXAMPLES
+from prerank.errors import InputError
+from prerank.layout import CATALOGUE, EXAMPLES
 from training import device
 from training.config import Config, parse
 from training.distribution import Distribution, WorkerLostError, check_strategy, connect

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from errors import InputError
+from prerank.errors import InputError
 
 VARIABLE = "TF_CONFIG"
 _JOBS = ("chief", "worker")

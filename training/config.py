@@ -14,9 +14,9 @@ from pydantic import BaseModel, ValidationError, create_model
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 import models
-from errors import InputError
 from models import ModelOptions
 from preprocess.options import DataOptions, without_added
+from prerank.errors import InputError
 from training.options import RunOptions
 
 # Where results go and how they are shown does not change them. The strategy does, with more replicas than one.

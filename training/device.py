@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from errors import InputError
+from prerank.errors import InputError
 from training.options import RunOptions
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 import models
-from errors import InputError
 from models import PreRankingModel
 from preprocess.batches import Batches, Plan, Share
+from prerank.errors import InputError
 from training.cluster import Cluster
 from training.options import RunOptions
 

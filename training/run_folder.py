@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from errors import InputError
+from prerank.errors import InputError
 
 _WORKING_SUFFIX = ".partial"
 

@@ -18,11 +18,11 @@ import pyarrow.parquet as pq
 import tensorflow as tf
 
 import models
-from errors import InputError
 from features import UNSEEN
 from models import PreRankingModel
 from preprocess.batches import Batches, read_columns
 from preprocess.prepared import PreparedData
+from prerank.errors import InputError
 from training import metrics
 from training.callbacks import EpochEnd, copy_weights, predict
 from training.config import Config

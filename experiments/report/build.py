@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from errors import InputError
 from experiments.report import changes, figures, tables
 from experiments.report.csv_files import leaderboard_csv, runs_csv
 from experiments.report.document import Document, Part, Section
@@ -16,6 +15,7 @@ from experiments.report.table import Table
 from experiments.report.tables import Latencies
 from experiments.runs import Run
 from experiments.tuned import Tuned
+from prerank.errors import InputError
 from training.run_folder import write_text
 
 _LATENCY_ITEMS = "10000"

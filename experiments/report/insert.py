@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from errors import InputError
+from prerank.errors import InputError
 from training.run_folder import write_text
 
 

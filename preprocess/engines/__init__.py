@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal
 import ibis.expr.types as ir
 import pyarrow as pa
 
-from errors import InputError
+from prerank.errors import InputError
 
 EngineName = Literal["duckdb", "spark"]
 Values = Callable[[ir.Table], Mapping[str, ir.Value]]

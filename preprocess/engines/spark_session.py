@@ -18,7 +18,7 @@ from pyspark.errors import PySparkException
 from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
-from errors import InputError
+from prerank.errors import InputError
 
 _SECONDS_TO_END = 30
 _DEFAULTS = {

@@ -11,7 +11,7 @@ import pkgutil
 from pathlib import Path
 from typing import Protocol, cast
 
-from errors import InputError
+from prerank.errors import InputError
 
 
 class Generator(Protocol):

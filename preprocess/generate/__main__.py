@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from errors import InputError
 from preprocess.generate import generator, names
+from prerank.errors import InputError
 
 
 class _Parser(argparse.ArgumentParser):

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from errors import InputError
+from prerank.errors import InputError
 
 PROBABILITIES = "true_probabilities.parquet"
 """Beside a data set's files: a line a row, with its label and its `probability`, float64."""

@@ -20,12 +20,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from scipy.special import expit
 
-from errors import InputError
 from preprocess.generate import _planted
 from preprocess.generate._amazon_preferences import DAY, DAYS, Items, Reviews, Users, department_of
 from preprocess.generate._counters import Counters
 from preprocess.generate._folder import new_folder
 from preprocess.generate._planted import Integers, shares
+from prerank.errors import InputError
 
 SAMPLE_ROWS = 150_000
 """Reviews of the sample that is used where there is no data."""

@@ -20,9 +20,9 @@ import pyarrow.parquet
 from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
-from errors import InputError
 from preprocess.generate._folder import new_folder
 from preprocess.generate._movielens_preferences import AGES, GENRES, Array, Integers, Rows, Users, World
+from prerank.errors import InputError
 
 SAMPLE_ROWS = 120_000
 """Ratings of the sample that is used where there is no data."""

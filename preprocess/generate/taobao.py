@@ -18,12 +18,12 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from scipy.special import expit
 
-from errors import InputError
 from preprocess.generate import _planted
 from preprocess.generate._counters import Counters
 from preprocess.generate._folder import new_folder
 from preprocess.generate._planted import Integers, shares
 from preprocess.generate._taobao_preferences import DAY, DAYS, Ads, Behaviours, Impressions, Users
+from prerank.errors import InputError
 
 SAMPLE_ROWS = 200_000
 """Impressions of the sample that is used where there is no data."""

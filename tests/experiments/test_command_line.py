@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from errors import InputError
 from experiments.command_line import main
 from experiments.scripts import ROOT
+from prerank.errors import InputError
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
 import pytest
 
-from errors import InputError
 from experiments import plan
 from experiments.ablations import PRESETS, ablations
 from experiments.scripts import datasets, options_and_defaults, script
+from prerank.errors import InputError
 
 
 def test_every_training_script_is_found():

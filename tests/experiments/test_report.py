@@ -11,13 +11,13 @@ import pytest
 from run_folders import write_run
 from scipy import stats
 
-from errors import InputError
 from experiments.collect import collect
 from experiments.report.build import build, read_latencies
 from experiments.report.entries import boards
 from experiments.report.facts import Facts
 from experiments.report.insert import insert, insert_in_file
 from experiments.runs import Run, read_all
+from prerank.errors import InputError
 from training.metrics import rela_impr
 
 _HIT, _DSSM = [0.905, 0.903, 0.906], [0.900, 0.899, 0.9035]

@@ -5,12 +5,12 @@ import pytest
 import yaml
 from optuna.trial import TrialState
 
-from errors import InputError
 from experiments.plan import Planner
 from experiments.runner import Deadline
 from experiments.scripts import Script, script
 from experiments.tuned import Tuned, tuned_file
 from experiments.tuning import Tuner
+from prerank.errors import InputError
 
 _SCRIPT = """
 import json, math, pathlib, sys

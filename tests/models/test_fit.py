@@ -6,7 +6,7 @@ import tensorflow as tf
 from support import SPEC, random_batch, randomise, take
 
 import models
-from errors import InputError
+from prerank.errors import InputError
 from training.optimizer import LazyAdam
 
 SMALL = {"hidden_units": (12, 8), "embedding_dim": 4, "head_dim": 3, "dropout": 0.0}

@@ -3,9 +3,9 @@ from pydantic import ValidationError
 from support import SPEC
 
 import models
-from errors import InputError
 from models import ModelOptions, PreRankingModel, TwoTowerModel
 from models.registry import FLAGS, register
+from prerank.errors import InputError
 
 
 def test_names_are_sorted_and_found_by_import():

@@ -6,7 +6,7 @@ from sklearn.linear_model import LogisticRegression
 from support import SPEC, random_batch
 
 import models
-from errors import InputError
+from prerank.errors import InputError
 
 
 def training_part(rows=5000):

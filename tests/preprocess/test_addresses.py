@@ -5,12 +5,12 @@ import importlib.util
 import pytest
 from pydantic import ValidationError
 
-from errors import InputError
 from preprocess import amazon, movielens
 from preprocess.addresses import is_address, located
 from preprocess.generate.amazon import generate as generate_amazon
 from preprocess.options import DataOptions
 from preprocess.prepare import prepare
+from prerank.errors import InputError
 
 fsspec = pytest.importorskip("fsspec", reason="needs pip install -r requirements-spark.txt")
 pytest.importorskip("upath", reason="needs pip install -r requirements-spark.txt")

@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 from by_hand import ByHand
 
-from errors import InputError
 from preprocess.amazon import Amazon, AmazonOptions, official_name
 from preprocess.prepare import prepare
+from prerank.errors import InputError
 
 PATHS = [["Electronics"], ["Electronics", "Cables & Co", "It's USB"]]
 

@@ -4,10 +4,10 @@ import gzip
 
 import pytest
 
-from errors import InputError
 from preprocess.movielens import ADAPTER
 from preprocess.options import DataOptions
 from preprocess.prepare import prepare
+from prerank.errors import InputError
 
 
 def error_of(data_path, tmp_path):

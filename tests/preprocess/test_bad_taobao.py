@@ -3,10 +3,10 @@
 import pytest
 from taobao_files import make
 
-from errors import InputError
 from preprocess.options import DataOptions
 from preprocess.prepare import prepare
 from preprocess.taobao import ADAPTER
+from prerank.errors import InputError
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from http.server import BaseHTTPRequestHandler, HTTPServer, SimpleHTTPRequestHan
 
 import pytest
 
-from errors import InputError
 from preprocess.download import download_movielens
+from prerank.errors import InputError
 
 CONTENT = {"README": b"read me", "users.dat": b"1::F::1::10::48067\n", "movies.dat": b"1::Caf\xe9 (1995)::Drama\n"}
 CONTENT["ratings.dat"] = b"1::1::5::978300760\n" * 50_000

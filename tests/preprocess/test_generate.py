@@ -6,10 +6,10 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from errors import InputError
 from preprocess.generate import generator, names
 from preprocess.generate.__main__ import main
 from preprocess.generate.movielens import GENRES, PROBABILITIES, SAMPLE_ROWS, ceiling_auc, generate
+from prerank.errors import InputError
 
 ROWS = 60_000
 

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from errors import InputError
 from preprocess.generate.__main__ import main
 from preprocess.generate.amazon import POSITIVES, PROBABILITIES, ceiling_auc, generate
+from prerank.errors import InputError
 
 ROWS = 20_000
 

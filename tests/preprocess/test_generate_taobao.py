@@ -3,10 +3,10 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from errors import InputError
 from preprocess.generate.__main__ import main
 from preprocess.generate._counters import Counters
 from preprocess.generate.taobao import CLICKS, PROBABILITIES, ceiling_auc, generate
+from prerank.errors import InputError
 
 ROWS = 60_000
 MIDNIGHT, DAY = 1_494_000_000, 86_400

@@ -2,10 +2,10 @@ import ibis
 import numpy as np
 import pytest
 
-import hashed_ids
 from preprocess.engines import EngineOptions
 from preprocess.engines.duckdb import DuckDBEngine
 from preprocess.hashing import RANGE, with_bucket, with_hash
+from prerank import hashed_ids
 
 MASK = RANGE - 1
 

@@ -9,9 +9,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import numpy as np
 import pytest
 
-from errors import InputError
 from preprocess.download import download_amazon
 from preprocess.http_files import fetch
+from prerank.errors import InputError
 
 PIECE = 1 << 14
 CONTENT = gzip.compress(np.random.default_rng(0).bytes(700_000), mtime=0)

@@ -6,9 +6,9 @@ import json
 import pyarrow as pa
 import pytest
 
-from errors import InputError
 from preprocess import object_lines
 from preprocess.object_lines import Member, read
+from prerank.errors import InputError
 
 MEMBERS = (Member("a", required=True), Member("n", "int"), Member("x", "number"), Member("p", "paths"))
 OBJECTS = [

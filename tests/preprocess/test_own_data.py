@@ -8,13 +8,13 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from errors import InputError
 from preprocess.movielens import ADAPTER
 from preprocess.options import DataOptions
 from preprocess.own_data import NoSchema, OwnDataOptions
 from preprocess.parquet_rows import Source, read_parquet
 from preprocess.prepare import prepare
 from preprocess.raw import RawFile
+from prerank.errors import InputError
 
 MOVIES = {
     "dataset": "movies",

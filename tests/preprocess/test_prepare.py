@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from errors import InputError
 from preprocess import prepare as prepare_module
 from preprocess import writing
 from preprocess.movielens import ADAPTER
 from preprocess.options import DataOptions
 from preprocess.prepare import prepare
 from preprocess.prepared import PreparedData
+from prerank.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 
@@ -178,7 +178,7 @@ from preprocess import writing
 from preprocess.movielens import ADAPTER
 from preprocess.options import DataOptions
 from preprocess.prepare import prepare
-from errors import InputError
+from prerank.errors import InputError
 how, data_path, folder = sys.argv[1:]
 if how == "full":
     resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 2_000))

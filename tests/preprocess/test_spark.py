@@ -12,11 +12,11 @@ import pyarrow as pa
 import pytest
 from test_bad_input import BAD_LINES, edit
 
-from errors import InputError
 from preprocess.engines import EngineOptions
 from preprocess.movielens import ADAPTER
 from preprocess.options import DataOptions
 from preprocess.raw import Column, Layout, RawFile, read
+from prerank.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 QUOTED = Layout((Column("id", "int"), Column("text"), Column("number", "number")), ",", True, '"', "utf-8")

@@ -6,10 +6,10 @@ import itertools
 import numpy as np
 import pytest
 
-from errors import InputError
 from preprocess.movielens import ADAPTER
 from preprocess.options import DataOptions
 from preprocess.prepare import prepare
+from prerank.errors import InputError
 
 
 def cut(timestamps, name_of_row):

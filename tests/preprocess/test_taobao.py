@@ -8,11 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 from taobao_files import DAY, MIDNIGHT, make, without_log, write
 
-from errors import InputError
 from features import MISSING
 from preprocess.options import DataOptions
 from preprocess.prepare import prepare
 from preprocess.taobao import ADAPTER
+from prerank.errors import InputError
 
 HISTORY = 7
 NAMES = ("hist_cate", "hist_brand", "hist_btag")

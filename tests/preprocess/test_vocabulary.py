@@ -8,11 +8,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import hashed_ids
 from features import MISSING, RESERVED, UNSEEN, FeatureSpec
 from preprocess.movielens import ADAPTER
 from preprocess.options import DataOptions
 from preprocess.prepare import prepare
+from prerank import hashed_ids
 
 
 def column(prepared, part, name):

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from errors import InputError
+from prerank.errors import InputError
 from training.cluster import Cluster
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from errors import InputError
+from prerank.errors import InputError
 from training.config import parse
 
 

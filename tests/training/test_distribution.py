@@ -5,9 +5,9 @@ from conformance import DIFFERENTIABLE, build
 from support import SPEC, random_batch, take
 from test_optimizer import BATCHES, RATE, Model, assert_state, numpy_steps, step_data
 
-from errors import InputError
 from layers import Dropout
 from preprocess.batches import Batches, Share
+from prerank.errors import InputError
 from training.callbacks import copy_weights
 from training.config import parse
 from training.distribution import Distribution, check_strategy, connect

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import tensorflow as tf
 
-from serving.raw_inputs import RawInputs
+from export.raw_inputs import RawInputs
 from training.examples import examples
 
 

@@ -3,7 +3,7 @@ import multiprocessing
 
 import pytest
 
-from errors import InputError
+from prerank.errors import InputError
 from training.run_folder import RunFolder, to_json
 
 

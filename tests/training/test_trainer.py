@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from errors import InputError
+from prerank.errors import InputError
 from training.callbacks import divergence
 from training.config import parse
 from training.progress import CheckpointStore

@@ -1,0 +1,1 @@
+"""Writes the artefacts of a trained model."""

@@ -1,0 +1,216 @@
+"""A trained model as files that need nothing of this project: a SavedModel, or ONNX."""
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+import legacy_keras  # noqa: F401  (before TensorFlow)  # isort: skip
+import tensorflow as tf  # isort: skip
+
+from export import onnx_files
+from export.raw_inputs import RawInputs, tensor_spec
+from features import Field
+from models import PreRankingModel, TwoTowerModel, registry
+from models.scorers import ScorerSpec
+from prerank.errors import InputError
+from prerank.layout import FEATURES, SCORER
+
+Outputs = dict[str, tf.Tensor]
+Encode = Callable[[Mapping[str, tf.Tensor]], dict[str, tf.Tensor]]
+Format = Literal["saved_model", "onnx"]
+
+
+def target(directory: Path, version: int | None = None) -> Path:
+    """Where an export goes, checked before anything is trained.
+
+    Args:
+        directory: what the user named.
+        version: number of the sub-folder, as TensorFlow Serving reads it, or None.
+
+    Raises:
+        InputError: something lies there that is no earlier export, or the folder cannot be written.
+    """
+    place = directory if version is None else directory / str(version)
+    if place.is_dir() and any(place.iterdir()) and not (place / FEATURES).exists():
+        raise InputError("--export_dir: the folder holds something else than an export, name another", path=place)
+    if place.exists() and not place.is_dir():
+        raise InputError("--export_dir: expected a folder, found a file", path=place)
+    parent = next(folder for folder in place.absolute().parents if folder.exists())
+    if not os.access(parent, os.W_OK):
+        raise InputError("--export_dir: cannot write there", path=parent)
+    return place
+
+
+def export(
+    model: PreRankingModel,
+    vocabularies: Mapping[str, np.ndarray],
+    place: Path,
+    files: Mapping[str, str | bytes | Path],
+    export_format: Format = "saved_model",
+) -> None:
+    """Write `model` as a SavedModel with its signatures, or each signature as an ONNX file, whole or not at all.
+
+    The signatures are `serving_default` and, for a decoupled model, `user_tower`, `item_tower` and `score`. A
+    SavedModel takes raw values as the data set's files spell them, ONNX their indices, for which `vocabularies.json`
+    lies beside it; see `features.json`.
+
+    Args:
+        model: a trained model.
+        vocabularies: values of each vocabulary of the model's feature specification, by name.
+        place: the folder to make or to replace, from :func:`target`.
+        files: further files by name, as text, bytes, or the path of a file to copy.
+        export_format: what to write.
+
+    Raises:
+        InputError: the folder cannot be written, or for ONNX, a package is missing or the model is too large.
+    """
+    working = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+    try:
+        working.parent.mkdir(parents=True, exist_ok=True)
+        write = _write_onnx if export_format == "onnx" else _write_saved_model
+        described = write(model, vocabularies, working)
+        scorer = _scorer(model)
+        if scorer is not None:
+            np.savez(working / SCORER, allow_pickle=False, **scorer.weights)
+        sizes = {str(path.relative_to(working)): path.stat().st_size for path in _files(working)}
+        described |= {"scorer": scorer and scorer.kind, "files": sizes}
+        (working / FEATURES).write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+        for name, content in files.items():
+            if isinstance(content, Path):
+                shutil.copyfile(content, working / name)
+            else:
+                (working / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+        _put(working, place)
+    except (OSError, tf.errors.OpError) as error:
+        raise InputError(f"--export_dir: cannot write the export: {error}", path=place) from error
+    finally:
+        shutil.rmtree(working, ignore_errors=True)
+
+
+def _put(working: Path, place: Path) -> None:
+    replaced = place.with_name(f".{place.name}.{os.getpid()}.old")
+    if place.exists():
+        place.rename(replaced)
+    working.rename(place)
+    shutil.rmtree(replaced, ignore_errors=True)
+
+
+def _write_saved_model(model: PreRankingModel, vocabularies: Mapping[str, np.ndarray], folder: Path) -> dict[str, Any]:
+    """Write the SavedModel and return what `features.json` says of it."""
+    # The module holds every resource that the signatures use.
+    module = tf.Module()
+    # The variables alone: Keras would otherwise save its layers' own traces too.
+    module.weights = list(model.variables)
+    module.raw_inputs = raw_inputs = RawInputs(model.spec, vocabularies)
+    signatures = _signatures(model, raw_inputs.encode, tensor_spec)
+    tf.saved_model.save(module, str(folder), signatures=signatures)
+    return _describe(model, signatures, "saved_model")
+
+
+def _write_onnx(model: PreRankingModel, vocabularies: Mapping[str, np.ndarray], folder: Path) -> dict[str, Any]:
+    """Write the ONNX files and the vocabularies, and return what `features.json` says of them."""
+    onnx_files.require()
+    plain = onnx_files.plain_copy(model)  # named, as signatures do not keep their variables alive
+    signatures = _signatures(plain, dict, onnx_files.tensor_spec)
+    folder.mkdir()
+    looked_up = {field.vocabulary for field in model.spec.fields if not field.hash_buckets}
+    listed = {name: values for name, values in vocabularies.items() if name in looked_up}
+    onnx_files.write(signatures, listed, folder)
+    return onnx_files.describe(_describe(model, signatures, "onnx"), model.spec)
+
+
+def _signatures(
+    model: PreRankingModel, encode: Encode, input_spec: Callable[[Field], tf.TensorSpec]
+) -> dict[str, Callable[..., Outputs]]:
+    """The signatures, of inputs as `input_spec` says, which `encode` makes the model's own."""
+    spec = model.spec
+
+    def forward(**raw: tf.Tensor) -> Outputs:
+        return _answer(model(encode(raw), training=False))
+
+    signatures = {"serving_default": _trace(forward, [input_spec(field) for field in spec.fields])}
+    if isinstance(model, TwoTowerModel):
+        user, item = ([input_spec(field) for field in spec.side(side)] for side in ("user", "item"))
+        signatures["user_tower"] = _trace_tower(model.user_tower, encode, user)
+        signatures["item_tower"] = _trace_tower(model.item_tower, encode, item)
+        states = {**signatures["user_tower"].structured_outputs, **signatures["item_tower"].structured_outputs}
+
+        def score(**state: tf.Tensor) -> Outputs:
+            user = {name: state[name] for name in model.user_state}
+            return _answer(model.score(user, {name: state[name] for name in model.item_state}))
+
+        specs = [tf.TensorSpec([None, *value.shape[1:]], value.dtype, name=name) for name, value in states.items()]
+        signatures["score"] = _trace(score, specs)
+    return signatures
+
+
+def _trace_tower(tower: Callable[..., Outputs], encode: Encode, specs: list[tf.TensorSpec]):
+    def compute(**raw: tf.Tensor) -> Outputs:
+        state = tower(encode(raw))
+        return {name: tf.cast(value, tf.float32) if value.dtype.is_floating else value for name, value in state.items()}
+
+    return _trace(compute, specs)
+
+
+def _trace(function: Callable[..., Outputs], specs: list[tf.TensorSpec]):
+    return tf.function(function).get_concrete_function(**{spec.name: spec for spec in specs})
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def _scorer(model: PreRankingModel) -> ScorerSpec | None:
+    """The formula of `score` with all its numbers, the bias included."""
+    spec = model.scorer_spec() if isinstance(model, TwoTowerModel) else None
+    return None if spec is None else replace(spec, weights={**spec.weights, "bias": model.bias.numpy()})
+
+
+def _answer(logit: tf.Tensor) -> Outputs:
+    logit = tf.reshape(tf.cast(logit, tf.float32), [-1])
+    return {"logit": logit, "probability": tf.sigmoid(logit)}
+
+
+def _describe(model: PreRankingModel, signatures: Mapping[str, Any], export_format: Format) -> dict[str, Any]:
+    """What `features.json` holds: every input, and the specification that the model was built from."""
+    inputs = []
+    for field in model.spec.fields:
+        described: dict[str, Any] = {
+            "name": field.name,
+            "side": field.side,
+            "kind": field.kind,
+            "dtype": field.raw_type,
+            "shape": list(tensor_spec(field).shape),
+        }
+        if field.kind == "dense":
+            described |= {"missing": "NaN", "default": field.default}
+        else:
+            missing = "" if field.raw_type == "string" else -1
+            described |= {"missing": missing, "vocabulary": field.vocabulary, "vocabulary_size": field.vocabulary_size}
+        if field.hash_buckets:
+            described["hash_buckets"] = field.hash_buckets
+        if field.kind == "sequence":
+            described |= {
+                "trained_length": field.max_length,
+                "order": "oldest first, padded on the right",
+                "default": [],
+            }
+        inputs.append(described)
+    outputs = {
+        name: {key: list(value.shape) for key, value in signature.structured_outputs.items()}
+        for name, signature in signatures.items()
+    }
+    return {
+        "model": model.name,
+        "format": export_format,
+        "calibrated": registry.get(model.name).calibrated,
+        "inputs": inputs,
+        "outputs": outputs,
+        "specification": model.spec.to_dict(),
+    }

@@ -1,0 +1,118 @@
+"""What storing item states in fewer bits changes: AUC, and who is among the first 100."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from sklearn.metrics import roc_auc_score
+
+from prerank.artefact import Artefact
+from prerank.errors import InputError
+from prerank.index import ItemStates
+from prerank.items import columns, read_table
+from prerank.snapshot import Snapshot, lookup_of
+from prerank.storage import StoredArray
+
+_TOP = 100
+_USERS = 200
+
+
+def report(model: Artefact, states: ItemStates, exact: Mapping[str, np.ndarray], rows: Path) -> Iterator[str]:
+    """Lines that compare an index with one of float32.
+
+    Args:
+        model: whose index it is.
+        states: the index.
+        exact: its arrays (parts, N, width) in float32, in the same order.
+        rows: Parquet with every user feature, the item id and the label, in raw spelling; without the label only the
+            first 100 are compared.
+
+    Raises:
+        InputError: as :func:`check_rows`.
+    """
+    table = check_rows(model, rows)
+    users = model.user_tower(columns(table, model.inputs("user"), rows))
+    full = {name: StoredArray.encode(array, "float32") for name, array in exact.items()}
+    lookup = lookup_of(states.ids)
+    stored = Snapshot("", (0, 0), states, lookup)
+    reference = Snapshot("", (0, 0), ItemStates(states.ids, full, "float32"), lookup)
+
+    label = _label(model)
+    if label in table.column_names:
+        yield _compare_auc(model, users, table, rows, label, reference, stored)
+    else:
+        yield f"{rows} has no column {label!r}: AUC not compared"
+    first = _first_rows(model, table)
+    overlaps = []
+    for row in first:
+        user = _prepared(model, users, row)
+        best = [set(_best(snapshot.score(model.kernel, user))) for snapshot in (reference, stored)]
+        overlaps.append(len(best[0] & best[1]) / len(best[0]))
+    yield f"{states.dtype} against float32, top {min(_TOP, len(states.ids))} of {len(first)} users: " + (
+        f"{np.mean(overlaps):.4f} agree on average, {np.min(overlaps):.4f} at least"
+    )
+
+
+def check_rows(model: Artefact, rows: Path) -> pa.Table:
+    """Read rows to compare on, and see that they have what :func:`report` needs.
+
+    Raises:
+        InputError: the file cannot be read, has no rows, lacks a column, or has a label other than 0 and 1.
+    """
+    table = read_table(rows)
+    if not len(table):
+        raise InputError("there are no rows", path=rows)
+    columns(table, model.inputs("user"), rows)
+    label = _label(model)
+    if label in table.column_names:
+        columns(table, [_item_id(model)], rows)
+        if not set(table[label].to_pylist()) <= {0, 1}:
+            raise InputError(f"column {label!r}: expected 0 and 1 alone", path=rows)
+    return table
+
+
+def _label(model: Artefact) -> str:
+    return model.features["specification"]["label"]
+
+
+def _item_id(model: Artefact) -> dict[str, Any]:
+    return next(field for field in model.inputs("item") if field["name"] == model.item_id)
+
+
+def _prepared(model: Artefact, users: Mapping[str, np.ndarray], row: int) -> Any:
+    return model.kernel.prepare({name: part[row] for name, part in users.items()})
+
+
+def _first_rows(model: Artefact, table: Any) -> list[int]:
+    """A row of each of some users, as spread over the file."""
+    names = model.features["specification"]["user_id"]
+    distinct = np.flatnonzero(~pd.Series(table[names].to_numpy()).duplicated())
+    return distinct[np.unique(np.linspace(0, len(distinct) - 1, _USERS).astype(int))].tolist()
+
+
+def _best(scores: np.ndarray) -> list[int]:
+    return np.argsort(-scores, kind="stable")[:_TOP].tolist()
+
+
+def _compare_auc(model, users, table, rows, label, reference, stored) -> str:
+    ids = columns(table, [_item_id(model)], rows)[0]
+    positions = reference.positions(ids)
+    known = np.flatnonzero(positions >= 0)
+    labels = np.asarray(table[label])[known]
+    if len(set(labels.tolist())) < 2:
+        return f"{rows} has not both rows with 0 and rows with 1 on items of the index: AUC not compared"
+    found = []
+    for snapshot in (reference, stored):
+        one = [
+            snapshot.score(model.kernel, _prepared(model, users, row), positions[row : row + 1])[0]
+            for row in known.tolist()
+        ]
+        found.append(roc_auc_score(labels, one))
+    left_out = f" ({len(ids) - len(known)} rows left out, their items are not in the index)" * (len(known) < len(ids))
+    return (
+        f"{stored.states.dtype} against float32, {len(known)} rows of {rows}{left_out}: "
+        f"AUC {found[1]:.5f} against {found[0]:.5f}, {found[1] - found[0]:+.5f}"
+    )

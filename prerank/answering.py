@@ -1,0 +1,88 @@
+"""The commands `prerank top` and `prerank score`: a user's best items, or the scores of candidates."""
+
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+from prerank.errors import InputError
+from prerank.preranker import PreRanker, Scored
+from prerank.terminal import Parser, write
+from prerank.threads import limit_threads
+
+_SMALLEST, _LARGEST = -(2**63), 2**63 - 1
+
+
+def add_flags(parser: Parser, *, candidates_required: bool = False) -> None:
+    """Add the flags that `top` and `score` share."""
+    parser.add_argument("--model", type=Path, required=True, help="exported model")
+    parser.add_argument("--index", type=Path, help="item index; default: index, in the model's folder")
+    parser.add_argument("--user", required=True, help="JSON object of raw values by feature name, see features.json")
+    parser.add_argument(
+        "--candidates",
+        type=Path,
+        metavar="FILE",
+        required=candidates_required,
+        help="item ids, one a line; - is standard input",
+    )
+    parser.add_argument("--format", choices=("tsv", "json"), default="tsv", help="default: id<TAB>logit lines")
+    parser.add_argument("--strict", action="store_true", help="a candidate that the index does not hold is an error")
+
+
+def _read_user(text: str) -> dict[str, Any]:
+    try:
+        user = json.loads(text)
+    except ValueError as error:
+        raise InputError(f"--user: not JSON: {error}") from error
+    if not isinstance(user, dict):
+        raise InputError(f"--user: expected a JSON object. Received: {text}")
+    return user
+
+
+def _read_candidates(path: Path, kind: str) -> list[Any]:
+    try:
+        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"--candidates: cannot be read: {error}", path=path) from error
+    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+    if kind == "string":
+        return [line for _, line in lines]
+    ids = []
+    for number, line in lines:
+        try:
+            ids.append(int(line))
+        except ValueError as error:
+            raise InputError(f"an item id is an integer. Received: {line!r}", path=path, line=number) from error
+        if not _SMALLEST <= ids[-1] <= _LARGEST:
+            raise InputError(f"an item id is an integer of 64 bits. Received: {line!r}", path=path, line=number)
+    return ids
+
+
+def _show(found: Scored, style: str) -> None:
+    ids, scores = found.ids.tolist(), found.scores.tolist()
+    if style == "tsv":
+        if ids:
+            write("\n".join(f"{key}\t{score:.6f}" for key, score in zip(ids, scores, strict=True)))
+        if found.unknown:
+            print(f"not in the index: {', '.join(map(str, found.unknown))}", file=sys.stderr)
+        return
+    items = [{"id": key, "logit": None if math.isnan(score) else score} for key, score in zip(ids, scores, strict=True)]
+    write(json.dumps({"index": found.version, "items": items, "unknown": list(found.unknown)}))
+
+
+def answer(flags: Any) -> None:
+    """Answer one user: the best `flags.top` items, or the scores of all candidates if it is None.
+
+    Raises:
+        InputError: a flag, a file, the user or a candidate is wrong.
+    """
+    limit_threads()
+    user = _read_user(flags.user)
+    ranker = PreRanker(flags.model, flags.index)
+    candidates = None if flags.candidates is None else _read_candidates(flags.candidates, ranker.item_id_type)
+    if flags.top is None:
+        found = ranker.score(user, candidates, strict=flags.strict)
+    else:
+        found = ranker.top(user, flags.top, candidates=candidates, strict=flags.strict)
+    _show(found, flags.format)

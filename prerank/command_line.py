@@ -1,0 +1,29 @@
+"""The command `prerank`."""
+
+import sys
+from collections.abc import Sequence
+
+from prerank import answering, build_index
+from prerank.terminal import Parser, positive, run
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0, or 2 with one line for wrong input."""
+    return run(lambda: _main(sys.argv[1:] if argv is None else list(argv)))
+
+
+def _main(argv: list[str]) -> None:
+    parser = Parser(prog="prerank", description="Serve an exported model: index its items, and score them for a user.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    top = commands.add_parser("top", help="list the best items for a user")
+    answering.add_flags(top)
+    top.add_argument("--top", type=positive, metavar="N", default=100, help="how many items; default: 100")
+    top.set_defaults(action=answering.answer)
+    score = commands.add_parser("score", help="score candidates for a user")
+    answering.add_flags(score, candidates_required=True)
+    score.set_defaults(action=answering.answer, top=None)
+    index = commands.add_parser("index", help="run the item tower over a catalogue and keep the states")
+    build_index.add_flags(index)
+    index.set_defaults(action=build_index.index_command)
+    flags = parser.parse_args(argv)
+    flags.action(flags)

@@ -1,0 +1,75 @@
+"""Scorers in NumPy: one user against many items, to the same logits as the exported `score`.
+
+A kernel holds a model's scorer weights. It arranges item states once, when an index is built, and scores chunks of
+them at every request.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from prerank.errors import ArtefactError
+from prerank.kernels.attention import Attention, Gate
+from prerank.kernels.lss import FullyConnected, LightweightScorer
+from prerank.kernels.max_sim import MaxSim
+from prerank.kernels.meta_query import META_INDEX, MetaQuery
+from prerank.kernels.vectors import Additive, Cosine, Dot, MaxInterest
+
+__all__ = ["META_INDEX", "Kernel", "make_kernel"]
+
+
+class Kernel(Protocol):
+    """One model's scorer.
+
+    Attributes:
+        chunk: most items at a time, so that what is computed on the way stays in the cache.
+    """
+
+    chunk: int
+
+    def arrange(self, states: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Item states (N, ...) by name as arrays (parts, N, width) in the order in which :meth:`score` reads them."""
+        ...
+
+    def prepare(self, user: Mapping[str, np.ndarray]) -> Any:
+        """What :meth:`score` needs of a user, from the user's state by name, without a batch axis."""
+        ...
+
+    def score(self, user: Any, items: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Logits (n,) float32 of a prepared user and arranged items (parts, n, width)."""
+        ...
+
+
+_KERNELS: dict[str, Callable[..., Kernel]] = {
+    "additive": Additive,
+    "cosine": Cosine,
+    "dot": Dot,
+    "fully_connected": FullyConnected,
+    "lss": LightweightScorer,
+    "max_interest": MaxInterest,
+    "max_sim": MaxSim,
+}
+_MIXTURES: dict[str, Callable[..., Kernel]] = {"attention": Attention, "gate": Gate}
+
+
+def make_kernel(kind: str, weights: Mapping[str, np.ndarray]) -> Kernel:
+    """The kernel of a scorer.
+
+    Args:
+        kind: what `features.json` says under "scorer", "inner" or "outer/inner".
+        weights: the arrays of `scorer.npz`.
+
+    Raises:
+        ArtefactError: there is no such kernel, or a weight is missing.
+    """
+    outer, _, inner = kind.rpartition("/")
+    try:
+        if outer in _MIXTURES:
+            return _MIXTURES[outer](weights, {"cosine": True, "dot": False}[inner])
+        if outer not in ("", "meta_query"):
+            raise KeyError(outer)
+        kernel = _KERNELS[inner](weights)
+        return MetaQuery(kernel) if outer else kernel
+    except KeyError as error:
+        raise ArtefactError(f"scorer {kind!r}: there is no such kernel or weight: {error}") from error

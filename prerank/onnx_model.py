@@ -1,0 +1,78 @@
+"""Runs an exported model's ONNX files, without TensorFlow."""
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from prerank.backend import Signature, State
+from prerank.encoding import Indexer
+from prerank.errors import ArtefactError, InputError
+from prerank.threads import cores
+
+_SUFFIX = ".onnx"
+_OF_STATES = "score"
+_OF_ONE_USER = {"user_tower", _OF_STATES}
+
+
+class OnnxModel:
+    """See :class:`prerank.backend.Backend`. Raw values become indices here, as the files take those.
+
+    Args:
+        folder: the export.
+
+    Raises:
+        ArtefactError: its vocabularies are damaged.
+        InputError: ONNX Runtime is not installed.
+    """
+
+    def __init__(self, folder: Path):
+        try:
+            import onnxruntime
+        except ImportError as error:
+            raise InputError(
+                f"an ONNX export needs ONNX Runtime ({error}): requirements-onnx.txt", path=folder
+            ) from error
+        self._runtime = onnxruntime
+        self._folder = folder
+        try:
+            self._indexer = Indexer(folder)
+        except InputError as error:
+            raise ArtefactError(str(error)) from error
+
+    @property
+    def signatures(self) -> Collection[str]:
+        return {path.name.removesuffix(_SUFFIX) for path in self._folder.glob(f"*{_SUFFIX}")}
+
+    def signature(self, name: str, inputs: Sequence[str]) -> Signature:
+        return _Positional(self._session(name), inputs, None if name == _OF_STATES else self._indexer)
+
+    def _session(self, name: str) -> Any:
+        options = self._runtime.SessionOptions()
+        # One user is too small a piece of work to share out. A count that is given keeps to the process's cores.
+        options.intra_op_num_threads = 1 if name in _OF_ONE_USER else cores()
+        path = self._folder / f"{name}{_SUFFIX}"
+        errors = self._runtime.capi.onnxruntime_pybind11_state
+        damaged = (errors.Fail, errors.InvalidProtobuf, errors.InvalidGraph, errors.NoSuchFile, errors.InvalidArgument)
+        try:
+            return self._runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        except damaged as error:
+            raise ArtefactError(f"not a whole ONNX file: {error}", path=path) from error
+
+
+class _Positional:
+    """A session as a function of arrays in order."""
+
+    def __init__(self, session: Any, inputs: Sequence[str], indexer: Indexer | None):
+        self._session = session
+        self._inputs = tuple(inputs)
+        self._indexer = indexer
+        self._taken = {value.name for value in session.get_inputs()}
+        self._outputs = [value.name for value in session.get_outputs()]
+
+    def __call__(self, values: Sequence[np.ndarray]) -> State:
+        named = {name: value for name, value in zip(self._inputs, values, strict=True) if name in self._taken}
+        if self._indexer is not None:
+            named = self._indexer.encode(named)
+        return dict(zip(self._outputs, self._session.run(self._outputs, named), strict=True))

@@ -1,0 +1,76 @@
+"""One version of an item index, ready to score: everything that a request needs to agree with itself."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from prerank import index
+from prerank.index import ItemStates
+from prerank.kernels import Kernel
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Item ids, states and where each id lies. It never changes; a request uses one from beginning to end.
+
+    Attributes:
+        version: the version's name.
+        stamp: of the index when it was read.
+        states: ids and memory-mapped states.
+        lookup: the ids again, hashed.
+    """
+
+    version: str
+    stamp: tuple[int, int]
+    states: ItemStates
+    lookup: pd.Index
+
+    @classmethod
+    def open(cls, folder: Path, fingerprint: str) -> "Snapshot":
+        """Read the current version of an index.
+
+        Raises:
+            ArtefactError: see :func:`prerank.index.read`.
+        """
+        stamp = index.stamp(folder)  # before reading: a version that comes between is then picked up by the next look
+        version, states = index.read(folder, fingerprint)
+        return cls(version, stamp, states, lookup_of(states.ids))
+
+    def __len__(self) -> int:
+        return len(self.states.ids)
+
+    def positions(self, ids: np.ndarray) -> np.ndarray:
+        """Where each id lies (N,), -1 for one that is unknown."""
+        return self.lookup.get_indexer(ids)
+
+    def score(self, kernel: Kernel, user: Any, positions: np.ndarray | None = None) -> np.ndarray:
+        """Logits (N,) float32 of a prepared user for the items at some positions, or for all."""
+        count = len(self) if positions is None else len(positions)
+        scores = np.empty(count, np.float32)
+        order = None
+        if positions is not None and len(positions) > 1:
+            # reads go forward through the file, and FIT's items of one query stay together
+            order = np.argsort(positions)
+            positions = positions[order]
+        for start in range(0, count, kernel.chunk):
+            span = slice(start, min(start + kernel.chunk, count))
+            rows = span if positions is None else positions[span]
+            items = {name: array.read(rows) for name, array in self.states.arrays.items()}
+            scores[span] = kernel.score(user, items)
+        if order is None:
+            return scores
+        unordered = np.empty_like(scores)
+        unordered[order] = scores
+        return unordered
+
+
+def lookup_of(ids: np.ndarray) -> pd.Index:
+    """Ids (N,) hashed; pandas builds its table at the first look, which threads must not share."""
+    found = pd.Index(
+        ids if ids.dtype.kind == "i" else ids.astype(object), dtype=None if ids.dtype.kind == "i" else object
+    )
+    found.get_indexer(found[:1])
+    return found

@@ -1,0 +1,131 @@
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import tensorflow as tf
+from raw_rows import keras_logits, perturb, raw_rows, vocabularies
+
+import models
+from export.raw_inputs import RawInputs
+from export.writer import export, target
+from prerank.errors import InputError
+
+_FRESH = """
+import json, sys
+import numpy as np
+import tensorflow as tf
+assert not any(name in sys.modules for name in ("models", "layers", "features"))
+model = tf.saved_model.load(sys.argv[1])
+raw = json.load(open(sys.argv[2]))
+kinds = {item["name"]: item["dtype"] for item in json.load(open(sys.argv[1] + "/features.json"))["inputs"]}
+inputs = {name: tf.constant(value, kinds[name]) for name, value in raw.items()}
+result = {name: value.numpy().tolist() for name, value in model.signatures["serving_default"](**inputs).items()}
+if "score" in model.signatures:
+    sides = {name: set(model.signatures[name].structured_input_signature[1]) for name in ("user_tower", "item_tower")}
+    state = {}
+    for name, names in sides.items():
+        state |= model.signatures[name](**{key: inputs[key] for key in names})
+    result["score"] = model.signatures["score"](**state)["logit"].numpy().tolist()
+    one = {key: value[:1] if key.startswith("user_") else value for key, value in state.items()}
+    result["one_user"] = model.signatures["score"](**one)["logit"].numpy().tolist()
+print(json.dumps(result))
+"""
+
+
+@pytest.mark.parametrize("name", [name for name in models.names() if models.get(name).exportable])
+def test_exported_model_agrees_in_a_fresh_process(name, prepared, tmp_path):
+    model = models.build(name, prepared.spec)
+    perturb(model)
+    place = target(tmp_path / "out", 1)
+    export(model, vocabularies(prepared), place, {"config.yaml": "a: 1\n", "catalogue.parquet": prepared.catalogue})
+    raw = raw_rows(prepared)
+    (tmp_path / "raw.json").write_text(json.dumps(raw))
+    environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "TF_USE_LEGACY_KERAS")}
+    done = subprocess.run(
+        [sys.executable, "-c", _FRESH, str(place), str(tmp_path / "raw.json")],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    answer = json.loads(done.stdout)
+    expected = keras_logits(model, prepared, raw)
+    np.testing.assert_allclose(answer["logit"], expected, atol=1e-5)
+    np.testing.assert_allclose(answer["probability"], 1 / (1 + np.exp(-expected)), atol=1e-5)
+    assert np.isfinite(answer["probability"]).all()
+    assert ("score" in answer) == models.get(name).decoupled
+    assert json.loads((place / "features.json").read_text())["calibrated"] == models.get(name).calibrated
+    if models.get(name).decoupled:
+        np.testing.assert_allclose(answer["score"], expected, atol=1e-5)
+        one_user = {key: [value[0]] * 4 if prepared.spec[key].side == "user" else value for key, value in raw.items()}
+        np.testing.assert_allclose(answer["one_user"], keras_logits(model, prepared, one_user), atol=1e-5)
+
+
+def test_raw_values_become_the_indices_of_the_prepared_data(prepared):
+    spec = prepared.spec
+    table = pq.read_table(prepared.parts("test")[0]).slice(0, 200)
+    raw = {}
+    for field in spec.fields:
+        if field.kind == "dense":
+            raw[field.name] = tf.constant(table[field.name].to_numpy(), tf.float32)
+            continue
+        values = prepared.vocabulary(field.vocabulary)
+        unknown, padding = ("Unheard of", "") if field.raw_type == "string" else (987_654_321, -1)
+        spelt = [padding, unknown, *values]
+        rows = table[field.name].to_pylist()
+        if field.kind == "sequence":
+            rows = [row + [0] * (field.max_length - len(row)) for row in rows]
+            raw[field.name] = tf.constant([[spelt[index] for index in row] for row in rows], field.raw_type)
+        else:
+            raw[field.name] = tf.constant([spelt[index] for index in rows], field.raw_type)
+    encoded = RawInputs(spec, vocabularies(prepared)).encode(raw)
+    for field in spec.fields:
+        if field.kind == "sparse":
+            assert np.array_equal(encoded[field.name], table[field.name].to_numpy())
+        elif field.kind == "sequence":
+            lists = table[field.name].to_pylist()
+            assert [[index for index in row if index] for row in encoded[field.name].numpy().tolist()] == lists
+
+
+def test_features_json_and_companions(prepared, tmp_path):
+    place = target(tmp_path / "out")
+    model = models.build("hit", prepared.spec)
+    export(model, vocabularies(prepared), place, {"metrics.json": "{}", "catalogue.parquet": prepared.catalogue})
+    described = json.loads((place / "features.json").read_text())
+    assert [item["name"] for item in described["inputs"]] == [field.name for field in prepared.spec.fields]
+    by_name = {item["name"]: item for item in described["inputs"]}
+    assert by_name["user_hist"] | {"trained_length": 0} == {
+        "name": "user_hist", "side": "user", "kind": "sequence", "dtype": "int64", "shape": [None, None], "missing": -1,
+        "vocabulary": "movie_id", "vocabulary_size": len(prepared.vocabulary("movie_id")) + 2, "trained_length": 0,
+        "order": "oldest first, padded on the right", "default": [],
+    }  # fmt: skip
+    assert by_name["user_mean_rating"]["default"] == prepared.spec["user_mean_rating"].default
+    assert set(described["outputs"]) == {"serving_default", "user_tower", "item_tower", "score"}
+    assert described["outputs"]["user_tower"] == {"user_heads": [None, 2, 16]}
+    catalogue = pq.read_table(place / "catalogue.parquet")
+    item_fields = [field.name for field in prepared.spec.side("item")]
+    assert set(item_fields) <= set(catalogue.column_names)
+
+
+def test_export_replaces_an_export_and_nothing_else(prepared, tmp_path):
+    model = models.build("target_means", prepared.spec)
+    place = target(tmp_path / "out")
+    for text in ("first", "second"):
+        export(model, vocabularies(prepared), target(place), {"metrics.json": text})
+    assert (place / "metrics.json").read_text() == "second"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("")
+    with pytest.raises(InputError, match="--export_dir"):
+        target(tmp_path / "mine")
+    with pytest.raises(InputError, match="--export_dir"):
+        target(tmp_path / "mine" / "thesis.tex")
+
+
+def test_failed_export_leaves_nothing(prepared, tmp_path):
+    model = models.build("target_means", prepared.spec)
+    with pytest.raises(InputError, match="--export_dir"):
+        export(model, vocabularies(prepared), tmp_path / "out", {"catalogue.parquet": tmp_path / "absent"})
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,1 @@
+from sample import prepared, sample_folder  # noqa: F401
