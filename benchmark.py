@@ -5,6 +5,7 @@ import sys
 
 import legacy_keras  # noqa: F401  (before anything imports TensorFlow)
 from experiments.command_line import main
+from prerank.allocator import keep_freed_memory
 from prerank.terminal import run
 
 
@@ -19,4 +20,5 @@ def _main() -> int:
 
 
 if __name__ == "__main__":
+    keep_freed_memory()
     sys.exit(_main())

@@ -7,6 +7,7 @@ import legacy_keras  # noqa: F401  (before anything imports TensorFlow)
 from preprocess.amazon import Amazon, AmazonOptions, official_name
 from preprocess.download import AMAZON_URLS, download_amazon
 from preprocess.generate.amazon import SAMPLE_ROWS, ceiling_auc, generate
+from prerank.allocator import keep_freed_memory
 from training.app import DataSource, main
 
 
@@ -28,4 +29,5 @@ SOURCE = DataSource(
 )
 
 if __name__ == "__main__":
+    keep_freed_memory()
     sys.exit(main(SOURCE))

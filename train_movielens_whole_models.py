@@ -8,6 +8,7 @@ from preprocess import movielens
 from preprocess.download import download_movielens
 from preprocess.generate.movielens import SAMPLE_ROWS, ceiling_auc, generate
 from preprocess.options import DataOptions
+from prerank.allocator import keep_freed_memory
 from training.app import DataSource, main
 
 
@@ -27,4 +28,5 @@ SOURCE = DataSource(
 )
 
 if __name__ == "__main__":
+    keep_freed_memory()
     sys.exit(main(SOURCE))

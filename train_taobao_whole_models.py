@@ -7,6 +7,7 @@ import legacy_keras  # noqa: F401  (before anything imports TensorFlow)
 from preprocess import taobao
 from preprocess.generate.taobao import SAMPLE_ROWS, ceiling_auc, generate
 from preprocess.options import DataOptions
+from prerank.allocator import keep_freed_memory
 from training.app import DataSource, main
 
 _BEHAVIOURS = 2 * SAMPLE_ROWS
@@ -29,4 +30,5 @@ SOURCE = DataSource(
 )
 
 if __name__ == "__main__":
+    keep_freed_memory()
     sys.exit(main(SOURCE))

@@ -4,6 +4,7 @@ import sys
 
 import legacy_keras  # noqa: F401  (before anything imports TensorFlow)
 from preprocess.own_data import NoSchema, OwnDataOptions
+from prerank.allocator import keep_freed_memory
 from training.app import DataSource, main
 
 SOURCE = DataSource(
@@ -13,4 +14,5 @@ SOURCE = DataSource(
 )
 
 if __name__ == "__main__":
+    keep_freed_memory()
     sys.exit(main(SOURCE))
