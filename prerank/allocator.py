@@ -31,8 +31,8 @@ def keep_freed_memory() -> bool:
     library = ctypes.CDLL(None)
     if not hasattr(library, "gnu_get_libc_version"):
         return False
-    # mallopt returns 1 for success; all settings are tried, as each helps without the others
-    return all([library.mallopt(name, value) == 1 for name, value in _SETTINGS.items()])
+    returned = [library.mallopt(name, value) for name, value in _SETTINGS.items()]  # 1 for success
+    return all(value == 1 for value in returned)
 
 
 def _set_by_user() -> bool:
