@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from errors import InputError
+from preprocess.generated import TRUE_PROBABILITIES
 
-PROBABILITIES = "true_probabilities.parquet"
+PROBABILITIES = TRUE_PROBABILITIES
 """Beside a data set's files: a line a row, with its label and its `probability`, float64."""
 
 _BINS = 1 << 20
