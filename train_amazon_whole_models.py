@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import legacy_keras  # noqa: F401  (before anything imports TensorFlow)
-from preprocess.amazon import Amazon, AmazonOptions, official_name
+from preprocess.amazon import CATEGORIES, Amazon, AmazonOptions, official_name
 from preprocess.download import AMAZON_URLS, download_amazon
 from preprocess.generate.amazon import SAMPLE_ROWS, ceiling_auc, generate
 from prerank.allocator import keep_freed_memory
@@ -26,6 +26,7 @@ SOURCE = DataSource(
     generate=_sample,
     download=lambda folder, options: download_amazon(folder, official_name(options.category)),
     options=AmazonOptions,
+    names=[Amazon(category).name for category in CATEGORIES],
 )
 
 if __name__ == "__main__":

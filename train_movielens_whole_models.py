@@ -24,6 +24,7 @@ SOURCE = DataSource(
     default_path=Path("data/ml-1m"),
     origin="get MovieLens-1M with --download, or from https://grouplens.org/datasets/movielens/1m/",
     generate=_sample,
+    names=(movielens.ADAPTER.name,),
     download=lambda folder, options: download_movielens(folder),
 )
 

@@ -26,6 +26,7 @@ SOURCE = DataSource(
     origin="get raw_sample, ad_feature, user_profile and behavior_log from "
     "https://tianchi.aliyun.com/dataset/56 (with an account)",
     generate=_sample,
+    names=(taobao.ADAPTER.name,),
     defaults={"dropout": 0.2},
 )
 

@@ -152,6 +152,7 @@ def _examples_per_second(runs: Path) -> float:
 def _add(path: Path, figures: Figures) -> None:
     """Add a line to a csv file, with its header if it is new."""
     new = not path.exists()
+    path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [field.name for field in fields(Figures)], lineterminator="\n")
         if new:

@@ -1,6 +1,6 @@
 """The efficiency table of exported models: latency, storage, index and training time, and load.
 
-    python -m benchmarks.serving_latency --models out/dssm out/hit out/fit out/cold --out docs/results/serving_latency
+    python -m benchmarks.serving_latency --models out/dssm out/hit out/fit out/cold
 
 Everything runs on exported folders alone, SavedModel or ONNX, on one core. A two-tower model gets an index of its own
 catalogue, repeated under new ids where that is smaller; a model of one tower scores the same items row by row. Users
@@ -31,7 +31,7 @@ Result = dict[str, Any]
 def _parse(argv: list[str]):
     parser = Parser(prog="python -m benchmarks.serving_latency", description="Time exported models on one core.")
     parser.add_argument("--models", type=Path, nargs="+", required=True, metavar="DIR", help="exported models")
-    parser.add_argument("--out", type=Path, default=Path("docs/results/serving_latency"), help="results, less suffix")
+    parser.add_argument("--out", type=Path, default=Path("results/serving_latency"), help="results, less suffix")
     parser.add_argument("--items", type=positive, nargs="+", default=[100, 1000, 10_000], help="cached items")
     parser.add_argument("--requests", type=positive, default=1000, help="requests timed for each number")
     parser.add_argument(
@@ -80,6 +80,7 @@ def _training(folder: Path) -> Result:
         "training_seconds": metrics.get("seconds"),
         "examples_per_second": metrics.get("examples_per_second"),
         "dataset": metrics.get("dataset"),
+        "raw_data": metrics.get("raw_data"),
     }
 
 

@@ -122,7 +122,7 @@ def _table(header: list[str], rows: list[list[str]]) -> str:
 
 
 def _write_csv(results: list[Result], path: Path) -> None:
-    columns = ["dataset", "model", "format", "part", "items", *(f"p{p}_ms" for p in _PERCENTILES)]
+    columns = ["dataset", "raw_data", "model", "format", "part", "items", *(f"p{p}_ms" for p in _PERCENTILES)]
     single = ["bytes_per_item", "index_seconds", "training_seconds", "examples_per_second"]
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
@@ -138,7 +138,7 @@ def _write_csv(results: list[Result], path: Path) -> None:
 
 
 def _names(result: Result) -> list[str]:
-    return [result["dataset"], result["model"], result["format"]]
+    return [result["dataset"], result["raw_data"], result["model"], result["format"]]
 
 
 def _draw(results: list[Result], counts: list[int], path: Path) -> None:

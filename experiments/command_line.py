@@ -10,19 +10,17 @@ from experiments.collect import collect
 from experiments.progress import Display
 from experiments.report.build import build
 from experiments.report.entries import boards
-from experiments.report.facts import PAGES, Facts
-from experiments.report.insert import insert_in_file
+from experiments.report.publish import PUBLISHED, publish
 from experiments.runner import Deadline, execute
 from experiments.runs import Run, read_all
-from experiments.scripts import datasets, script
+from experiments.scripts import datasets, script, script_of
 from experiments.tuned import Tuned, tuned_file
 from experiments.tuning import Tuner
 from preprocess.addresses import located
 from prerank.errors import InputError
 from prerank.terminal import Parser, positive
-from training.run_folder import write_text
 
-RESULTS = Path("docs/results")
+RESULTS = Path("results")
 _PROTOCOLS = ("strict", "reference")
 
 
@@ -110,12 +108,23 @@ def _add_report(commands) -> None:
     collecting = commands.add_parser(
         "collect", help="keep the runs' small files for the report", description=collect_command.__doc__
     )
-    collecting.add_argument("--dataset", help="one of the data sets; default: all")
+    collecting.add_argument("--dataset", help="a training script's data sets, or one by its name; default: all")
     collecting.add_argument("--output_dir", type=Path, default=Path("runs"), help="folder of the runs; default: runs")
     _add_out(collecting)
     collecting.set_defaults(action=collect_command)
     reporting = commands.add_parser("report", help="write the report", description=report_command.__doc__)
     _add_out(reporting)
+    reporting.add_argument(
+        "--publish", action="store_true", help=f"write {PUBLISHED}, the pages in docs/ and README.md"
+    )
+    reporting.add_argument("--drop", action="store_true", help="publish even if published results would be gone")
+    reporting.add_argument(
+        "--data",
+        action="append",
+        default=[],
+        metavar="DATASET=DATA",
+        help="publish: which data of a data set README.md and docs/ show; default: those that they show now",
+    )
     reporting.set_defaults(action=report_command)
 
 
@@ -210,23 +219,37 @@ def collect_command(flags) -> None:
 def report_command(flags) -> None:
     """Write the report on the runs in OUT/runs: README.md, report.html, csv files and figures, in OUT.
 
-    With the default OUT, the pages in docs/ that tell results and the tables in README.md are written too.
+    With --publish, add these runs to docs/results/runs instead, and write docs/results, the pages in docs/ and the
+    tables in README.md from all runs there. Results that are published already may not be lost by that.
     """
-    found = boards(read_all(flags.out / "runs"))
-    build(found, flags.out)
-    print(f"report in {flags.out}")
-    if flags.out == RESULTS:
-        facts = Facts(found)
-        for page, template in PAGES.items():
-            write_text(page, facts.fill(template))
-        insert_in_file(Path("README.md"), "models", facts.models("movielens"))
-        insert_in_file(Path("README.md"), "results", facts.fill("results.md.j2").rstrip())
+    if not flags.publish:
+        if flags.drop or flags.data:
+            raise InputError("--drop and --data belong to --publish")
+        if flags.out.resolve() == PUBLISHED.resolve():
+            raise InputError(f"--out {flags.out}: these results are published, --publish writes them")
+        build(boards(read_all(flags.out / "runs")), flags.out)
+        print(f"report in {flags.out}")
+        return
+    if flags.out != RESULTS and not (flags.out / "runs").is_dir():
+        raise InputError("--out: there is no folder of runs: collect them first", path=flags.out / "runs")
+    for line in publish(flags.out, drop=flags.drop, data=_shown_data(flags.data)):
+        print(line)
+
+
+def _shown_data(texts: list[str]) -> dict[str, str]:
+    """`--data` by data set."""
+    pairs = [text.partition("=") for text in texts]
+    if wrong := [text for text, pair in zip(texts, pairs, strict=True) if not (pair[0] and pair[2])]:
+        raise InputError(f"--data takes DATASET=DATA. Received: {wrong[0]}")
+    return {dataset: data for dataset, _, data in pairs}
 
 
 def _runs_of(flags) -> list[Run]:
     """The runs of `--dataset`, or of all, below `--output_dir`."""
     name = flags.dataset
-    found = [run for run in read_all(flags.output_dir) if not name or f"{run.setting.dataset}_".startswith(f"{name}_")]
+    found = [
+        run for run in read_all(flags.output_dir) if name in (None, run.setting.dataset, script_of(run.setting.dataset))
+    ]
     if not found:
         raise InputError(f"--output_dir: there is no run of {name or 'any data set'}", path=flags.output_dir)
     return found

@@ -8,7 +8,7 @@ from experiments import agreement, bootstrap
 from experiments.agreement import Candidates
 from experiments.plan import Planner
 from experiments.runs import AGREEMENT, BOOTSTRAP, Run, variant_title
-from experiments.trained import TrainedRun
+from experiments.trained import OtherDataError, TrainedRun
 from preprocess.batches import read_columns
 from training.run_folder import to_json, write_text
 
@@ -25,6 +25,9 @@ def measure(
 ) -> None:
     """Write `bootstrap.csv` and `ranker_agreement.json` of every finished run that lacks them.
 
+    Settings of other data than those that `planner` finds are told and left out, as those of the generated sample are
+    once there are real data.
+
     Args:
         runs: the runs; the ranking models are taken from them.
         planner: finds their data.
@@ -34,10 +37,12 @@ def measure(
         report: takes lines meant for the user.
 
     Raises:
-        InputError: the data are others than those of a run, or its weights are gone.
+        InputError: no run that lacks something is of the data, or a run's weights are gone.
     """
     finished = [run for run in runs if run.status == "finished"]
-    for setting in dict.fromkeys(run.setting for run in finished):
+    others: list[OtherDataError] = []
+    settings = list(dict.fromkeys(run.setting for run in finished))
+    for setting in settings:
         mine = [run for run in finished if run.setting == setting]
         rankers = sorted(
             (run for run in mine if run.model == ranker), key=lambda run: (variant_title(run.variant), run.seed)
@@ -45,8 +50,14 @@ def measure(
         if not rankers:
             report(f"{setting.dataset}, {setting.title}: no finished run of {ranker}, so no agreement with it")
         ranking = _Ranking(rankers[0], planner, users) if rankers else None
-        for run in mine:
-            _measure(run, planner, ranking, report)
+        try:
+            for run in mine:
+                _measure(run, planner, ranking, report)
+        except OtherDataError as error:
+            report(f"{setting.dataset}, {setting.title}, data {setting.fingerprint}: left out, as of other data")
+            others.append(error)
+    if others and len(others) == len(settings):
+        raise others[0]
 
 
 class _Ranking:

@@ -30,6 +30,7 @@ class PlannedRun:
         folder: where it goes.
         dataset: name of the data set.
         fingerprint: of the prepared data.
+        raw_data: hash of the raw data.
     """
 
     config: Config
@@ -38,6 +39,7 @@ class PlannedRun:
     folder: RunFolder
     dataset: str
     fingerprint: str
+    raw_data: str = ""
 
     @property
     def name(self) -> str:
@@ -116,7 +118,8 @@ class Planner:
         place = self._output_dir / data.spec.dataset / config.data.resolved().protocol / model
         folder = RunFolder(place / config.identity(data.fingerprint))
         flags.append(f"--data_path={self._data_path}")
-        return PlannedRun(config, tuple(values.items()), tuple(flags), folder, data.spec.dataset, data.fingerprint)
+        told = (data.spec.dataset, data.fingerprint, data.raw_data)
+        return PlannedRun(config, tuple(values.items()), tuple(flags), folder, *told)
 
     def config(self, flags: Sequence[str]) -> Config:
         """The configuration that the training script makes of its flags.

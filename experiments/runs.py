@@ -14,6 +14,7 @@ import yaml
 import models
 from experiments import bootstrap
 from experiments.scripts import options_and_defaults
+from preprocess.generated import without_suffix
 from preprocess.options import LEAKS
 from prerank.errors import InputError
 from training.config import NOT_IDENTITY
@@ -104,10 +105,16 @@ class Run:
         """`finished`, `diverged` or `failed`."""
         return self.metrics["status"]
 
+    @property
+    def raw_data(self) -> str:
+        """Hash of the raw data that it was on; empty for a run from before that was kept."""
+        return self.metrics.get("raw_data") or ""
+
     @cached_property
     def setting(self) -> Setting:
         """What it is comparable with."""
         found = self.metrics
+        category_of = without_suffix(found["dataset"])
         return Setting(
             dataset=found["dataset"],
             protocol=found["protocol"],
@@ -117,7 +124,7 @@ class Run:
             options=tuple(
                 (name, value)
                 for name, value in _different(self.config, _data_defaults(found["dataset"]))
-                if not (isinstance(value, str) and found["dataset"].endswith(f"_{value}"))  # a category: named already
+                if not (isinstance(value, str) and category_of.endswith(f"_{value}"))  # a category: named already
             ),
             fingerprint=found["data_fingerprint"],
         )

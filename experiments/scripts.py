@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from preprocess.generated import without_suffix
 from preprocess.options import DataOptions
 from prerank.errors import InputError
 from training.app import DataSource
@@ -29,7 +30,7 @@ class Script:
 
 
 def datasets() -> list[str]:
-    """Data sets that have a training script, `train_<data set>_whole_models.py`."""
+    """What the training scripts are called by, `train_<this>_whole_models.py`."""
     return sorted(path.name[len(_PREFIX) : -len(_SUFFIX)] for path in ROOT.glob(f"{_PREFIX}*{_SUFFIX}"))
 
 
@@ -51,13 +52,20 @@ def script(dataset: str) -> Script:
     return Script(path, module.SOURCE)
 
 
-def options_and_defaults(name: str) -> tuple[type[DataOptions], Mapping[str, Any]]:
-    """The options of preparing the data set `name`, as runs name it, and its own defaults for other options.
+@functools.cache
+def script_of(name: str) -> str | None:
+    """Which of :func:`datasets` has the script that trains on the data set `name`, as runs name it.
 
-    A training script may be of several data sets, whose names then begin with its own.
+    A script may train on several data sets, and on generated ones. None: the user named the data set in a schema.
     """
-    for dataset in datasets():
-        if name == dataset or name.startswith(f"{dataset}_"):
-            source = script(dataset).source
-            return source.options, source.defaults
-    return DataOptions, {}
+    real = without_suffix(name)
+    return next((dataset for dataset in datasets() if real in script(dataset).source.names), None)
+
+
+def options_and_defaults(name: str) -> tuple[type[DataOptions], Mapping[str, Any]]:
+    """The options of preparing the data set `name`, as runs name it, and its own defaults for other options."""
+    dataset = script_of(name)
+    if dataset is None:
+        return DataOptions, {}
+    source = script(dataset).source
+    return source.options, source.defaults

@@ -108,6 +108,7 @@ def keep_failure(run: PlannedRun, exit_code: int) -> None:
         "model": run.config.run.model_name,
         "seed": run.config.run.random_seed,
         "data_fingerprint": run.fingerprint,
+        "raw_data": run.raw_data,
     }
     write_text(folder / "config.yaml", run.config.to_yaml())
     write_text(folder / "metrics.json", to_json(record))

@@ -18,6 +18,10 @@ from training.callbacks import predict
 _BATCH = 8192
 
 
+class OtherDataError(InputError):
+    """The data at hand are not those that a run was on."""
+
+
 @dataclass(frozen=True)
 class TrainedRun:
     """A finished run whose weights are on disk, with its data.
@@ -35,12 +39,12 @@ class TrainedRun:
         """Find the data of a run.
 
         Raises:
-            InputError: the raw data are others than those of the run.
+            OtherDataError: the raw data are others than those of the run.
         """
         config = planner.config([f"--config={run.folder / 'config.yaml'}"])
         data = planner.data(config)
         if data.fingerprint != run.metrics["data_fingerprint"]:
-            raise InputError(
+            raise OtherDataError(
                 f"--data_path: the run was on other data: fingerprint {run.metrics['data_fingerprint']} expected. "
                 f"Received: {data.fingerprint}",
                 path=run.folder,

@@ -24,6 +24,7 @@ class Tuned:
         trials: how many were tried.
         seed: of every trial.
         options: of the best trial, as texts by name.
+        data: fingerprint of the prepared data; empty in a file from before that was kept.
     """
 
     validation_auc: float
@@ -31,6 +32,7 @@ class Tuned:
     trials: int
     seed: int
     options: Mapping[str, str]
+    data: str = ""
 
     @classmethod
     def read(cls, results: Path, dataset: str, protocol: str, model: str) -> "Tuned":

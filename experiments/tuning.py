@@ -47,6 +47,7 @@ class Tuner:
         self._defaults = defaults(options, self._space)
         default = planner.run(model, protocol, seed, fixed)
         self.dataset = default.dataset
+        self._fingerprint = default.fingerprint
         name = f"{model}-{default.folder.final.name}"
         folder.mkdir(parents=True, exist_ok=True)
         self._journal = folder / f"{name}.journal"
@@ -115,4 +116,5 @@ class Tuner:
             trials=self._done(),
             seed=self._seed,
             options={**best.user_attrs[_VALUES], **self._fixed},
+            data=self._fingerprint,
         )

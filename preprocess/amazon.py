@@ -11,7 +11,7 @@ import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import ibis
 import ibis.expr.types as ir
@@ -35,6 +35,7 @@ Category = Literal[
     "musical_instruments", "office_products", "patio_lawn_and_garden", "pet_supplies", "sports_and_outdoors",
     "tools_and_home_improvement", "toys_and_games", "video_games",
 ]  # fmt: skip
+CATEGORIES: tuple[Category, ...] = get_args(Category)
 
 _SPELT = {"cds_and_vinyl": "CDs_and_Vinyl", "movies_and_tv": "Movies_and_TV"}
 _LIKED = 4

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from preprocess import samples, writing
+from preprocess import generated, samples, writing
 from preprocess.dataset import Adapter
 from preprocess.engines import Engine, engine_class
 from preprocess.options import DataOptions, ResolvedOptions, without_added
@@ -29,7 +29,8 @@ def prepare(dataset: Adapter, options: DataOptions, report: Report = print) -> P
     """Raw files to leak-free features on disk, reused if the same bytes and options were prepared before.
 
     Args:
-        dataset: reads the raw files, e.g. :data:`preprocess.movielens.ADAPTER`.
+        dataset: reads the raw files, e.g. :data:`preprocess.movielens.ADAPTER`. Generated files give a data set of
+            another name (:mod:`preprocess.generated`).
         options: which files and which rules; `data_path` is needed.
         report: takes a line about each step.
 
@@ -39,7 +40,9 @@ def prepare(dataset: Adapter, options: DataOptions, report: Report = print) -> P
     if options.data_path is None:
         raise InputError("--data_path is needed: the folder or file with the raw data")
     dataset = options.adapter(dataset)
-    files = {role: RawFile.inspect(path) for role, path in sorted(dataset.find(options.data_path).items())}
+    found = dataset.find(options.data_path)
+    dataset = generated.named(dataset, found.values())
+    files = {role: RawFile.inspect(path) for role, path in sorted(found.items())}
     resolved = options.resolved()
     described = _described(dataset.name, files, resolved)
     folder = options.prepared_dir / dataset.name / described["fingerprint"]

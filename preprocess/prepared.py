@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from functools import cached_property
@@ -73,6 +74,12 @@ class PreparedData:
     def fingerprint(self) -> str:
         """Hash of the raw files' bytes, the resolved options and the format version."""
         return self.manifest["fingerprint"]
+
+    @property
+    def raw_data(self) -> str:
+        """Hash of the raw files' names and bytes: the same for all that was prepared from them, by whatever options."""
+        described = json.dumps(self.manifest["raw_files"], sort_keys=True)
+        return hashlib.sha256(described.encode()).hexdigest()[:16]
 
     @property
     def catalogue(self) -> Path:

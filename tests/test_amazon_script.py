@@ -29,11 +29,11 @@ def test_without_data_it_says_so_and_runs_on_a_sample_of_the_category(here, monk
     said = capsys.readouterr().out
     assert "no data in data/amazon: get the edition of 2014 with --download" in said
     assert "ceiling" in said
-    assert "target_means on amazon_books, protocol strict: finished" in said
+    assert "target_means on amazon_books_generated, protocol strict: finished" in said
     assert (here / "data/amazon-generated-sample/books/reviews_Books_5.json.gz").exists()
     assert main(script.SOURCE, [*flags, "--random_seed", "1"]) == 0
     assert "reusing" in capsys.readouterr().out
-    assert sorted(os.listdir(here / "runs")) == ["amazon_books"]
+    assert sorted(os.listdir(here / "runs")) == ["amazon_books_generated"]
 
 
 def test_another_category_than_the_data_or_than_any_is_refused(here, capsys):

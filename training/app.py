@@ -38,6 +38,8 @@ class DataSource:
         generate: makes sure that a small sample in their layout lies in a folder or below, and returns where.
         download: fetches them to a folder, and returns the folder that holds them.
         options: the data set's options.
+        names: the data sets that the adapter may read, as runs name them; empty if the user names them. Generated
+            ones, whose names follow from these, are left out.
         defaults: its own defaults for options of run and model.
     """
 
@@ -47,6 +49,7 @@ class DataSource:
     generate: Callable[[Path, Any], Path] | None = None
     download: Callable[[Path, Any], Path] | None = None
     options: type[DataOptions] = DataOptions
+    names: Sequence[str] = ()
     defaults: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -241,6 +241,7 @@ def _describe(
         "model": config.run.model_name,
         "seed": config.run.random_seed,
         "data_fingerprint": data.fingerprint,
+        "raw_data": data.raw_data,
         "out_of_vocabulary": data.manifest["out_of_vocabulary"],
         "rows": {part: data.rows(part) for part in ("train", "validation", "test")},
         "epochs": progress.epochs,

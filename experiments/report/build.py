@@ -3,48 +3,94 @@
 import csv
 import itertools
 import math
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+import re
+import tempfile
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from experiments.report import changes, figures, tables
+from experiments.report import changes, figures, files, tables
 from experiments.report.csv_files import leaderboard_csv, runs_csv
 from experiments.report.document import Document, Part, Section
 from experiments.report.entries import Board
+from experiments.report.shown import read_record
 from experiments.report.table import Table
 from experiments.report.tables import Latencies
-from experiments.runs import Run
+from experiments.runs import Run, Setting
 from experiments.tuned import Tuned
 from prerank.errors import InputError
-from training.run_folder import write_text
 
+FIGURES, LEADERBOARD, LATENCIES = "figures", "leaderboard.csv", "serving_latency.csv"
 _LATENCY_ITEMS = "10000"
 
 
 def build(found: Sequence[Board], out: Path) -> None:
-    """Write `README.md`, `report.html`, the csv files and `figures/` to `out`.
+    """Write `README.md`, `report.html`, the csv files and `figures/` to `out`, when all of them are made.
 
     Args:
         found: every setting that was run, from :func:`~experiments.report.entries.boards`.
         out: folder of the results; holds what else is shown, `serving_latency.csv` and `tuned/`.
 
     Raises:
-        InputError: there is no run, or `serving_latency.csv` in `out` lacks a column.
+        InputError: there is no run, `serving_latency.csv` in `out` lacks a column, or `out` cannot be written.
     """
     runs = [run for board in found for entry in board.entries for run in entry.runs]
     if not runs:
         raise InputError("there is no run to report on", path=out)
-    (out / "figures").mkdir(parents=True, exist_ok=True)
-    latencies = read_latencies(out / "serving_latency.csv")
-    of_dataset = {name: list(mine) for name, mine in itertools.groupby(found, lambda board: board.setting.dataset)}
-    sections = [_section(name, mine, latencies.get(name, {}), out) for name, mine in of_dataset.items()]
-    if lost := tables.losses(runs):
-        sections.append(Section("Runs without a result", [Part(table=lost)]))
-    document = Document("Results", _introduction(runs), sections)
-    write_text(out / "README.md", document.markdown(out))
-    write_text(out / "report.html", document.html())
-    write_text(out / "leaderboard.csv", leaderboard_csv(found))
-    write_text(out / "runs.csv", runs_csv(runs))
+    beside = _Beside.read(found, out)
+    with tempfile.TemporaryDirectory() as scratch:
+        new = Path(scratch)
+        (new / FIGURES).mkdir()
+        sections = [_section(mine, plain, beside, new) for mine, plain in _by_data(found, read_record(out))]
+        if lost := tables.losses(found):
+            sections.append(Section("Runs without a result", [Part(table=lost)]))
+        document = Document("Results", _introduction(runs), sections)
+        texts = {
+            "README.md": document.markdown(new),
+            "report.html": document.html(),
+            "runs.csv": runs_csv(runs),
+            LEADERBOARD: leaderboard_csv(found, beside.latencies, beside.tuned),
+        }
+        made = files.contents(new) | {Path(name): text.encode() for name, text in texts.items()}
+    outdated = [path.relative_to(out) for path in sorted((out / FIGURES).glob("*.png"))]
+    files.replace(out, made, [place for place in outdated if place not in made])
+
+
+def _by_data(found: Sequence[Board], shown: Collection[str]) -> list[tuple[list[Board], bool]]:
+    """The settings of each raw data of each data set, and whether their figures go by the data set's name only.
+
+    That is so for a data set's only data, and for those of several that the pages show, which come first.
+    """
+    groups = [list(mine) for _, mine in itertools.groupby(found, lambda board: (board.setting.dataset, board.data))]
+    plain = []
+    for mine in groups:
+        of_dataset = {b.setting.fingerprint for b in found if b.setting.dataset == mine[0].setting.dataset}
+        on_pages = of_dataset.intersection(shown)
+        whole = bool(on_pages) and on_pages <= {board.setting.fingerprint for board in mine}
+        plain.append(whole or not mine[0].data)
+    return sorted(zip(groups, plain, strict=True), key=lambda pair: (pair[0][0].setting.dataset, not pair[1]))
+
+
+@dataclass(frozen=True)
+class _Beside:
+    """What lies beside the runs and is shown with them, by setting.
+
+    Attributes:
+        latencies: of the models.
+        tuned: what tuning found, by model.
+    """
+
+    latencies: Mapping[Setting, Latencies]
+    tuned: Mapping[Setting, Mapping[str, Tuned]]
+
+    @classmethod
+    def read(cls, found: Sequence[Board], out: Path) -> "_Beside":
+        known, shown = read_latencies(out / LATENCIES), read_record(out)
+        boards = [board for board in found if board.setting.standard]
+        return cls(
+            {board.setting: _latencies(board, known, shown) for board in boards},
+            {board.setting: _tuned(board, out) for board in boards},
+        )
 
 
 def _introduction(runs: Sequence[Run]) -> list[str]:
@@ -62,18 +108,23 @@ def _introduction(runs: Sequence[Run]) -> list[str]:
     ]
 
 
-def _section(dataset: str, mine: list[Board], latencies: Latencies, out: Path) -> Section:
+def _section(mine: list[Board], plain: bool, beside: _Beside, out: Path) -> Section:
+    dataset, data = mine[0].setting.dataset, mine[0].data
     standard = [board for board in mine if board.setting.standard]
     strict = next((board for board in standard if board.setting.title == "strict"), None)
     reference = next((board for board in standard if board.setting.title == "reference"), None)
     chosen = [board for board in (strict, reference) if board]
 
     def figure(name: str, caption: str, draw: Callable[[Path], bool]) -> list[Part]:
-        path = out / "figures" / f"{dataset}-{name}.png"
+        title = re.sub(r"[^\w-]", "_", "-".join([dataset, name] if plain else [dataset, data, name]))
+        path = out / FIGURES / f"{title}.png"
         return [Part(figure=path, caption=caption)] if draw(path) else []
 
+    latencies = beside.latencies
     groups = {
-        "Models": _parts(tables.leaderboard(board, latencies) for board in standard if board.defaults),
+        "Models": _parts(
+            tables.leaderboard(board, latencies.get(board.setting, {})) for board in standard if board.defaults
+        ),
         "Protocols": [
             *_parts([tables.protocols(strict, reference)]),
             *figure("protocols", "AUC under both protocols", lambda path: figures.protocols(path, strict, reference)),
@@ -82,9 +133,13 @@ def _section(dataset: str, mine: list[Board], latencies: Latencies, out: Path) -
         "Published results": figure(
             "published", "measured against published AUC", lambda path: figures.against_published(path, chosen)
         ),
-        "Latency": figure("latency", "AUC against latency", lambda path: figures.latency(path, strict, latencies)),
+        "Latency": figure(
+            "latency",
+            "AUC against latency",
+            lambda path: figures.latency(path, strict, latencies.get(strict.setting, {}) if strict else {}),
+        ),
         "Options": _parts(changes.variants(board, lambda entry: True) for board in standard),
-        "Tuned options": _parts(changes.tuned(board, _tuned(board, out)) for board in standard),
+        "Tuned options": _parts(changes.tuned(board, beside.tuned[board.setting]) for board in standard),
         "Heads": [
             *_parts([changes.heads(chosen)]),
             *figure("heads", "AUC of hit by the number of heads", lambda path: figures.heads(path, chosen)),
@@ -96,11 +151,19 @@ def _section(dataset: str, mine: list[Board], latencies: Latencies, out: Path) -
         for heading, group in groups.items()
         for number, part in enumerate(group)
     ]
-    return Section(f"`{dataset}`", parts)
+    return Section(f"`{dataset}`" + (f", data `{data}`" if data else ""), parts)
 
 
 def _parts(found: Iterable[Table | None]) -> list[Part]:
     return [Part(table=table) for table in found if table]
+
+
+def _latencies(board: Board, known: Mapping[tuple[str, str], Latencies], shown: Collection[str]) -> Latencies:
+    """The latencies of a setting's models; what names no data is, if there are several, of those that pages show."""
+    dataset, fingerprint = board.setting.dataset, board.setting.fingerprint
+    unnamed = known.get((dataset, ""), {}) if not board.data or fingerprint in shown else {}
+    named = known.get((dataset, board.raw_data), {}) if board.raw_data else {}
+    return {**unnamed, **named}
 
 
 def _tuned(board: Board, out: Path) -> dict[str, Tuned]:
@@ -108,21 +171,22 @@ def _tuned(board: Board, out: Path) -> dict[str, Tuned]:
     dataset, protocol = board.setting.dataset, board.setting.protocol
     if board.setting.title != protocol:
         return {}
-    files = sorted((out / "tuned" / dataset / protocol).glob("*.yaml"))
-    return {file.stem: Tuned.read(out, dataset, protocol, file.stem) for file in files}
+    places = sorted((out / "tuned" / dataset / protocol).glob("*.yaml"))
+    found = {place.stem: Tuned.read(out, dataset, protocol, place.stem) for place in places}
+    return {model: best for model, best in found.items() if best.data in ("", board.setting.fingerprint)}
 
 
-def read_latencies(path: Path) -> dict[str, dict[str, float]]:
-    """Median ms of a request for the best 100 of 10,000 items, by data set and model, on its fastest runtime.
+def read_latencies(path: Path) -> dict[tuple[str, str], dict[str, float]]:
+    """Median ms of a request for the best 100 of 10,000 items, by data and model, on its fastest runtime.
 
-    Empty without the file.
+    Empty without the file. Data are a data set and its raw data, the latter empty in a file that does not name them.
 
     Raises:
         InputError: a column is missing.
     """
     if not path.exists():
         return {}
-    found: dict[str, dict[str, float]] = {}
+    found: dict[tuple[str, str], dict[str, float]] = {}
     with path.open(encoding="utf-8") as file:
         reader = csv.DictReader(file)
         columns = {"dataset", "model", "part", "items", "p50_ms"}
@@ -132,6 +196,6 @@ def read_latencies(path: Path) -> dict[str, dict[str, float]]:
             )
         for row in reader:
             if (row["part"], row["items"]) == ("top 100", _LATENCY_ITEMS):
-                known = found.setdefault(row["dataset"], {})
+                known = found.setdefault((row["dataset"], row.get("raw_data") or ""), {})
                 known[row["model"]] = min(float(row["p50_ms"]), known.get(row["model"], math.inf))
     return found

@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +11,7 @@ from scipy import stats
 
 import models
 from experiments.bootstrap import COLUMNS
+from experiments.report.data import data_names
 from experiments.runs import Run, Setting, Variant, variant_title
 from training.metrics import rela_impr
 
@@ -183,10 +184,22 @@ class Board:
     Attributes:
         setting: the setting.
         entries: all of them.
+        data: names the raw data, if the data set has runs on several.
     """
 
     setting: Setting
     entries: tuple[Entry, ...]
+    data: str = ""
+
+    @property
+    def title(self) -> str:
+        """The setting for people, with the fingerprint of its data if the data set has runs on several."""
+        return self.setting.title + (f", data {self.setting.fingerprint}" if self.data else "")
+
+    @property
+    def raw_data(self) -> str:
+        """Hash of the raw data that its runs are on; empty if none says."""
+        return next((run.raw_data for entry in self.entries for run in entry.runs if run.raw_data), "")
 
     @cached_property
     def defaults(self) -> list[Entry]:
@@ -220,9 +233,11 @@ class Board:
 
 
 def boards(runs: Iterable[Run]) -> list[Board]:
-    """The settings of some runs with their entries: by data set, `strict` first, protocols as they stand first."""
+    """The settings of some runs with their entries: by data set and raw data, protocols as they stand first."""
     found: dict[Setting, list[Entry]] = {}
     for entry in entries(runs):
         found.setdefault(entry.setting, []).append(entry)
-    ordered = sorted(found, key=lambda s: (s.dataset, not s.standard, s.protocol != "strict", len(s.title), s))
-    return [Board(setting, tuple(found[setting])) for setting in ordered]
+    plain = {setting: Board(setting, tuple(mine)) for setting, mine in found.items()}
+    data = data_names({setting: board.raw_data for setting, board in plain.items()})
+    ordered = sorted(found, key=lambda s: (s.dataset, data[s], not s.standard, s.protocol != "strict", len(s.title), s))
+    return [replace(plain[setting], data=data[setting]) for setting in ordered]

@@ -1,7 +1,8 @@
 """What the templates of pages can ask for: single results, and tables as Markdown."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,13 @@ import jinja2
 from experiments.report import changes, published, tables
 from experiments.report.claims import claims
 from experiments.report.entries import Board, Entry
+from experiments.report.shown import chosen
 from experiments.report.table import DASH, Table
 
 _NOTHING = "*Not run yet.*"
 _FUNCTIONS = (
-    "agreement", "auc", "claims", "fall", "gap", "heads", "held_back", "leaks", "parts", "protocols", "published",
-    "published_results", "result", "seeds", "value", "verdicts",
+    "agreement", "auc", "claims", "data", "fall", "gap", "heads", "held_back", "leaks", "parts", "protocols",
+    "published", "published_results", "result", "seeds", "value", "verdicts",
 )  # fmt: skip
 PAGES = {
     Path("docs/reproducibility.md"): "reproducibility.md.j2",
@@ -30,10 +32,15 @@ class Facts:
 
     Args:
         boards: every setting that was run.
+        before: fingerprints of the data that the pages show already.
+        asked: by data set the data that they are to show.
     """
 
-    def __init__(self, boards: Sequence[Board]):
+    def __init__(self, boards: Sequence[Board], before: Collection[str] = (), asked: Mapping[str, str] | None = None):
         self._boards = boards
+        self._before = before
+        self._asked = asked or {}
+        self._shown: dict[str, list[Board]] = {}
 
     def fill(self, template: str) -> str:
         """A page from its template beside this file, whose functions are the public methods here."""
@@ -41,10 +48,31 @@ class Facts:
         environment = jinja2.Environment(loader=loader, undefined=jinja2.StrictUndefined, keep_trailing_newline=True)
         return environment.get_template(template).render({name: getattr(self, name) for name in _FUNCTIONS})
 
+    def of(self, dataset: str) -> list[Board]:
+        """The settings of a data set, all on the same data.
+
+        Raises:
+            InputError: it has runs on several data, and nothing tells which of them to show.
+        """
+        if dataset not in self._shown:
+            mine = [board for board in self._boards if board.setting.dataset == dataset]
+            picked = chosen(mine, self._before, self._asked.get(dataset)) if mine else []
+            self._shown[dataset] = [replace(board, data="") for board in picked]  # the pages name their data once
+        return self._shown[dataset]
+
+    @property
+    def shown(self) -> list[Board]:
+        """The settings of every data set that was asked for so far."""
+        return [board for boards in self._shown.values() for board in boards]
+
     def board(self, dataset: str, protocol: str) -> Board | None:
         """The setting of a protocol as it stands."""
-        found = (b for b in self._boards if (b.setting.dataset, b.setting.title) == (dataset, protocol))
-        return next(found, None)
+        return next((board for board in self.of(dataset) if board.setting.title == protocol), None)
+
+    def data(self, dataset: str) -> str:
+        """Names the data: the hash of the raw files, or without it the fingerprint of what was prepared from them."""
+        names = sorted({board.raw_data or board.setting.fingerprint for board in self.of(dataset)})
+        return ", ".join(f"`{name}`" for name in names) or DASH.text
 
     def auc(self, model: str, protocol: str, dataset: str = "movielens", **options: Any) -> str:
         """Test AUC of a model with these options."""
@@ -102,12 +130,12 @@ class Facts:
 
     def seeds(self, dataset: str, *names: str) -> str:
         """Some models under every protocol and split, also by whether training saw the user."""
-        boards = [board for board in self._boards if board.setting.dataset == dataset and board.setting.standard]
+        boards = [board for board in self.of(dataset) if board.setting.standard]
         return tables.seeds(boards, names).markdown()
 
     def leaks(self, dataset: str) -> str:
         """`reference` with leaks switched off."""
-        return _markdown([changes.leaks([board for board in self._boards if board.setting.dataset == dataset])])
+        return _markdown([changes.leaks(self.of(dataset))])
 
     def held_back(self, dataset: str) -> str:
         """Baselines as the public code has them."""

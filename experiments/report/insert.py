@@ -1,10 +1,10 @@
 """Fills marked places of a page that is otherwise written by hand."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from prerank.errors import InputError
-from training.run_folder import write_text
 
 
 def insert(text: str, name: str, content: str) -> str:
@@ -22,13 +22,16 @@ def insert(text: str, name: str, content: str) -> str:
     return filled
 
 
-def insert_in_file(path: Path, name: str, content: str) -> None:
-    """Fill a marked place of a file.
+def inserted(path: Path, contents: Mapping[str, str]) -> str:
+    """The text of a file with its marked places filled, by their names.
 
     Raises:
         InputError: the file cannot be read, or the marks are not in it.
     """
     try:
-        write_text(path, insert(path.read_text(encoding="utf-8"), name, content))
+        text = path.read_text(encoding="utf-8")
+        for name, content in contents.items():
+            text = insert(text, name, content)
     except (OSError, ValueError) as error:
         raise InputError(f"cannot be filled in: {error}", path=path) from error
+    return text

@@ -79,7 +79,7 @@ def heading(board: Board) -> str:
     """The setting and the size of its parts."""
     rows = board.rows()
     sizes = ", ".join(f"{count:,} {part}" for part, count in rows.items())
-    return f"`{board.setting.title}`" + (f": {sizes} rows" if sizes else "")
+    return f"`{board.title}`" + (f": {sizes} rows" if sizes else "")
 
 
 def published_cell(dataset: str, model: str) -> Cell:
@@ -191,16 +191,17 @@ def auc_and_logloss(entry: Entry | None) -> Cell:
     return Cell(f"{auc.text()} / {logloss.text()}", auc.mean)
 
 
-def losses(runs: Iterable[Run]) -> Table | None:
+def losses(found: Iterable[Board]) -> Table | None:
     """Runs that diverged or failed, with their last line."""
     rows = []
-    for run in runs:
+    every = [(board, entry, run) for board in found for entry in board.entries for run in entry.runs]
+    for board, entry, run in every:
         if run.status != "finished":
             lines = run.metrics.get("last_lines") or [run.metrics["reason"]]
             rows.append([
                 Cell(run.setting.dataset),
-                Cell(run.setting.title),
-                code(Entry(run.setting, run.model, run.variant, ()).title),
+                Cell(board.title),
+                code(entry.title),
                 Cell(str(run.seed), run.seed),
                 Cell(run.status),
                 Cell(run.metrics["reason"]),

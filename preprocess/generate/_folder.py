@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from preprocess.generated import MARKER, MARKER_TEXT
 from prerank.errors import InputError
 
 
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
     """A scratch folder to write into, which becomes `folder` at the end, or vanishes if there is an error.
+
+    It holds the marker of generated data.
 
     Raises:
         InputError: the folder holds something, or it or a file in it cannot be written.
@@ -25,6 +28,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as scratch:
             whole = Path(scratch) / "whole"
             whole.mkdir()
+            (whole / MARKER).write_text(MARKER_TEXT, "utf-8")
             yield whole
             os.replace(whole, folder)
     except OSError as error:

@@ -9,9 +9,10 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from preprocess.generated import TRUE_PROBABILITIES
 from prerank.errors import InputError
 
-PROBABILITIES = "true_probabilities.parquet"
+PROBABILITIES = TRUE_PROBABILITIES
 """Beside a data set's files: a line a row, with its label and its `probability`, float64."""
 
 _BINS = 1 << 20

@@ -22,11 +22,12 @@ from sklearn.metrics import roc_auc_score
 
 from preprocess.generate._folder import new_folder
 from preprocess.generate._movielens_preferences import AGES, GENRES, Array, Integers, Rows, Users, World
+from preprocess.generated import TRUE_PROBABILITIES
 from prerank.errors import InputError
 
 SAMPLE_ROWS = 120_000
 """Ratings of the sample that is used where there is no data."""
-PROBABILITIES = "true_probabilities.parquet"
+PROBABILITIES = TRUE_PROBABILITIES
 """Columns `row` (0-based line of ratings.dat), `user_id`, `movie_id`, all int64, and `probability`, float64."""
 POSITIVES = 0.578
 """Default share of label 1 among the rows not rated 3 (ML-1M has 0.778; nearer to a half, fewer rows say as much)."""

@@ -32,24 +32,27 @@ def write_run(
     leaks: list[str] | None = None,
     measured: bool = True,
     overlap: float | None = None,
+    dataset: str = "movielens",
+    data: str = "data",
+    raw_data: str | None = None,
 ) -> Path:
-    """A run's folder below `root`; a leak that is switched off counts as other data."""
+    """A run's folder below `root`; a leak that is switched off counts as other data, and so does another `data`."""
     flags = [f"--model_name={model}", f"--protocol={protocol}", f"--random_seed={seed}", "--data_path=/secret/place"]
     flags += flags_of(options or {})
     if leaks is not None:
         flags.append(f"--leak={','.join(leaks) or 'none'}")
     config = parse(flags, program="", description="")
     found = leaks if leaks is not None else _LEAKS if protocol == "reference" else []
-    fingerprint = f"data-{protocol}-{len(found)}"
+    fingerprint = f"{data}-{protocol}-{len(found)}"
     run_id = config.identity(fingerprint) + (".failed" if status == "failed" else "")
-    folder = root / "movielens" / protocol / model / run_id
+    folder = root / dataset / protocol / model / run_id
     folder.mkdir(parents=True)
     (folder / "config.yaml").write_text(config.to_yaml())
     metrics = {
         "status": status,
         "reason": {"finished": "", "diverged": "the loss is not finite", "failed": "exit code 1"}[status],
         "run_id": run_id,
-        "dataset": "movielens",
+        "dataset": dataset,
         "protocol": protocol,
         "split": "random" if protocol == "reference" else "time",
         "state": "frozen" if protocol == "reference" else "online",
@@ -58,6 +61,8 @@ def write_run(
         "seed": seed,
         "data_fingerprint": fingerprint,
     }
+    if raw_data:
+        metrics["raw_data"] = raw_data
     if status == "failed":
         metrics |= {"exit_code": 1, "last_lines": ["Traceback", "MemoryError: too | much"]}
     else:

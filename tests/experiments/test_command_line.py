@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+from run_folders import write_run
 
 from experiments.command_line import main
 from experiments.scripts import ROOT
@@ -32,6 +33,12 @@ def here(tmp_path, monkeypatch):
         ("measure --dataset movielens", ["--output_dir", "no run of movielens"]),
         ("collect", ["--output_dir", "no run of any data set"]),
         ("report --out here", ["no run to report on"]),
+        ("report --drop", ["--publish"]),
+        ("report --data movielens=x", ["--publish"]),
+        ("report --publish --data movielens", ["--data", "DATASET=DATA", "Received: movielens"]),
+        ("report --publish", ["README.md", "cannot be filled in"]),
+        ("report --publish --out here", ["here/runs", "collect"]),
+        ("report --out docs/results", ["--publish"]),
         ("nonsense", ["nonsense"]),
     ],
 )
@@ -40,6 +47,23 @@ def test_wrong_input_is_told_and_leaves_nothing(here, argv, words):
         main(argv.split())
     assert all(word in str(error.value) for word in words), error.value
     assert not list(here.iterdir())
+
+
+def test_runs_are_chosen_by_the_script_or_the_name_of_their_data_set(here):
+    for dataset in ("movielens", "movielens_generated", "movielens_shop"):
+        write_run(here / "runs", "dssm", 0, 0.9, dataset=dataset)
+
+    def collected(*flags):
+        main(["collect", "--out", "/".join(["kept", *flags]), *flags])
+        return sorted(path.name for path in here.joinpath("kept", *flags, "runs").iterdir())
+
+    assert collected() == ["movielens", "movielens_generated", "movielens_shop"]
+    assert collected("--dataset", "movielens") == ["movielens", "movielens_generated"]
+    assert collected("--dataset", "movielens_generated") == ["movielens_generated"]
+    assert collected("--dataset", "movielens_shop") == ["movielens_shop"]
+    for unknown in ("movie", "amazon", "movielens_"):
+        with pytest.raises(InputError, match=f"no run of {unknown}"):
+            collected("--dataset", unknown)
 
 
 @pytest.mark.slow
@@ -58,7 +82,7 @@ def test_two_models_from_training_to_report(here, sample_folder, prepared):
     assert "hidden_units" in refused.stderr.splitlines()[-1]  # target_means has none
     flags.remove("hidden_units=8,4")
     main(["run", *flags])
-    folders = sorted((here / "runs").glob("movielens/strict/*/seed0-*"))
+    folders = sorted((here / "runs").glob("movielens_generated/strict/*/seed0-*"))
     assert [folder.parent.name for folder in folders] == ["dssm", "target_means"]
     written = [(folder / "metrics.json").stat().st_mtime_ns for folder in folders]
     main(["run", *flags])
@@ -70,7 +94,7 @@ def test_two_models_from_training_to_report(here, sample_folder, prepared):
     found = json.loads((folders[0] / "ranker_agreement.json").read_text())
     assert found["users"] == 5
     assert 0 <= found["overlap@100"] <= 1
-    main(["collect", "--out", "results"])
-    main(["report", "--out", "results"])
+    main(["collect"])
+    main(["report"])
     auc = json.loads((folders[0] / "metrics.json").read_text())["test"]["auc"]
     assert f"{auc:.4f}" in (here / "results" / "README.md").read_text()

@@ -8,10 +8,12 @@ import matplotlib.image
 import numpy as np
 import pytest
 
+from experiments.command_line import main
 from experiments.report.build import build
 from experiments.report.entries import boards
 from experiments.report.facts import PAGES, Facts
 from experiments.report.insert import insert
+from experiments.report.shown import RECORD, read_record, record
 from experiments.runs import read_all
 
 ROOT = Path(__file__).parents[2]
@@ -26,7 +28,7 @@ def found():
 
 
 def test_results_are_rebuilt_from_the_runs(found, tmp_path):
-    for name in ("serving_latency.csv", "tuned"):
+    for name in ("serving_latency.csv", "tuned", RECORD):
         if (RESULTS / name).is_dir():
             shutil.copytree(RESULTS / name, tmp_path / name)
         elif (RESULTS / name).exists():
@@ -46,12 +48,25 @@ def test_results_are_rebuilt_from_the_runs(found, tmp_path):
 
 
 def test_pages_are_filled_from_the_runs(found):
-    facts = Facts(found)
+    facts = Facts(found, read_record(RESULTS))
     for page, template in PAGES.items():
         assert (ROOT / page).read_text() == facts.fill(template), page
     readme = (ROOT / "README.md").read_text()
     assert insert(readme, "models", facts.models("movielens")) == readme
     assert insert(readme, "results", facts.fill("results.md.j2").rstrip()) == readme
+    assert (RESULTS / RECORD).read_text() == record(facts.shown)
+
+
+def test_publishing_the_committed_runs_changes_nothing(found, tmp_path, monkeypatch):
+    shutil.copytree(ROOT / "docs", tmp_path / "docs")
+    shutil.copyfile(ROOT / "README.md", tmp_path / "README.md")
+    monkeypatch.chdir(tmp_path)
+    main(["report", "--publish"])
+    for path in [ROOT / "README.md", *(path for path in (ROOT / "docs").rglob("*") if path.is_file())]:
+        if path.suffix not in (".png", ".html"):  # which hold figures, as this machine's fonts draw them
+            assert (tmp_path / path.relative_to(ROOT)).read_bytes() == path.read_bytes(), path
+    before = {path for path in (ROOT / "docs").rglob("*") if path.is_file()}
+    assert {ROOT / path.relative_to(tmp_path) for path in (tmp_path / "docs").rglob("*") if path.is_file()} == before
 
 
 def test_no_run_names_a_place_of_a_machine(found):

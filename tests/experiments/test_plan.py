@@ -2,7 +2,8 @@ import pytest
 
 from experiments import plan
 from experiments.ablations import PRESETS, ablations
-from experiments.scripts import datasets, options_and_defaults, script
+from experiments.scripts import datasets, options_and_defaults, script, script_of
+from preprocess.options import DataOptions
 from prerank.errors import InputError
 
 
@@ -14,6 +15,27 @@ def test_every_training_script_is_found():
     assert options_and_defaults("movielens")[0] is script("movielens").source.options
     with pytest.raises(InputError, match="--dataset: there is no data set 'netflix', choose one of"):
         script("netflix")
+
+
+def test_a_data_set_belongs_to_the_script_that_reads_it():
+    known = {
+        "movielens": "movielens",
+        "movielens_generated": "movielens",
+        "taobao_generated": "taobao",
+        "amazon_books": "amazon",
+        "amazon_movies_and_tv_generated": "amazon",
+        "amazon": None,  # there is no data set without a category
+        "movielens_shop": None,  # a user's own data
+        "movie": None,
+        "": None,
+    }
+    assert {name: script_of(name) for name in known} == known
+    for dataset in datasets():
+        source = script(dataset).source
+        assert source.adapter.name in source.names
+        assert {script_of(name) for name in source.names} == {dataset}
+    assert options_and_defaults("taobao_generated")[1] == {"dropout": 0.2}
+    assert options_and_defaults("taobao_shop") == (DataOptions, {})
 
 
 def test_options_are_key_value():
@@ -54,7 +76,7 @@ def options(prepared):
 
 def test_a_run_is_where_training_puts_it(planner, prepared, options, tmp_path):
     run = planner.run("hit", "strict", 3, {"user_heads": "4", **options})
-    assert run.folder.final.parent == tmp_path / "runs" / "movielens" / "strict" / "hit"
+    assert run.folder.final.parent == tmp_path / "runs" / "movielens_generated" / "strict" / "hit"
     assert run.folder.final.name == run.config.identity(prepared.fingerprint)
     assert run.config.run.random_seed == 3
     assert run.config.model.user_heads == 4

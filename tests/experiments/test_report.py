@@ -15,7 +15,7 @@ from experiments.collect import collect
 from experiments.report.build import build, read_latencies
 from experiments.report.entries import boards
 from experiments.report.facts import Facts
-from experiments.report.insert import insert, insert_in_file
+from experiments.report.insert import insert, inserted
 from experiments.runs import Run, read_all
 from prerank.errors import InputError
 from training.metrics import rela_impr
@@ -194,7 +194,10 @@ def test_a_category_is_named_by_the_data_set_alone(root):
     config = {**run.config, "category": "musical_instruments"}
     assert Run(run.folder, config, metrics).setting.title == "strict"
     assert Run(run.folder, {**config, "min_count": 5}, metrics).setting.title == "strict, min_count=5"
-    assert Run(run.folder, config, {**metrics, "dataset": "amazon_all"}).setting.title.endswith("=musical_instruments")
+    generated = {**metrics, "dataset": "amazon_musical_instruments_generated"}
+    assert Run(run.folder, config, generated).setting.title == "strict"
+    other = Run(run.folder, config, {**metrics, "dataset": "amazon_books"}).setting
+    assert other.title.endswith("=musical_instruments")
 
 
 def test_latencies_are_joined_by_data_set_and_model(root, tmp_path):
@@ -202,7 +205,10 @@ def test_latencies_are_joined_by_data_set_and_model(root, tmp_path):
     out.mkdir()
     lines = ["dataset,model,part,items,p50_ms", "movielens,hit,top 100,10000,1.25", "movielens,hit,scorer,10000,9"]
     (out / "serving_latency.csv").write_text("\n".join([*lines, "taobao,dssm,top 100,10000,7"]))
-    assert read_latencies(out / "serving_latency.csv") == {"movielens": {"hit": 1.25}, "taobao": {"dssm": 7.0}}
+    assert read_latencies(out / "serving_latency.csv") == {
+        ("movielens", ""): {"hit": 1.25},
+        ("taobao", ""): {"dssm": 7.0},
+    }
     build(boards(read_all(root)), out)
     rows = rows_of((out / "README.md").read_text(), "`strict`: 1,000 train")
     assert [row["latency, ms"] for row in rows if row["model"] in ("`hit`", "`dssm`")] == ["1.25", "–"]
@@ -224,11 +230,13 @@ def test_damaged_runs_are_named(root, tmp_path):
 def test_marked_places_of_a_page_are_filled(tmp_path):
     page = tmp_path / "page.md"
     page.write_text("a\n<!-- t -->\nold\n<!-- end of t -->\nb\n")
-    insert_in_file(page, "t", r"\1 new")
-    assert page.read_text() == "a\n<!-- t -->\n\\1 new\n<!-- end of t -->\nb\n"
-    assert insert(page.read_text(), "t", r"\1 new") == page.read_text()
+    filled = inserted(page, {"t": r"\1 new"})
+    assert filled == "a\n<!-- t -->\n\\1 new\n<!-- end of t -->\nb\n"
+    assert insert(filled, "t", r"\1 new") == filled
     with pytest.raises(InputError, match="<!-- u -->"):
-        insert_in_file(page, "u", "")
+        inserted(page, {"t": "", "u": ""})
+    with pytest.raises(InputError, match="cannot be filled in"):
+        inserted(tmp_path / "nowhere.md", {"t": ""})
 
 
 def test_runs_of_other_data_are_not_mixed(root):

@@ -63,15 +63,15 @@ def test_finds_better_options_on_validation(make, path, tmp_path, capsys):
     assert capsys.readouterr().out.count("dssm, strict, trial") == 8
     place = tuned_file(tmp_path, tuner.dataset, "strict", "dssm")
     best.write(place)
-    assert Tuned.read(tmp_path, "movielens", "strict", "dssm") == best
-    names = {name for name, _ in best.variant("movielens", "strict", "dssm")}
+    assert Tuned.read(tmp_path, "movielens_generated", "strict", "dssm") == best
+    names = {name for name, _ in best.variant("movielens_generated", "strict", "dssm")}
     assert "lr" in names
     assert "prepared_dir" not in names
     with pytest.raises(InputError, match="hit was not tuned"):
-        Tuned.read(tmp_path, "movielens", "strict", "hit")
+        Tuned.read(tmp_path, "movielens_generated", "strict", "hit")
     place.write_text(yaml.safe_dump({"trials": 3}))
     with pytest.raises(InputError, match="not a file of `benchmark.py tune`"):
-        Tuned.read(tmp_path, "movielens", "strict", "dssm")
+        Tuned.read(tmp_path, "movielens_generated", "strict", "dssm")
 
 
 def test_goes_on_where_it_was_stopped_and_tries_the_same(make, path):

@@ -9,6 +9,7 @@ from sklearn.metrics import roc_auc_score
 from preprocess.generate import generator, names
 from preprocess.generate.__main__ import main
 from preprocess.generate.movielens import GENRES, PROBABILITIES, SAMPLE_ROWS, ceiling_auc, generate
+from preprocess.generated import MARKER
 from prerank.errors import InputError
 
 ROWS = 60_000
@@ -51,7 +52,9 @@ def labelled(folder, ratings):
 
 
 def test_files_have_the_official_layout(folder, users, movies, ratings):
-    assert {path.name for path in folder.iterdir()} == {"users.dat", "movies.dat", "ratings.dat", PROBABILITIES}
+    assert {path.name for path in folder.iterdir()} == {
+        "users.dat", "movies.dat", "ratings.dat", PROBABILITIES, MARKER,
+    }  # fmt: skip
     assert len(ratings) == ROWS
     assert list(users.user) == list(range(1, len(users) + 1))
     assert set(users.gender) == {"F", "M"}
@@ -148,7 +151,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path):
         generate(tmp_path / name, rows=5_000, seed=seed)
     for file in (tmp_path / "a").iterdir():
         assert file.read_bytes() == (tmp_path / "b" / file.name).read_bytes()
-        assert file.read_bytes() != (tmp_path / "c" / file.name).read_bytes()
+        assert file.read_bytes() != (tmp_path / "c" / file.name).read_bytes() or file.name == MARKER
 
 
 def test_users_drawn_in_several_parts_make_one_data_set(tmp_path, monkeypatch):

@@ -6,6 +6,9 @@ The floors were measured by another implementation. Two of them depend on what a
 share the cut's timestamp go to the later part) it is 0.8575 and 0.406.
 """
 
+import csv
+from pathlib import Path
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -50,6 +53,14 @@ def test_the_floor_of_the_protocol(prepared, options, auc, loss):
     scores = model.predict_proba(means)[:, 1]
     assert roc_auc_score(labels, scores) == pytest.approx(auc, abs=0.003)
     assert log_loss(labels, scores) == pytest.approx(loss, abs=0.003)
+
+
+def test_the_published_results_are_of_these_data(prepared):
+    with (Path(__file__).parents[2] / "docs" / "results" / "pages.csv").open() as file:
+        shown = {row["setting"]: (row["data"], row["raw_data"]) for row in csv.DictReader(file)}
+    for setting, options in (("strict", {}), ("reference", {"protocol": "reference"})):
+        found = prepared(**options)
+        assert shown[setting] == (found.fingerprint, found.raw_data)
 
 
 def test_the_time_split(prepared):

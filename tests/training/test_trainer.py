@@ -32,7 +32,8 @@ def _quiet(_):
 def test_run_folder_holds_what_is_promised(prepared, tmp_path):
     config = _config(tmp_path, "--model_name", "hit", "--epoch", "2", "--save_predictions")
     result = train(config, prepared, _quiet)
-    assert result.folder == tmp_path / "runs" / "movielens" / "strict" / "hit" / config.identity(prepared.fingerprint)
+    place = tmp_path / "runs" / "movielens_generated" / "strict" / "hit"
+    assert result.folder == place / config.identity(prepared.fingerprint)
     names = {path.name for path in result.folder.iterdir()}
     expected = {"config.yaml", "metrics.json", "history.csv", "tensorboard", "checkpoints", "predictions.parquet"}
     assert names == expected
@@ -41,6 +42,7 @@ def test_run_folder_holds_what_is_promised(prepared, tmp_path):
         assert 0 < stored[name]["logloss"] < 5
     assert stored["test_seen_users"]["rows"] + stored["test_unseen_users"]["rows"] == prepared.rows("test")
     assert stored["data_fingerprint"] == prepared.fingerprint
+    assert stored["raw_data"] == prepared.raw_data
     assert (stored["protocol"], stored["split"], stored["seed"], stored["leaks"]) == ("strict", "time", 0, [])
     assert stored["parameters"] == sum(np.prod(weight.shape) for weight in result.model.trainable_weights)
     assert yaml.safe_load((result.folder / "config.yaml").read_text())["model_name"] == "hit"
