@@ -111,7 +111,7 @@ def spread(count: int, points: int | None) -> Iterable[int]:
 
 
 def snapshot(root: Path, *left_out: str) -> dict[str, str]:
-    """What lies below a folder: SHA-256 of each file by its path, and the empty folders. Files of some names are out."""
+    """SHA-256 of each file below a folder by its path, and the empty folders; files of some names are left out."""
     found = {}
     for path in sorted(root.rglob("*")):
         if path.is_file() and path.name not in left_out:
