@@ -198,7 +198,9 @@ def sweep(folder: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Bring a folder with all that it holds to the disk."""
+    """Bring a file, or a folder with all that it holds, to the disk."""
+    if not path.is_dir():
+        _sync_one(path)
     for folder, _, names in os.walk(path):
         for name in names:
             inner = Path(folder, name)
