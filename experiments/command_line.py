@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import models
 from experiments import agreement, measuring, plan, states
@@ -19,8 +20,9 @@ from experiments.tuned import Tuned, tuned_file
 from experiments.tuning import Tuner
 from preprocess.addresses import located
 from prerank.errors import InputError
+from prerank.folders import write_text
+from prerank.locks import LOCK, locked
 from prerank.terminal import Parser, positive
-from training.run_folder import write_text
 
 RESULTS = Path("docs/results")
 _PROTOCOLS = ("strict", "reference")
@@ -42,7 +44,10 @@ def main(argv: list[str]) -> None:
     _add_measure(commands)
     _add_report(commands)
     flags = parser.parse_args(argv)
-    flags.action(flags)
+    try:
+        flags.action(flags)
+    except OSError as error:
+        raise InputError(f"cannot be read or written: {error.strerror or error}", path=error.filename) from error
 
 
 def _add_run(commands) -> None:
@@ -113,10 +118,20 @@ def _add_report(commands) -> None:
     collecting.add_argument("--dataset", help="one of the data sets; default: all")
     collecting.add_argument("--output_dir", type=Path, default=Path("runs"), help="folder of the runs; default: runs")
     _add_out(collecting)
-    collecting.set_defaults(action=collect_command)
+    collecting.set_defaults(action=_holding_out(collect_command))
     reporting = commands.add_parser("report", help="write the report", description=report_command.__doc__)
     _add_out(reporting)
-    reporting.set_defaults(action=report_command)
+    reporting.set_defaults(action=_holding_out(report_command))
+
+
+def _holding_out(command: Callable[[Any], None]) -> Callable[[Any], None]:
+    """A command that holds its folder of results, so that no other one reads or writes there at the same time."""
+
+    def held(flags) -> None:
+        with locked(flags.out / LOCK, print):
+            command(flags)
+
+    return held
 
 
 def _add_data(parser) -> None:
@@ -160,7 +175,8 @@ def tune_command(flags) -> None:
     whole = tuner.run(chosen.path, flags.trials, Deadline(flags.max_hours))
     best = tuner.best()
     path = tuned_file(flags.out, tuner.dataset, flags.protocol, flags.model)
-    best.write(path)
+    with locked(flags.out / LOCK, print):
+        best.write(path)
     print(f"best validation AUC of {best.trials} trials: {best.validation_auc:.4f}: {path}")
     if not whole:
         print("not all trials are done: the same command goes on")

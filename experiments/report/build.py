@@ -16,7 +16,7 @@ from experiments.report.tables import Latencies
 from experiments.runs import Run
 from experiments.tuned import Tuned
 from prerank.errors import InputError
-from training.run_folder import write_text
+from prerank.folders import write_text
 
 _LATENCY_ITEMS = "10000"
 
@@ -34,7 +34,6 @@ def build(found: Sequence[Board], out: Path) -> None:
     runs = [run for board in found for entry in board.entries for run in entry.runs]
     if not runs:
         raise InputError("there is no run to report on", path=out)
-    (out / "figures").mkdir(parents=True, exist_ok=True)
     latencies = read_latencies(out / "serving_latency.csv")
     of_dataset = {name: list(mine) for name, mine in itertools.groupby(found, lambda board: board.setting.dataset)}
     sections = [_section(name, mine, latencies.get(name, {}), out) for name, mine in of_dataset.items()]

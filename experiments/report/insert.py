@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from prerank.errors import InputError
-from training.run_folder import write_text
+from prerank.folders import write_text
 
 
 def insert(text: str, name: str, content: str) -> str:
