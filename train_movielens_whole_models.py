@@ -6,6 +6,7 @@ from pathlib import Path
 import legacy_keras  # noqa: F401  (before anything imports TensorFlow)
 from preprocess import movielens
 from preprocess.download import download_movielens
+from preprocess.generate import make_sample
 from preprocess.generate.movielens import SAMPLE_ROWS, ceiling_auc, generate
 from preprocess.options import DataOptions
 from prerank.allocator import keep_freed_memory
@@ -13,8 +14,7 @@ from training.app import DataSource, main
 
 
 def _sample(folder: Path, options: DataOptions) -> Path:
-    if not folder.exists():
-        generate(folder, rows=SAMPLE_ROWS)
+    make_sample(folder, lambda place: generate(place, rows=SAMPLE_ROWS))
     print(f"ceiling, the AUC of the sample's true probabilities over its labelled rows: {ceiling_auc(folder):.4f}")
     return folder
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import legacy_keras  # noqa: F401  (before anything imports TensorFlow)
 from preprocess import taobao
+from preprocess.generate import make_sample
 from preprocess.generate.taobao import SAMPLE_ROWS, ceiling_auc, generate
 from preprocess.options import DataOptions
 from prerank.allocator import keep_freed_memory
@@ -14,8 +15,7 @@ _BEHAVIOURS = 2 * SAMPLE_ROWS
 
 
 def _sample(folder: Path, options: DataOptions) -> Path:
-    if not folder.exists():
-        generate(folder, rows=SAMPLE_ROWS, behaviours=_BEHAVIOURS)
+    make_sample(folder, lambda place: generate(place, rows=SAMPLE_ROWS, behaviours=_BEHAVIOURS))
     print(f"ceiling, the AUC of the sample's true probabilities over its impressions: {ceiling_auc(folder):.4f}")
     return folder
 

@@ -6,32 +6,43 @@ from pathlib import Path
 
 import yaml
 
-from experiments.runs import SMALL_FILES, Run
+from experiments.runs import AGREEMENT, BOOTSTRAP, SMALL_FILES, Run
 from experiments.states import FAILED_SUFFIX
+from prerank import folders
 from training.config import NOT_IDENTITY
-from training.run_folder import write_text
 
 
 def collect(runs: Iterable[Run], target: Path) -> list[Path]:
-    """Copy the configuration, metrics, history and measurements of runs to `target`, over what is there of them.
+    """Copy the configuration, metrics, history and measurements of runs to `target`, in the stead of what is there.
 
-    The configuration loses what does not change the result, and with it every path. A failed run that has finished
-    since is removed.
+    Each run's folder appears whole or not at all. The configuration loses what does not change the result, and with it
+    every path. Measurements that a run lacks are kept if they are of the same results. A failed run that has finished
+    since is removed. The caller holds `target`.
 
     Returns:
         The folders.
     """
+    for place in target.glob("*/*/*"):
+        folders.sweep(place)
     return [_collect(run, target) for run in runs]
 
 
 def _collect(run: Run, target: Path) -> Path:
     place = target / run.setting.dataset / run.setting.protocol / run.model
     folder = place / run.folder.name
-    if run.status != "failed":
-        shutil.rmtree(folder.with_name(folder.name + FAILED_SUFFIX), ignore_errors=True)
     config = {name: value for name, value in run.config.items() if name not in NOT_IDENTITY}
-    write_text(folder / "config.yaml", yaml.safe_dump(config, sort_keys=False))
-    for name in SMALL_FILES:
-        if (run.folder / name).exists():
-            write_text(folder / name, (run.folder / name).read_text(encoding="utf-8"))
+    with folders.replacing(folder) as working:
+        folders.write_text(working / "config.yaml", yaml.safe_dump(config, sort_keys=False))
+        for name in SMALL_FILES:
+            if (run.folder / name).exists():
+                shutil.copyfile(run.folder / name, working / name)
+            elif name in (BOOTSTRAP, AGREEMENT) and (folder / name).exists() and _same_results(run, folder):
+                shutil.copyfile(folder / name, working / name)
+    failed = folder.with_name(folder.name + FAILED_SUFFIX)
+    if run.status != "failed" and failed.exists():
+        folders.discard(failed)
     return folder
+
+
+def _same_results(run: Run, folder: Path) -> bool:
+    return Run.read(folder).metrics.get("test") == run.metrics.get("test")

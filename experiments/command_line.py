@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import models
 from experiments import agreement, measuring, plan, states
@@ -18,6 +19,7 @@ from experiments.tuned import Tuned, tuned_file
 from experiments.tuning import Tuner
 from preprocess.addresses import located
 from prerank.errors import InputError
+from prerank.locks import LOCK, locked
 from prerank.terminal import Parser, positive
 
 RESULTS = Path("results")
@@ -40,7 +42,10 @@ def main(argv: list[str]) -> None:
     _add_measure(commands)
     _add_report(commands)
     flags = parser.parse_args(argv)
-    flags.action(flags)
+    try:
+        flags.action(flags)
+    except OSError as error:
+        raise InputError(f"cannot be read or written: {error.strerror or error}", path=error.filename) from error
 
 
 def _add_run(commands) -> None:
@@ -111,7 +116,7 @@ def _add_report(commands) -> None:
     collecting.add_argument("--dataset", help="a training script's data sets, or one by its name; default: all")
     collecting.add_argument("--output_dir", type=Path, default=Path("runs"), help="folder of the runs; default: runs")
     _add_out(collecting)
-    collecting.set_defaults(action=collect_command)
+    collecting.set_defaults(action=_holding_out(collect_command))
     reporting = commands.add_parser("report", help="write the report", description=report_command.__doc__)
     _add_out(reporting)
     reporting.add_argument(
@@ -125,7 +130,17 @@ def _add_report(commands) -> None:
         metavar="DATASET=DATA",
         help="publish: which data of a data set README.md and docs/ show; default: those that they show now",
     )
-    reporting.set_defaults(action=report_command)
+    reporting.set_defaults(action=_holding_out(report_command))
+
+
+def _holding_out(command: Callable[[Any], None]) -> Callable[[Any], None]:
+    """A command that holds its folder of results, so that no other one reads or writes there at the same time."""
+
+    def held(flags) -> None:
+        with locked(flags.out / LOCK, print):
+            command(flags)
+
+    return held
 
 
 def _add_data(parser) -> None:
@@ -169,7 +184,8 @@ def tune_command(flags) -> None:
     whole = tuner.run(chosen.path, flags.trials, Deadline(flags.max_hours))
     best = tuner.best()
     path = tuned_file(flags.out, tuner.dataset, flags.protocol, flags.model)
-    best.write(path)
+    with locked(flags.out / LOCK, print):
+        best.write(path)
     print(f"best validation AUC of {best.trials} trials: {best.validation_auc:.4f}: {path}")
     if not whole:
         print("not all trials are done: the same command goes on")

@@ -10,7 +10,8 @@ from experiments.plan import Planner
 from experiments.runs import AGREEMENT, BOOTSTRAP, Run, variant_title
 from experiments.trained import OtherDataError, TrainedRun
 from preprocess.batches import read_columns
-from training.run_folder import to_json, write_text
+from prerank import folders
+from training.run_folder import to_json
 
 RANKER = "dcn_v2"
 
@@ -91,21 +92,22 @@ class _Ranking:
 
 def _measure(run: Run, planner: Planner, ranking: _Ranking | None, report: Callable[[str], object]) -> None:
     title = f"{run.setting.dataset}, {run.setting.title}: {run.model}, {run.folder.name}"
-    if not (run.folder / BOOTSTRAP).exists():
-        report(f"{title}: bootstrap over users")
-        trained = TrainedRun.open(run, planner)
-        columns = read_columns(trained.data, "test", [trained.data.spec.label, "group"])
-        values = bootstrap.replicates(columns[trained.data.spec.label], trained.test_logits(), columns["group"])
-        write_text(run.folder / BOOTSTRAP, bootstrap.to_csv(values))
-    if ranking is not None and not _agrees(run, ranking):
-        report(f"{title}: agreement with {ranking.run.model}")
-        candidates, of_ranker = ranking.best()
-        if run.folder == ranking.run.folder:
-            found = agreement.compare(of_ranker, None, candidates)
-        else:
-            best = agreement.top_items(TrainedRun.open(run, planner).model(), candidates)
-            found = agreement.compare(best, of_ranker, candidates)
-        write_text(run.folder / AGREEMENT, to_json({**ranking.key, **found}))
+    with folders.holding(run.folder, report):
+        if not (run.folder / BOOTSTRAP).exists():
+            report(f"{title}: bootstrap over users")
+            trained = TrainedRun.open(run, planner)
+            columns = read_columns(trained.data, "test", [trained.data.spec.label, "group"])
+            values = bootstrap.replicates(columns[trained.data.spec.label], trained.test_logits(), columns["group"])
+            folders.write_text(run.folder / BOOTSTRAP, bootstrap.to_csv(values))
+        if ranking is not None and not _agrees(run, ranking):
+            report(f"{title}: agreement with {ranking.run.model}")
+            candidates, of_ranker = ranking.best()
+            if run.folder == ranking.run.folder:
+                found = agreement.compare(of_ranker, None, candidates)
+            else:
+                best = agreement.top_items(TrainedRun.open(run, planner).model(), candidates)
+                found = agreement.compare(best, of_ranker, candidates)
+            folders.write_text(run.folder / AGREEMENT, to_json({**ranking.key, **found}))
 
 
 def _agrees(run: Run, ranking: _Ranking) -> bool:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments import states
+from experiments import launcher, states
 from experiments.plan import PlannedRun
 from experiments.states import State
 from prerank.threads import cores
@@ -79,6 +79,7 @@ def execute(
 
     Runs at once share out the cores. A run that another process is at is waited for at the end. When the time is up,
     or on an interrupt, the runs under way are stopped; the same command goes on with them from their last whole epoch.
+    Runs end with this process too if it is killed, see :mod:`experiments.launcher`.
 
     Args:
         script: the training script.
@@ -132,7 +133,9 @@ def _environment(jobs: int) -> dict[str, str]:
 
 
 def _start(script: Path, run: PlannedRun, watcher: Watcher, environment: Mapping[str, str]) -> _Child:
-    command = [sys.executable, str(script), *run.flags]
+    # The kernel ends it when this thread ends: `execute` has to be called by one that lives as long as the process.
+    launch = [sys.executable, "-I", launcher.__file__, str(os.getpid())]
+    command = [*launch, sys.executable, str(script), *run.flags]
     log = states.log_file(run)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a", encoding="utf-8") as out:

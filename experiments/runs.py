@@ -16,6 +16,7 @@ from experiments import bootstrap
 from experiments.scripts import options_and_defaults
 from preprocess.generated import without_suffix
 from preprocess.options import LEAKS
+from prerank import folders
 from prerank.errors import InputError
 from training.config import NOT_IDENTITY
 from training.options import RunOptions
@@ -162,12 +163,13 @@ def read_all(folder: Path) -> list[Run]:
     Raises:
         InputError: a run's folder is damaged, or its model unknown.
     """
-    found = [Run.read(file.parent) for file in sorted(folder.glob("*/*/*/*/metrics.json")) if _whole(file.parent)]
+    try:
+        folders.recover_below(folder, "*/*/*/*")
+    except OSError as error:
+        raise InputError(f"a run whose replacement was killed cannot be put back: {error}", path=folder) from error
+    files = sorted(folder.glob("*/*/*/*/metrics.json"))
+    found = [Run.read(file.parent) for file in files if folders.is_whole(file.parent)]
     return [run for run in found if models.get(run.model)]
-
-
-def _whole(folder: Path) -> bool:
-    return folder.suffix not in (".partial", ".replaced")
 
 
 def variant_of(dataset: str, model: str, values: Mapping[str, Any]) -> Variant:

@@ -1,6 +1,5 @@
 """What has become of a planned run, as its folder tells."""
 
-import fcntl
 import json
 import re
 import shutil
@@ -11,7 +10,9 @@ from typing import Any
 
 from experiments.plan import PlannedRun
 from experiments.scripts import ROOT
-from training.run_folder import to_json, write_text
+from prerank import folders
+from prerank.locks import BusyError
+from training.run_folder import to_json
 
 FAILED_SUFFIX = ".failed"
 LOG = "log.txt"
@@ -57,48 +58,47 @@ def _read(folder: Path) -> dict[str, Any]:
 
 def state(run: PlannedRun) -> State:
     """What has become of a run so far."""
-    if run.folder.final.exists():
+    final, failed = run.folder.final, failed_folder(run)
+    folders.recover(final)
+    folders.recover(failed)
+    busy = run.folder.busy  # before the look at `final`: a run that ends in between counts as busy once more
+    if final.exists():
         return State(metrics(run)["status"])
-    if _locked(run.folder.working / ".lock"):
+    if busy:
         return State.BUSY
-    if failed_folder(run).exists():
+    if failed.exists():
         return State.FAILED
     return State.BEGUN if run.folder.working.exists() else State.TO_DO
 
 
-def _locked(path: Path) -> bool:
-    if not path.exists():
-        return False
-    with path.open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
-
-
 def settle(run: PlannedRun) -> State:
-    """Move the log of a finished run to its folder, and forget that it had failed before."""
+    """Move the log of a run that is over to its folder; of a finished run, forget that it had failed before."""
     found = state(run)
-    if found in (State.FINISHED, State.DIVERGED):
-        if log_file(run).exists():
-            log_file(run).replace(run.folder.final / LOG)
-        shutil.rmtree(failed_folder(run), ignore_errors=True)
+    if not found.over or not (log_file(run).exists() or (found is not State.FAILED and failed_folder(run).exists())):
+        return found
+    try:
+        with folders.holding(run.folder.final):
+            if found is State.FAILED:
+                log_file(run).unlink(missing_ok=True)  # its copy is kept, see :func:`keep_failure`
+                return found
+            if log_file(run).exists():
+                log_file(run).replace(run.folder.final / LOG)
+            if failed_folder(run).exists():
+                folders.discard(failed_folder(run))
+    except BusyError:
+        return State.BUSY
     return found
 
 
 def keep_failure(run: PlannedRun, exit_code: int) -> None:
     """Record that a run failed: a folder with its configuration, its log, and its last lines in `metrics.json`."""
-    folder = failed_folder(run)
-    folder.mkdir(parents=True, exist_ok=True)
-    if log_file(run).exists():
-        log_file(run).replace(folder / LOG)
     resolved = run.config.data.resolved()
+    log, failed = log_file(run), failed_folder(run)
     record = {
         "status": State.FAILED.value,
         "reason": f"ended by signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}",
         "exit_code": exit_code,
-        "last_lines": last_lines(folder / LOG),
+        "last_lines": last_lines(log),
         "run_id": run.folder.final.name,
         "dataset": run.dataset,
         "protocol": resolved.protocol,
@@ -110,15 +110,20 @@ def keep_failure(run: PlannedRun, exit_code: int) -> None:
         "data_fingerprint": run.fingerprint,
         "raw_data": run.raw_data,
     }
-    write_text(folder / "config.yaml", run.config.to_yaml())
-    write_text(folder / "metrics.json", to_json(record))
+    with folders.holding(failed), folders.replacing(failed) as folder:
+        if log.exists():
+            shutil.copyfile(log, folder / LOG)
+        folders.write_text(folder / "config.yaml", run.config.to_yaml())
+        folders.write_text(folder / "metrics.json", to_json(record))
+    log.unlink(missing_ok=True)
 
 
 def retry(run: PlannedRun, failed: bool) -> None:
     """Let a run that something killed from outside count as one to do, and one that failed by itself if `failed`."""
     folder = failed_folder(run)
     if folder.exists() and (failed or _read(folder)["exit_code"] < 0):
-        shutil.rmtree(folder)
+        with folders.holding(folder):
+            folders.discard(folder)
 
 
 def failure(run: PlannedRun) -> str:

@@ -10,8 +10,8 @@ from experiments.plan import flags_of
 from experiments.runs import Variant, variant_of
 from experiments.scripts import options_and_defaults
 from prerank.errors import InputError
+from prerank.folders import write_text
 from training.config import parse
-from training.run_folder import write_text
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,13 @@
 """Tunes a model's options with Optuna, on the validation part alone."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import optuna
 from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
-from optuna.trial import Trial, TrialState
+from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.trial import FrozenTrial, TrialState
 
 import models
 from experiments import states
@@ -15,10 +16,21 @@ from experiments.runner import Deadline, Watcher, execute
 from experiments.search_space import defaults, search_space
 from experiments.states import State
 from experiments.tuned import Tuned
+from prerank import folders
 from prerank.errors import InputError
 
-_VALUES, _LOST = "values", "lost"
+_VALUES = "values"
 _STARTUP_TRIALS = 6
+
+
+class _HeldAlready(JournalFileOpenLock):
+    """No lock, as the tuner holds the journal. Optuna's own outlives a killed process, and is then waited for."""
+
+    def acquire(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        pass
 
 
 class Tuner:
@@ -34,6 +46,9 @@ class Tuner:
         seed: of every run.
         fixed: options that are not tuned, by name.
         folder: where the study's journal goes.
+
+    Raises:
+        InputError: another process is at it.
     """
 
     def __init__(self, planner: Planner, model: str, protocol: str, seed: int, fixed: Mapping[str, str], folder: Path):
@@ -48,43 +63,67 @@ class Tuner:
         default = planner.run(model, protocol, seed, fixed)
         self.dataset = default.dataset
         self._fingerprint = default.fingerprint
-        name = f"{model}-{default.folder.final.name}"
-        folder.mkdir(parents=True, exist_ok=True)
-        self._journal = folder / f"{name}.journal"
-        storage = JournalStorage(JournalFileBackend(str(self._journal)))
-        self._study = optuna.create_study(storage=storage, study_name=name, direction="maximize", load_if_exists=True)
-        if not self._study.trials:
-            self._study.enqueue_trial(self._defaults)
+        self._name = f"{model}-{default.folder.final.name}"
+        self._journal = folder / f"{self._name}.journal"
+        with self._held():
+            self._study = self._open()
+
+    def _held(self) -> AbstractContextManager[None]:
+        return folders.holding(self._journal)
+
+    def _open(self) -> optuna.Study:
+        """The study of the journal, less a line that a killed process has written in part."""
+        if self._journal.exists():
+            whole = self._journal.read_bytes()
+            if cut := len(whole) - whole.rfind(b"\n") - 1:
+                folders.write_bytes(self._journal, whole[:-cut])
+        backend = JournalFileBackend(str(self._journal), _HeldAlready(str(self._journal)))
+        name = self._name
+        return optuna.create_study(
+            storage=JournalStorage(backend), study_name=name, direction="maximize", load_if_exists=True
+        )
 
     def run(self, script: Path, trials: int, deadline: Deadline) -> bool:
         """Go on until `trials` trials are done, counting those of earlier calls; whether they are.
 
         Raises:
+            InputError: another process is at it.
             KeyboardInterrupt: it was interrupted.
         """
-        self._take_back_unfinished()
-        while (number := self._done()) < trials:
-            if deadline.over():
-                return False
-            self._study.sampler = optuna.samplers.TPESampler(seed=number, n_startup_trials=_STARTUP_TRIALS)
-            trial = self._study.ask()
-            values = {name: suggest(trial) for name, suggest in self._space.items()}
-            trial.set_user_attr(_VALUES, values)
-            if not self._try(trial, script, deadline, f"trial {number + 1} of {trials}"):
-                return False
+        with self._held():
+            while (number := self._done()) < trials:
+                if deadline.over():
+                    return False
+                trial = self._next(number)
+                if not self._try(trial, script, deadline, f"trial {number + 1} of {trials}"):
+                    return False
         return True
 
     def _done(self) -> int:
         """Trials with a result, and those whose run diverged or failed."""
-        return sum(trial.state is TrialState.COMPLETE or _LOST in trial.user_attrs for trial in self._study.trials)
+        return sum(
+            trial.state is TrialState.COMPLETE or (trial.state is TrialState.FAIL and _VALUES in trial.user_attrs)
+            for trial in self._study.trials
+        )
 
-    def _take_back_unfinished(self) -> None:
-        """Queue again what a killed process was at; its run goes on from the last whole epoch."""
+    def _next(self, number: int) -> FrozenTrial:
+        """The trial that a killed process was at, or a new one, with its values chosen.
+
+        Values that a killed process had not chosen all are chosen anew, and come out the same, for they depend on the
+        trials before and on the number.
+        """
         for trial in self._study.get_trials(states=(TrialState.RUNNING,)):
+            if _VALUES in trial.user_attrs:
+                return trial
             self._study.tell(trial.number, state=TrialState.FAIL)
-            self._study.enqueue_trial(trial.params)
+        if number == 0 and not self._study.get_trials(states=(TrialState.WAITING,)):
+            self._study.enqueue_trial(self._defaults)
+        self._study.sampler = optuna.samplers.TPESampler(seed=number, n_startup_trials=_STARTUP_TRIALS)
+        asked = self._study.ask()
+        asked.set_user_attr(_VALUES, {name: suggest(asked) for name, suggest in self._space.items()})
+        return self._study.trials[asked.number]
 
-    def _try(self, trial: Trial, script: Path, deadline: Deadline, title: str) -> bool:
+    def _try(self, trial: FrozenTrial, script: Path, deadline: Deadline, title: str) -> bool:
         """Run a trial; whether it is over, not stopped for the time."""
         values = trial.user_attrs[_VALUES]
         run = self._planner.run(self._model, self._protocol, self._seed, {**values, **self._fixed})
@@ -93,9 +132,7 @@ class Tuner:
         if not outcome.over:
             return False
         value = states.metrics(run)["validation"]["auc"] if outcome is State.FINISHED else None
-        if value is None:
-            trial.set_user_attr(_LOST, str(outcome))
-        self._study.tell(trial, value, state=TrialState.FAIL if value is None else None)
+        self._study.tell(trial.number, value, state=TrialState.FAIL if value is None else None)
         shown = " ".join(f"{name}={text}" for name, text in values.items())
         print(f"{self._model}, {self._protocol}, {title}: {f'{value:.4f}' if value else outcome} ({shown})", flush=True)
         return True

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -18,8 +19,10 @@ from export.raw_inputs import RawInputs, tensor_spec
 from features import Field
 from models import PreRankingModel, TwoTowerModel, registry
 from models.scorers import ScorerSpec
-from prerank.errors import InputError
-from prerank.layout import FEATURES, SCORER
+from prerank import folders, index
+from prerank.artefact import fingerprint_of
+from prerank.errors import ArtefactError, InputError
+from prerank.layout import FEATURES, INDEX, SCORER
 
 Outputs = dict[str, tf.Tensor]
 Encode = Callable[[Mapping[str, tf.Tensor]], dict[str, tf.Tensor]]
@@ -37,6 +40,10 @@ def target(directory: Path, version: int | None = None) -> Path:
         InputError: something lies there that is no earlier export, or the folder cannot be written.
     """
     place = directory if version is None else directory / str(version)
+    try:
+        folders.recover(place)
+    except OSError as error:
+        raise InputError(f"--export_dir: an interrupted export cannot be undone: {error}", path=place) from error
     if place.is_dir() and any(place.iterdir()) and not (place / FEATURES).exists():
         raise InputError("--export_dir: the folder holds something else than an export, name another", path=place)
     if place.exists() and not place.is_dir():
@@ -53,12 +60,14 @@ def export(
     place: Path,
     files: Mapping[str, str | bytes | Path],
     export_format: Format = "saved_model",
+    report: Callable[[str], object] = print,
 ) -> None:
     """Write `model` as a SavedModel with its signatures, or each signature as an ONNX file, whole or not at all.
 
     The signatures are `serving_default` and, for a decoupled model, `user_tower`, `item_tower` and `score`. A
     SavedModel takes raw values as the data set's files spell them, ONNX their indices, for which `vocabularies.json`
-    lies beside it; see `features.json`.
+    lies beside it; see `features.json`. An item index in the folder stays if the export before scores the same, by its
+    fingerprint; otherwise it is deleted with it.
 
     Args:
         model: a trained model.
@@ -66,39 +75,66 @@ def export(
         place: the folder to make or to replace, from :func:`target`.
         files: further files by name, as text, bytes, or the path of a file to copy.
         export_format: what to write.
+        report: takes lines meant for the user.
 
     Raises:
         InputError: the folder cannot be written, or for ONNX, a package is missing or the model is too large.
     """
-    working = place.with_name(f".{place.name}.{os.getpid()}.tmp")
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(folders.holding(place, report))
+            with folders.replacing(place) as working:
+                _write(model, vocabularies, working, files, export_format)
+                lost = (place / INDEX).is_dir()
+                if lost:
+                    stack.enter_context(index.writing(place / INDEX, report))  # until it is replaced
+                    lost = not _take_index(place, working)
+        except (OSError, tf.errors.OpError) as error:
+            raise InputError(f"--export_dir: cannot write the export: {error}", path=place) from error
+    if lost:
+        report(f"{place / INDEX}: the item index was of the model exported before, so it is deleted; build a new one")
+
+
+def _write(
+    model: PreRankingModel,
+    vocabularies: Mapping[str, np.ndarray],
+    folder: Path,
+    files: Mapping[str, str | bytes | Path],
+    export_format: Format,
+) -> None:
+    write = _write_onnx if export_format == "onnx" else _write_saved_model
+    described = write(model, vocabularies, folder)
+    scorer = _scorer(model)
+    if scorer is not None:
+        np.savez(folder / SCORER, allow_pickle=False, **scorer.weights)
+    sizes = {str(path.relative_to(folder)): path.stat().st_size for path in _files(folder)}
+    described |= {"scorer": scorer and scorer.kind, "files": sizes}
+    (folder / FEATURES).write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
+    for name, content in files.items():
+        if isinstance(content, Path):
+            shutil.copyfile(content, folder / name)
+        else:
+            (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+def _take_index(before: Path, folder: Path) -> bool:
+    """Give a new export the item index of the one that it replaces, if that scores the same; whether it does."""
     try:
-        working.parent.mkdir(parents=True, exist_ok=True)
-        write = _write_onnx if export_format == "onnx" else _write_saved_model
-        described = write(model, vocabularies, working)
-        scorer = _scorer(model)
-        if scorer is not None:
-            np.savez(working / SCORER, allow_pickle=False, **scorer.weights)
-        sizes = {str(path.relative_to(working)): path.stat().st_size for path in _files(working)}
-        described |= {"scorer": scorer and scorer.kind, "files": sizes}
-        (working / FEATURES).write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
-        for name, content in files.items():
-            if isinstance(content, Path):
-                shutil.copyfile(content, working / name)
-            else:
-                (working / name).write_bytes(content if isinstance(content, bytes) else content.encode())
-        _put(working, place)
-    except (OSError, tf.errors.OpError) as error:
-        raise InputError(f"--export_dir: cannot write the export: {error}", path=place) from error
-    finally:
-        shutil.rmtree(working, ignore_errors=True)
+        same = index.fingerprint(before / INDEX) == fingerprint_of(folder)
+    except ArtefactError:
+        return False
+    if same:
+        # Its files never change, so that another name for them will do.
+        hidden = shutil.ignore_patterns(".*")
+        shutil.copytree(before / INDEX, folder / INDEX, copy_function=_link_or_copy, ignore=hidden)
+    return same
 
 
-def _put(working: Path, place: Path) -> None:
-    replaced = place.with_name(f".{place.name}.{os.getpid()}.old")
-    if place.exists():
-        place.rename(replaced)
-    working.rename(place)
-    shutil.rmtree(replaced, ignore_errors=True)
+def _link_or_copy(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:  # not every file system has links
+        shutil.copy2(source, target)
 
 
 def _write_saved_model(model: PreRankingModel, vocabularies: Mapping[str, np.ndarray], folder: Path) -> dict[str, Any]:
@@ -118,7 +154,6 @@ def _write_onnx(model: PreRankingModel, vocabularies: Mapping[str, np.ndarray], 
     onnx_files.require()
     plain = onnx_files.plain_copy(model)  # named, as signatures do not keep their variables alive
     signatures = _signatures(plain, dict, onnx_files.tensor_spec)
-    folder.mkdir()
     looked_up = {field.vocabulary for field in model.spec.fields if not field.hash_buckets}
     listed = {name: values for name, values in vocabularies.items() if name in looked_up}
     onnx_files.write(signatures, listed, folder)
@@ -163,7 +198,8 @@ def _trace(function: Callable[..., Outputs], specs: list[tf.TensorSpec]):
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file())
+    """The files that decide the scores. TensorFlow's `fingerprint.pb` does not: it holds a random number."""
+    return sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "fingerprint.pb")
 
 
 def _scorer(model: PreRankingModel) -> ScorerSpec | None:

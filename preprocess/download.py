@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
-import tempfile
+import shutil
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ import requests
 from tqdm import tqdm
 
 from preprocess.http_files import fetch, reason
+from prerank import folders
 from prerank.errors import InputError
 
 MOVIELENS_URL = "https://files.grouplens.org/datasets/movielens/ml-1m.zip"
@@ -30,8 +30,8 @@ _TIMEOUT = 30
 def download_movielens(target: Path, *, url: str = MOVIELENS_URL, md5: str = MOVIELENS_MD5) -> Path:
     """Fetch MovieLens-1M (6 MB) and unpack it into `target`; do nothing if its three files are already there.
 
-    Download and unpacking happen in a temporary folder beside `target`, which is then renamed: `target` appears whole
-    or not at all. An interrupted download starts anew. A progress bar goes to standard error.
+    Download and unpacking happen in a folder beside `target`, which is then renamed: `target` appears whole or not at
+    all. An interrupted download starts anew. A progress bar goes to standard error.
 
     Args:
         target: folder that will hold users.dat, movies.dat, ratings.dat and README; absent or empty.
@@ -49,12 +49,18 @@ def download_movielens(target: Path, *, url: str = MOVIELENS_URL, md5: str = MOV
         return target
     by_hand = f"or unpack {url} into {target} by hand"
     try:
-        if target.exists() and (not target.is_dir() or any(target.iterdir())):
-            raise InputError("holds something else than MovieLens-1M: name a new folder for the download", path=target)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as scratch:
-            archive = _fetch(url, md5, Path(scratch))
-            os.replace(_unpack(archive, Path(scratch)), target)
+        with folders.holding(target, print):
+            if _is_complete(target):
+                return target  # by another process that was waited for
+            if target.exists() and (not target.is_dir() or any(target.iterdir())):
+                what = "holds something else than MovieLens-1M: name a new folder for the download"
+                raise InputError(what, path=target)
+            with folders.replacing(target) as whole:
+                scratch = whole / "scratch"
+                scratch.mkdir()
+                for path in _unpack(_fetch(url, md5, scratch), scratch).iterdir():
+                    path.rename(whole / path.name)
+                shutil.rmtree(scratch)
     except requests.RequestException as error:
         raise InputError(
             f"download of {url} failed ({reason(error)}): check the network and try again, {by_hand}"
@@ -94,7 +100,7 @@ def download_amazon(target: Path, category: str, *, urls: Sequence[str] = AMAZON
             f"cannot be written ({error.strerror or error}): free or name another place", path=target
         ) from error
     for name in (f"reviews_{category}_5.json.gz", f"meta_{category}.json.gz"):
-        if not any((target / there).is_file() for there in (name, name.removesuffix(".gz"))):
+        if not (target / name.removesuffix(".gz")).is_file():
             fetch([f"{url}/{name}" for url in urls], target / name)
     return target
 

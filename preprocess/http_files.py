@@ -12,6 +12,7 @@ import requests
 from tqdm import tqdm
 
 from preprocess.raw import RawFile
+from prerank import folders
 from prerank.errors import InputError
 
 _TIMEOUT = 30
@@ -20,7 +21,7 @@ _CHUNK = 1 << 14
 
 
 def fetch(urls: Sequence[str], target: Path, wait: float = 1.0) -> None:
-    """Fetch one file, with a progress bar on standard error; `target` appears whole or not at all.
+    """Fetch one file if it is not there, with a progress bar on standard error; it appears whole or not at all.
 
     What has come so far is kept beside it, as `.part-<name>`, and a later call asks for the rest alone, if the server
     still has the same file and sends parts (`Range`, `If-Range`); otherwise it starts anew. A connection that breaks
@@ -35,25 +36,32 @@ def fetch(urls: Sequence[str], target: Path, wait: float = 1.0) -> None:
         InputError: no address gives the file, what came is a damaged gzip file, or the disk is full or not writable.
     """
     part = target.with_name(f".part-{target.name}")
-    failures = []
     try:
-        for url in urls:
-            try:
-                _fetch_from(url, part, wait)
-                break
-            except requests.RequestException as error:
-                failures.append(f"{url}: {reason(error)}")
-        else:
-            raise InputError(
-                f"download failed ({'; '.join(failures)}): the same command goes on where it broke off; "
-                f"or put {target.name} into {target.parent} by hand"
-            )
-        _check(part, url)
-        os.replace(part, target)
-        _source(part).unlink(missing_ok=True)
+        with folders.holding(target, tqdm.write):
+            if not target.exists():
+                _fetch_from_any(urls, part, target, wait)
+            _source(part).unlink(missing_ok=True)
     except OSError as error:
         what = f"cannot be written ({error.strerror or error}): free or name another place"
         raise InputError(what, path=target) from error
+
+
+def _fetch_from_any(urls: Sequence[str], part: Path, target: Path, wait: float) -> None:
+    failures = []
+    for url in urls:
+        try:
+            _fetch_from(url, part, wait)
+            break
+        except requests.RequestException as error:
+            failures.append(f"{url}: {reason(error)}")
+    else:
+        raise InputError(
+            f"download failed ({'; '.join(failures)}): the same command goes on where it broke off; "
+            f"or put {target.name} into {target.parent} by hand"
+        )
+    _check(part, url)
+    folders.sync(part)
+    os.replace(part, target)
 
 
 def _fetch_from(url: str, part: Path, wait: float) -> None:
@@ -85,7 +93,9 @@ def _attempt(url: str, part: Path) -> None:
         # A weak ETag says nothing about bytes.
         tag = answer.headers.get("ETag", "")
         validator = answer.headers.get("Last-Modified", "") if not tag or tag.startswith("W/") else tag
-        _source(part).write_text(json.dumps({"url": url, "validator": validator}), encoding="utf-8")
+        if not have:
+            part.unlink(missing_ok=True)  # before a new validator is kept, which would be taken for that of old bytes
+        folders.write_text(_source(part), json.dumps({"url": url, "validator": validator}))
         name = part.name.removeprefix(".part-")
         with (
             part.open("ab" if have else "wb") as file,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
@@ -19,8 +18,9 @@ from preprocess.prepared import FORMAT_VERSION, MANIFEST, SAMPLES_VERSION, Prepa
 from preprocess.raw import RawFile
 from preprocess.sequences import laid_out
 from preprocess.splits import PARTS
-from preprocess.workspace import appearing, exclusive
+from prerank import folders
 from prerank.errors import InputError
+from prerank.locks import LOCK, locked
 
 Report = Callable[[str], object]
 
@@ -47,7 +47,9 @@ def prepare(dataset: Adapter, options: DataOptions, report: Report = print) -> P
     described = _described(dataset.name, files, resolved)
     folder = options.prepared_dir / dataset.name / described["fingerprint"]
     try:
-        with exclusive(folder.parent, report):
+        # One at a time prepares a data set, as it takes much memory and disk.
+        with locked(folder.parent / LOCK, report):
+            folders.sweep(folder.parent)
             if folder.exists():
                 try:
                     prepared = PreparedData.open(folder)
@@ -57,7 +59,7 @@ def prepare(dataset: Adapter, options: DataOptions, report: Report = print) -> P
                     return prepared
                 except InputError as error:
                     report(f"preparing again: {error}")
-                    shutil.rmtree(folder)
+                    folders.discard(folder)
             _write(dataset, files, options, described, folder, report)
             return PreparedData.open(folder)
     except engine_class(options.engine).RESOURCE_ERRORS as error:
@@ -89,7 +91,7 @@ def _write(
 ) -> None:
     options = asked.resolved()
     started = time.monotonic()
-    with appearing(folder) as unfinished:
+    with folders.replacing(folder) as unfinished:
         spill = unfinished / "spill"
         spill.mkdir()
         with asked.open_engine(spill) as engine:

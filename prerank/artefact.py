@@ -14,6 +14,7 @@ import numpy as np
 from prerank.backend import Backend, Signature
 from prerank.errors import ArtefactError, InputError
 from prerank.fallback import ExportedScorer
+from prerank.folders import recover
 from prerank.kernels import Kernel, make_kernel
 from prerank.layout import FEATURES, SCORER
 
@@ -38,6 +39,7 @@ class Artefact:
     """
 
     def __init__(self, folder: Path):
+        _recover(folder)
         self.folder = folder
         self.features = _read_features(folder)
         self.fingerprint = _fingerprint(folder, self.features["files"])
@@ -86,6 +88,16 @@ class Artefact:
         return ExportedScorer(self.signature("score", states), self.features["outputs"])
 
 
+def _recover(folder: Path) -> None:
+    """Put an export back that a killed writer had renamed to replace it."""
+    if folder.exists():
+        return
+    try:
+        recover(folder)
+    except OSError as error:
+        raise ArtefactError(f"its writer was killed, and it cannot be renamed back: {error}", path=folder) from error
+
+
 def _backend(folder: Path, name: str) -> Backend:
     """What runs a format. Imported here, so that ONNX files are served without TensorFlow."""
     if name == "onnx":
@@ -125,6 +137,15 @@ def _read_weights(path: Path) -> Mapping[str, np.ndarray]:
             return dict(weights)
     except (OSError, ValueError, EOFError, RuntimeError, tokenize.TokenError, zipfile.BadZipFile) as error:
         raise ArtefactError(f"truncated or damaged: {error}", path=path) from error
+
+
+def fingerprint_of(folder: Path) -> str:
+    """The fingerprint of an exported model, without loading it.
+
+    Raises:
+        ArtefactError: a file is missing, truncated or damaged.
+    """
+    return _fingerprint(folder, _read_features(folder)["files"])
 
 
 def _fingerprint(folder: Path, sizes: Mapping[str, int]) -> str:

@@ -10,22 +10,22 @@ A version is never changed. A writer that is killed leaves `CURRENT` as it was; 
 although its version is deleted.
 """
 
-import fcntl
 import hashlib
 import json
 import os
 import re
-import shutil
 import tokenize
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 
+from prerank import folders
 from prerank.errors import ArtefactError, InputError
+from prerank.locks import LOCK, BusyError, Report, locked
 from prerank.storage import StorageType, StoredArray
 
 _FORMAT = 2
@@ -103,9 +103,22 @@ def model_name(folder: Path) -> str | None:
     Raises:
         ArtefactError: there is no index, or its manifest cannot be read.
     """
+    return _current_manifest(folder).get("model")
+
+
+def fingerprint(folder: Path) -> str:
+    """Fingerprint of the model that an index is of.
+
+    Raises:
+        ArtefactError: there is no index, or its manifest cannot be read.
+    """
+    return _current_manifest(folder)["fingerprint"]
+
+
+def _current_manifest(folder: Path) -> dict[str, Any]:
     path = folder / current(folder) / _MANIFEST
     try:
-        return _read_manifest(path).get("model")
+        return _read_manifest(path)
     except OSError as error:
         raise ArtefactError(f"the item index lacks this file: {error.strerror}", path=path) from error
 
@@ -196,23 +209,41 @@ def _read_manifest(path: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """Hold the index for writing.
+def writing(folder: Path, wait: Report | None = None) -> Iterator[None]:
+    """Hold the index for writing, and delete what a killed writer left.
+
+    Args:
+        folder: the index, made if need be.
+        wait: wait for another process that is writing, and say so in a line; do not wait if None.
 
     Raises:
         InputError: the folder cannot be written, or another process is writing.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = (folder / ".lock").open("w")
-    except OSError as error:
-        raise InputError(f"--out: cannot write there: {error.strerror}", path=folder) from error
-    with lock:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+            stack.enter_context(locked(folder / LOCK, wait))
+            _sweep(folder)
+        except BusyError as error:
             raise InputError("--out: another process is writing this index", path=folder) from error
+        except OSError as error:
+            raise InputError(f"--out: cannot write there: {error.strerror}", path=folder) from error
         yield
+
+
+def _sweep(folder: Path) -> None:
+    """Delete the versions that do not count, and what is left of others."""
+    folders.sweep(folder)
+    try:
+        counts = current(folder) if (folder / _CURRENT).exists() else None
+    except ArtefactError:
+        return  # a version may be whole, and is only replaced by another
+    for other in _versions(folder):
+        if other.name != counts:
+            folders.discard(other)
+
+
+def _versions(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if _VERSION.fullmatch(path.name)]
 
 
 def publish(folder: Path, states: ItemStates, about: Mapping[str, Any]) -> str:
@@ -226,21 +257,12 @@ def publish(folder: Path, states: ItemStates, about: Mapping[str, Any]) -> str:
     Returns:
         The version's name.
     """
-    taken = [int(path.name[1:]) for path in folder.glob("v[0-9]*") if path.name[1:].isdigit()]
+    taken = [int(path.name[1:]) for path in _versions(folder)]
     version = f"v{max(taken, default=0) + 1:06d}"
-    working = folder / f".{version}.tmp"
-    shutil.rmtree(working, ignore_errors=True)
-    working.mkdir()
-    _write_version(working, states, dict(about))
-    working.rename(folder / version)
-    _sync(folder)
-    pointer = folder / f".{_CURRENT}.tmp"
-    _write_text(pointer, version + "\n")
-    pointer.replace(folder / _CURRENT)
-    _sync(folder)
-    for other in (*folder.glob("v[0-9]*"), *folder.glob(".v[0-9]*.tmp")):
-        if other.name != version:
-            shutil.rmtree(other, ignore_errors=True)
+    with folders.replacing(folder / version) as working:
+        _write_version(working, states, dict(about))
+    folders.write_text(folder / _CURRENT, version + "\n")
+    _sweep(folder)
     return version
 
 
@@ -251,10 +273,7 @@ def _write_version(place: Path, states: ItemStates, about: dict[str, Any]) -> No
         if array.scales is not None:
             files[f"{name}{_SCALES}.npy"] = array.scales
     for name, values in files.items():
-        with (place / name).open("wb") as file:
-            np.save(file, values)
-            file.flush()
-            os.fsync(file.fileno())
+        np.save(place / name, values)
     manifest = {
         "format": _FORMAT,
         **about,
@@ -264,21 +283,4 @@ def _write_version(place: Path, states: ItemStates, about: dict[str, Any]) -> No
         "arrays": {name: {"shape": a.values.shape, "dtype": str(a.values.dtype)} for name, a in states.arrays.items()},
         "files": {name: {"bytes": (place / name).stat().st_size, "sha256": _checksum(place / name)} for name in files},
     }
-    _write_text(place / _MANIFEST, json.dumps(manifest, indent=2) + "\n")
-    _sync(place)
-
-
-def _write_text(path: Path, text: str) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    """Bring the folder's names to the disk."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    (place / _MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")

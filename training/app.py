@@ -1,5 +1,6 @@
 """What a training script does: options, data, training, results, export."""
 
+import math
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -119,12 +120,12 @@ def _work(source: DataSource, config: Config, place: Path | None, workers: Distr
 
 def _trained(config: Config, data: PreparedData, workers: Distribution) -> RunResult:
     """A new run; or, where it is there already and only its export was asked for, the finished one."""
-    if config.run.export_dir is not None and not config.run.overwrite and workers.workers == 1:
-        found = finished(config, data, workers.replicas)
-        if found is not None:
-            print(f"this run is finished, so nothing is trained: {found.folder}")
-            return found
     try:
+        if config.run.export_dir is not None and not config.run.overwrite and workers.workers == 1:
+            found = finished(config, data, workers.replicas)
+            if found is not None:
+                print(f"this run is finished, so nothing is trained: {found.folder}")
+                return found
         return train(config, data, distribution=workers)
     except OSError as error:
         raise InputError(f"--output_dir: cannot write the run: {error}", path=config.run.output_dir) from error
@@ -191,5 +192,10 @@ def _print_results(result: RunResult) -> None:
     print(f"{'':28}" + "".join(f"{name:>11}" for name in names) + f"{'rows':>11}")
     for title, row in rows.items():
         if row and row["rows"]:
-            print(f"{title:28}" + "".join(f"{row[name]:11.4f}" for name in names) + f"{row['rows']:11d}")
+            print(f"{title:28}" + "".join(f"{_number(row[name]):11.4f}" for name in names) + f"{row['rows']:11d}")
     print(f"results in {result.folder}")
+
+
+def _number(value: float | None) -> float:
+    """A metric of a run's folder, which has null for what is not finite."""
+    return math.nan if value is None else value

@@ -7,10 +7,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from models import PreRankingModel
-from training.run_folder import write_text
-
-_FILE = "progress.json"
+from prerank import folders
+from training.run_folder import PROGRESS
 
 
 @dataclass
@@ -61,14 +59,15 @@ class CheckpointStore:
         except tf.errors.OpError as error:
             shutil.rmtree(self._epoch_folder(last), ignore_errors=True)
             raise OSError(f"the weights of epoch {last + 1} cannot be saved: {error.message}") from error
-        write_text(self._folder / _FILE, json.dumps(asdict(progress)))
+        folders.sync(self._epoch_folder(last))
+        folders.write_text(self._folder / PROGRESS, json.dumps(asdict(progress)))
         kept = {self._epoch_folder(last), self._epoch_folder(progress.best_epoch)}
         for folder in set(self._folder.glob("epoch-*")) - kept:
             shutil.rmtree(folder)
 
     def restore(self) -> Progress:
         """Load the saved state into model and optimizer; a fresh :class:`Progress` if there is none."""
-        file = self._folder / _FILE
+        file = self._folder / PROGRESS
         if not file.exists():
             return Progress()
         progress = Progress(**json.loads(file.read_text(encoding="utf-8")))
@@ -85,10 +84,3 @@ class CheckpointStore:
 
     def _epoch_folder(self, epoch: int) -> Path:
         return self._folder / f"epoch-{epoch:03d}"
-
-
-def keep_weights_only(folder: Path, model: PreRankingModel) -> None:
-    """Replace all saved states by what the model has learned: for most, its weights as `best.weights.h5`."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    model.save_trained(folder)

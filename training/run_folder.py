@@ -1,31 +1,51 @@
 """The folder of a run: built beside its final place, and renamed there when it is whole."""
 
-import fcntl
 import json
 import math
-import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+from prerank import folders
 from prerank.errors import InputError
+from prerank.locks import BusyError
 
 _WORKING_SUFFIX = ".partial"
+METRICS, PROGRESS = "metrics.json", "progress.json"
 
 
 class RunFolder:
     """`<output_dir>/<data set>/<protocol>/<model>/<run id>/`.
 
+    While the run goes on, its files are in `<run id>.partial/`. `metrics.json` is the last of them: with it the run is
+    complete, and only has to be put in its place.
+
     Args:
         final: the folder's place once the run is finished.
+
+    Attributes:
+        working: its place until then.
+        checkpoints: in it, what an interrupted run goes on from; in a finished run's folder, the model's weights.
+        weights: in it, the model's weights, until they take the place of `checkpoints`.
     """
 
     def __init__(self, final: Path):
         self.final = final
         self.working = final.with_name(final.name + _WORKING_SUFFIX)
         self.checkpoints = self.working / "checkpoints"
+        self.weights = self.working / "weights"
+
+    @property
+    def complete(self) -> bool:
+        """Whether all files of the working folder are there, as those of a run that was killed at its end."""
+        return (self.working / METRICS).exists()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a process is training the run."""
+        return folders.is_held(self.final)
 
     def check_unfinished(self, overwrite: bool) -> None:
         """Refuse to replace a finished run, unless told.
@@ -33,6 +53,10 @@ class RunFolder:
         Raises:
             InputError: the run is finished already.
         """
+        folders.recover(self.final)
+        self._check(overwrite)
+
+    def _check(self, overwrite: bool) -> None:
         if self.final.exists() and not overwrite:
             raise InputError(
                 "this run is finished: change an option or the seed, or train it again with --overwrite",
@@ -46,49 +70,40 @@ class RunFolder:
         Raises:
             InputError: the run is finished already, another process is at it, or the folder cannot be written.
         """
-        self.check_unfinished(overwrite)
-        try:
-            self.working.mkdir(parents=True, exist_ok=True)
-            lock = (self.working / ".lock").open("w")
-        except OSError as error:
-            raise InputError(f"--output_dir: cannot write there: {error.strerror}", path=self.working) from error
-        with lock:
+        with ExitStack() as stack:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
+                stack.enter_context(folders.holding(self.final))
+                self._check(overwrite)
+                self.working.mkdir(exist_ok=True)
+            except BusyError as error:
                 raise InputError("another process is training this run", path=self.working) from error
+            except OSError as error:
+                raise InputError(f"--output_dir: cannot write there: {error.strerror}", path=self.working) from error
             try:
                 yield
             except BaseException:
-                if not any(self.checkpoints.glob("*")):
-                    shutil.rmtree(self.working, ignore_errors=True)  # nothing to go on from
+                if self.working.exists() and not (self.complete or (self.checkpoints / PROGRESS).exists()):
+                    folders.discard(self.working, self.final)  # nothing to go on from
                 raise
 
     def finish(self) -> None:
-        """Put the working folder in its final place, in the stead of an earlier one."""
-        (self.working / ".lock").unlink()
-        if self.final.exists():
-            replaced = self.final.with_name(self.final.name + ".replaced")
-            self.final.rename(replaced)
-            self.working.rename(self.final)
-            shutil.rmtree(replaced)
-        else:
-            self.working.rename(self.final)
+        """Put the working folder, complete, in its final place in the stead of an earlier one.
+
+        The weights come in the place of the saved states. Killed, this is done again: with `metrics.json` there nothing
+        reads the states any more, so that it does not matter how many of them are left.
+
+        Raises:
+            OSError: it cannot be renamed, or the states cannot be deleted.
+        """
+        if self.weights.exists():
+            if self.checkpoints.exists():
+                shutil.rmtree(self.checkpoints)
+            self.weights.rename(self.checkpoints)
+        folders.put(self.working, self.final)
 
     def write_text(self, name: str, text: str) -> None:
         """Write a file of the working folder whole or not at all."""
-        write_text(self.working / name, text)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+        folders.write_text(self.working / name, text)
 
 
 def to_json(values: dict[str, Any]) -> str:

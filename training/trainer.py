@@ -22,6 +22,7 @@ from features import UNSEEN
 from models import PreRankingModel
 from preprocess.batches import Batches, read_columns
 from preprocess.prepared import PreparedData
+from prerank import folders
 from prerank.errors import InputError
 from training import metrics
 from training.callbacks import EpochEnd, copy_weights, predict
@@ -29,8 +30,8 @@ from training.config import Config
 from training.distribution import Distribution
 from training.optimizer import LazyAdam
 from training.options import RunOptions
-from training.progress import CheckpointStore, Progress, keep_weights_only
-from training.run_folder import RunFolder, to_json
+from training.progress import CheckpointStore, Progress
+from training.run_folder import METRICS, RunFolder, to_json
 
 _EVALUATION_BATCH = 8192
 _DEFAULT_OOV_RATE = 0.05
@@ -77,6 +78,10 @@ def train(
     distribution = distribution or Distribution()
     folder = _run_folder(config, data, distribution)
     with folder.open(config.run.overwrite):
+        if _chief_says(folder.complete, distribution):
+            report("an interrupted run was complete, so nothing is trained")
+            folder.finish()
+            return _read_finished(config, data, folder)
         model = _build(config, data)
         folder.write_text("config.yaml", config.to_yaml())
         started = time.perf_counter()
@@ -87,11 +92,17 @@ def train(
         if not progress.diverged:
             report("evaluating on the test part")
             results |= _evaluate(config, data, model, folder)
-        folder.write_text("metrics.json", to_json(results))
+        folder.weights.mkdir(exist_ok=True)
+        model.save_trained(folder.weights)
         folder.write_text("history.csv", _history_csv(progress))
-        keep_weights_only(folder.checkpoints, model)
+        folder.write_text(METRICS, to_json(results))  # the last one: from here on the run is complete
         folder.finish()
     return RunResult(folder.final, results, model)
+
+
+def _chief_says(value: bool, distribution: Distribution) -> bool:
+    """The value of the chief, as only the chief holds the run's folder."""
+    return bool(distribution.gather(value)[0])
 
 
 def finished(config: Config, data: PreparedData, replicas: int = 1) -> RunResult | None:
@@ -106,11 +117,14 @@ def finished(config: Config, data: PreparedData, replicas: int = 1) -> RunResult
         InputError: its files are missing or damaged.
     """
     folder = _folder(config, data, replicas)
-    if not folder.final.exists():
-        return None
+    folders.recover(folder.final)
+    return _read_finished(config, data, folder) if folder.final.exists() else None
+
+
+def _read_finished(config: Config, data: PreparedData, folder: RunFolder) -> RunResult:
     model = _build(config, data)
     try:
-        results = json.loads((folder.final / "metrics.json").read_text(encoding="utf-8"))
+        results = json.loads((folder.final / METRICS).read_text(encoding="utf-8"))
         model.load_trained(folder.final / folder.checkpoints.name)
     except (OSError, ValueError) as error:
         raise InputError(f"a finished run cannot be read: {error}", path=folder.final) from error
@@ -130,7 +144,8 @@ def assist(config: Config, data: PreparedData, distribution: Distribution, repor
         InputError: as for :func:`train`.
     """
     folder = _run_folder(config, data, distribution)
-    _fit(config, data, _build(config, data), folder, distribution, report)
+    if not _chief_says(False, distribution):
+        _fit(config, data, _build(config, data), folder, distribution, report)
 
 
 def _folder(config: Config, data: PreparedData, replicas: int) -> RunFolder:

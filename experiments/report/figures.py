@@ -1,5 +1,6 @@
 """The figures of the report, drawn from the same entries as the tables."""
 
+import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from experiments.report import published  # noqa: E402
 from experiments.report.changes import head_entries  # noqa: E402
 from experiments.report.entries import Board, Entry  # noqa: E402
 from experiments.report.tables import Latencies  # noqa: E402
+from prerank.folders import write_bytes  # noqa: E402
 
 _COLOURS = {"strict": "tab:blue", "reference": "tab:orange"}
 _MARKERS = {"HIT": "o", "FIT": "s"}
@@ -24,9 +26,11 @@ def draw(path: Path, content: Callable[[Axes], None], height: float = 5.0) -> No
     try:
         content(axes)
         axes.grid(alpha=0.3)
-        figure.savefig(path, dpi=110, metadata={"Software": None})
+        picture = io.BytesIO()
+        figure.savefig(picture, format="png", dpi=110, metadata={"Software": None})
     finally:
         plt.close(figure)
+    write_bytes(path, picture.getvalue())
 
 
 def against_published(path: Path, boards: Sequence[Board]) -> bool:

@@ -1,15 +1,20 @@
 """Puts a folder's files in the place of another's, when all of them are written."""
 
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from prerank.errors import InputError
+from prerank.folders import write_bytes
 
 
 def contents(folder: Path) -> dict[Path, bytes]:
     """What the files below a folder hold, by their place in it."""
-    return {file.relative_to(folder): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
+    return {file.relative_to(folder): file.read_bytes() for file in _files(folder)}
+
+
+def _files(folder: Path) -> list[Path]:
+    """The files below a folder, less the hidden ones: locks, and what a killed process left."""
+    return [file for file in sorted(folder.rglob("*")) if file.is_file() and not file.name.startswith(".")]
 
 
 def replace(target: Path, files: Mapping[Path, bytes], outdated: Iterator[Path] | list[Path]) -> list[Path]:
@@ -30,7 +35,7 @@ def replace(target: Path, files: Mapping[Path, bytes], outdated: Iterator[Path] 
     try:
         for place, content in files.items():
             if not _holds(target / place, content):
-                _write(target / place, content)
+                write_bytes(target / place, content)
                 written.append(place)
         for place in outdated:
             (target / place).unlink(missing_ok=True)
@@ -42,16 +47,6 @@ def replace(target: Path, files: Mapping[Path, bytes], outdated: Iterator[Path] 
 
 def _holds(path: Path, content: bytes) -> bool:
     return path.is_file() and path.read_bytes() == content
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def _remove_empty(folder: Path, top: Path) -> None:

@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 
 from experiments.collect import collect
@@ -16,6 +17,7 @@ from experiments.runs import read_all
 from experiments.tuned import Tuned
 from preprocess.generated import is_generated_name
 from prerank.errors import InputError
+from prerank.locks import LOCK, locked
 
 PUBLISHED = Path("docs/results")
 """The committed evidence: the small files of runs, and what the report makes of them."""
@@ -42,13 +44,18 @@ def publish(out: Path, *, drop: bool = False, data: Mapping[str, str] | None = N
     Raises:
         InputError: results would be gone, a page cannot be filled in, or a file is damaged or cannot be written.
     """
+    with locked(PUBLISHED / LOCK, print) if out.resolve() != PUBLISHED.resolve() else nullcontext():
+        return _publish(out, drop, data or {})
+
+
+def _publish(out: Path, drop: bool, data: Mapping[str, str]) -> list[str]:
     with tempfile.TemporaryDirectory() as scratch:
         new = Path(scratch) / "results"
         if PUBLISHED.exists():
-            shutil.copytree(PUBLISHED, new, ignore=shutil.ignore_patterns("*.tmp"))  # left by a killed process
+            shutil.copytree(PUBLISHED, new, ignore=shutil.ignore_patterns(".*"))  # left by a killed process
         told = [] if out.resolve() == PUBLISHED.resolve() else _add(out, new)
         try:
-            facts, pages = _make(new, data or {})
+            facts, pages = _make(new, data)
         except InputError as error:
             raise InputError(str(error).replace(str(new), str(PUBLISHED))) from error
         if not drop:

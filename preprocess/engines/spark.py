@@ -6,9 +6,10 @@ passes through pandas, and no Python runs on Spark's machines.
 
 from __future__ import annotations
 
+import hashlib
+import platform
 import re
 import shutil
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -62,7 +63,8 @@ class SparkEngine(Engine):
     READ_ERRORS = (PySparkException, Py4JJavaError, UnreadableError)
 
     def __init__(self, options: EngineOptions):
-        self._folder = (options.spark_scratch or options.spill) / f"spark-{uuid.uuid4().hex}"
+        self._folder = (options.spark_scratch or options.spill) / _scratch_name(options.spill)
+        _remove(self._folder)  # what a killed process left
         self._folder.mkdir(parents=True)
         local = options.spill / f"{self._folder.name}-local"
         local.mkdir()
@@ -262,9 +264,16 @@ def _address(path: Path) -> str:
     return re.sub(r"([\[\]{}*?\\])", r"\\\1", text)
 
 
+def _scratch_name(spill: Path) -> str:
+    """A name that no other process has at the same time, and that the next start has again."""
+    place = f"{platform.node()}:{spill.absolute()}"
+    return f"spark-{hashlib.sha256(place.encode()).hexdigest()[:32]}"
+
+
 def _remove(folder: Path) -> None:
     if is_address(folder):
-        cast(Any, folder).rmdir(recursive=True)
+        if folder.exists():
+            cast(Any, folder).rmdir(recursive=True)
     else:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, cast
 
+from preprocess.generate._folder import ExistsError
 from prerank.errors import InputError
 
 
@@ -44,3 +47,14 @@ def generator(name: str) -> Generator:
     if name not in names():
         raise InputError(f"no data set {name!r} can be generated: choose from {', '.join(names())}")
     return cast(Generator, importlib.import_module(f"{__name__}.{name}"))
+
+
+def make_sample(folder: Path, generate: Callable[[Path], object]) -> None:
+    """Generate a folder if it is not there; of several processes one does it, and the others wait.
+
+    Raises:
+        InputError: the folder cannot be written.
+    """
+    if not folder.exists():
+        with suppress(ExistsError):  # another process has made it since
+            generate(folder)

@@ -158,12 +158,12 @@ def test_a_page_without_its_places_stops_it(here):
 
 def test_after_a_failure_the_same_command_completes(here, monkeypatch):
     write_run(here / "results" / "runs", "cold", 0, 0.92, data="f", raw_data=_RAW)
-    real = files._write
+    real = files.write_bytes
     whole = here.with_name("whole")
     shutil.copytree(here, whole)
     monkeypatch.chdir(whole)
     count = []
-    monkeypatch.setattr(files, "_write", lambda *args: (count.append(1), real(*args)))
+    monkeypatch.setattr(files, "write_bytes", lambda *args: (count.append(1), real(*args)))
     main(["report", "--publish"])
     for failing in (0, 5, len(count) - 2, len(count) - 1):
         again = here.with_name(f"failing-{failing}")
@@ -177,10 +177,10 @@ def test_after_a_failure_the_same_command_completes(here, monkeypatch):
             left[0] -= 1
             real(*args)
 
-        monkeypatch.setattr(files, "_write", write)
+        monkeypatch.setattr(files, "write_bytes", write)
         with pytest.raises(InputError, match="cannot write the results: No space left on device"):
             main(["report", "--publish"])
-        monkeypatch.setattr(files, "_write", real)
+        monkeypatch.setattr(files, "write_bytes", real)
         main(["report", "--publish"])
         assert files.contents(again) == files.contents(whole)
 

@@ -1,17 +1,18 @@
 """Runs as processes, with a script in the place of training that needs no TensorFlow."""
 
-import fcntl
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from run_folders import planned
 
-from experiments import runner, states
+from experiments import launcher, runner, states
 from experiments.runner import Deadline, Watcher, execute
 from experiments.states import State
 
@@ -139,9 +140,8 @@ def test_stops_when_the_time_is_up_and_goes_on(tmp_path, script):
 
 def test_waits_for_a_run_that_another_process_is_at(tmp_path, script):
     run = planned(tmp_path)
-    run.folder.working.mkdir(parents=True)
-    with (run.folder.working / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with run.folder.open(overwrite=False):
+        (run.folder.working / "epoch0").touch()
         assert states.state(run) is State.BUSY
         watcher = Lines()
         execute(script, [run], watcher, deadline=Deadline(1 / 3600))
@@ -166,6 +166,55 @@ def test_terminated_it_ends_its_children(tmp_path, script):
     with pytest.raises(ProcessLookupError):
         os.kill(pids[0], 0)
     assert states.state(run) is State.BEGUN
+
+
+_BENCHMARK = """
+import sys
+from pathlib import Path
+from run_folders import planned
+from experiments.runner import Deadline, Watcher, execute
+root, script = map(Path, sys.argv[1:])
+execute(script, [planned(root, "--epochs=8", "--seconds=0.5")], Watcher(), deadline=Deadline())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the next start waits for the child")
+def test_killed_it_takes_its_children_along_and_the_next_start_goes_on(tmp_path, script):
+    """A SIGKILL of the benchmark, which no handler sees."""
+    run = planned(tmp_path, "--epochs=8", "--seconds=0.5")
+    command = [sys.executable, "-c", _BENCHMARK, str(tmp_path), str(script)]
+    path = os.pathsep.join([str(states.ROOT), str(Path(__file__).parent)])
+    benchmark = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path})
+    training = _pid_once_training(run)
+    benchmark.kill()
+    benchmark.wait()
+    _wait_for_the_end_of(training)
+    done = len(list(run.folder.working.glob("epoch*")))
+    assert 1 <= done < 8
+    assert states.state(run) is State.BEGUN
+    watcher = Lines()
+    execute(script, [run], watcher, deadline=Deadline())
+    assert watcher.outcomes == [(0, State.FINISHED)]
+    assert sorted(path.name for path in run.folder.final.glob("epoch*")) == [f"epoch{n}" for n in range(8)]
+    assert sorted(os.listdir(run.folder.final.parent)) == [run.folder.final.name]
+
+
+def _wait_for_the_end_of(pid):
+    deadline = time.monotonic() + 20
+    with suppress(ProcessLookupError, FileNotFoundError):
+        while "(zombie)" not in Path(f"/proc/{pid}/status").read_text():
+            assert time.monotonic() < deadline, "it goes on"
+            time.sleep(0.01)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the next start waits for the child")
+def test_a_child_whose_parent_ended_before_it_began_does_nothing(tmp_path):
+    file = tmp_path / "file"
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    command = [sys.executable, launcher.__file__, str(gone.pid), sys.executable, "-c", f"open({str(file)!r}, 'w')"]
+    assert subprocess.run(command, capture_output=True).returncode == 1
+    assert not file.exists()
 
 
 def test_last_lines_name_no_folder_of_this_machine(tmp_path):

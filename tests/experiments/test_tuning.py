@@ -78,9 +78,7 @@ def test_goes_on_where_it_was_stopped_and_tries_the_same(make, path):
     whole = make()
     assert not whole.run(path, 4, Deadline(0.0))
     assert whole.run(path, 2, Deadline())
-    study = whole._study
-    trial = study.ask()  # as if the process had been killed with a trial under way
-    tried = {name: suggest(trial) for name, suggest in whole._space.items()}
+    tried = whole._next(2).user_attrs["values"]  # as if the process had been killed with a trial under way
     again = make()
     assert again.run(path, 3, Deadline())
     states_of = [trial.state for trial in again._study.trials]

@@ -149,11 +149,14 @@ def test_a_table_keeps_its_order_and_is_cut_into_batches(spark_engine):
 def test_scratch_at_an_address(spark, tmp_path):
     upath = pytest.importorskip("upath")
     (tmp_path / "spill").mkdir()
-    from preprocess.engines.spark import SparkEngine
+    from preprocess.engines.spark import SparkEngine, _scratch_name
 
-    with SparkEngine(
-        EngineOptions(tmp_path / "spill", spark_scratch=upath.UPath((tmp_path / "scratch").as_uri()))
-    ) as engine:
+    options = EngineOptions(tmp_path / "spill", spark_scratch=upath.UPath((tmp_path / "scratch").as_uri()))
+    left = tmp_path / "scratch" / _scratch_name(options.spill)
+    left.mkdir(parents=True)
+    (left / "of a killed process").touch()
+    with SparkEngine(options) as engine:
+        assert list(left.iterdir()) == []
         table = engine.save(engine.load(pa.schema([("a", pa.int64())]), [pa.record_batch({"a": [2, 1]})]))
         assert engine.column(table.order_by("a"), "a") == [1, 2]
         assert list((tmp_path / "scratch").iterdir())

@@ -3,10 +3,11 @@
 import json
 import math
 import os
-import signal
+import shutil
 import subprocess
 import sys
 
+import kills
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -104,33 +105,10 @@ def test_index_of_another_model_is_refused(model, tmp_path):
     assert PreRanker(other.folder, tmp_path / "index").version == "v000002"
 
 
-def _killed_at(step, build_again):
-    """Run `build_again` in a child that kills itself before the write numbered `step`; whether it got that far."""
-    child = os.fork()
-    if child == 0:
-        count = 0
-
-        def before(function):
-            def counted(*args, **kwargs):
-                nonlocal count
-                count += 1
-                if count == step:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                return function(*args, **kwargs)
-
-            return counted
-
-        np.save, os.fsync = before(np.save), before(os.fsync)
-        index.Path.rename, index.Path.replace = before(index.Path.rename), before(index.Path.replace)
-        index.shutil.rmtree = before(index.shutil.rmtree)
-        build_again()
-        os._exit(0)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
-
-
 def test_a_killed_writer_leaves_a_whole_index(model, tmp_path):
-    items, out = write_items(tmp_path / "items.parquet", IDS), tmp_path / "index"
-    artefact = model("hit")
+    """Killed in making the first version or a later one, it leaves nothing, the old or the new one; then it is made."""
+    items, root, artefact = write_items(tmp_path / "items.parquet", IDS), tmp_path / "root", model("hit")
+    out = root / "index"
     new = build(artefact, items, tmp_path / "other").states
     old = index.ItemStates(
         new.ids[:7], {name: array.take(np.arange(7)) for name, array in new.arrays.items()}, "float32"
@@ -138,22 +116,28 @@ def test_a_killed_writer_leaves_a_whole_index(model, tmp_path):
 
     def publish(states):
         with index.writing(out):
-            return index.publish(out, states, {"fingerprint": artefact.fingerprint})
+            index.publish(out, states, {"fingerprint": artefact.fingerprint})
 
-    step, seen = 1, set()
-    while True:
-        publish(old)
-        killed = _killed_at(step, lambda: publish(new))
-        size = len(PreRanker(artefact.folder, out))
-        seen.add(size)
-        assert size in (len(old.ids), len(new.ids))
-        if not killed:
-            break
-        step += 1
-    assert step > 10
-    assert seen == {7, len(IDS)}
-    assert publish(new) == index.current(out)
-    assert sorted(path.name for path in out.iterdir()) == [".lock", "CURRENT", index.current(out)]
+    for first in (None, old):
+
+        def prepare(first=first):
+            shutil.rmtree(root, ignore_errors=True)
+            root.mkdir()
+            if first is not None:
+                publish(first)
+
+        prepare()
+        publish(new)
+        undisturbed = kills.snapshot(out / index.current(out))
+        assert sorted(os.listdir(out)) == ["CURRENT", "v000002" if first else "v000001"]
+        seen = set()
+        for _ in kills.killed(lambda: publish(new), root, prepare):
+            whole = (out / "CURRENT").exists()
+            seen.add(len(index.read(out, artefact.fingerprint)[1].ids) if whole else 0)
+            kills.done(lambda: publish(new), root)
+            assert sorted(os.listdir(out)) == ["CURRENT", index.current(out)]
+            assert kills.snapshot(out / index.current(out)) == undisturbed
+        assert seen == {7 if first else 0, len(IDS)}
 
 
 def test_a_mapped_version_outlives_its_files(model, tmp_path):
