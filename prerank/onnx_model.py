@@ -1,5 +1,6 @@
 """Runs an exported model's ONNX files, without TensorFlow."""
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ class OnnxModel:
     """
 
     def __init__(self, folder: Path):
+        # Its reports of usage to its maker come from a thread, for which a forked worker would wait when it ends.
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         try:
             import onnxruntime
         except ImportError as error:

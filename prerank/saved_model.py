@@ -34,7 +34,9 @@ class SavedModel:
 
     def __init__(self, folder: Path):
         if not _is_installed("tensorflow"):
-            raise InputError("a SavedModel needs TensorFlow, which is not installed: pip install tensorflow", path=folder)
+            raise InputError(
+                "a SavedModel needs TensorFlow, which is not installed: pip install tensorflow", path=folder
+            )
         self._folder = folder
         self._loaded = PerProcess(self._load)
         self._signatures: list[_Positional] = []

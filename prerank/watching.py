@@ -32,9 +32,7 @@ class WatchedIndex:
         ArtefactError: the index is missing, damaged, or another model's.
     """
 
-    def __init__(
-        self, folder: Path, fingerprint: str, watch: bool = True, clock: Callable[[], float] = time.monotonic
-    ):
+    def __init__(self, folder: Path, fingerprint: str, watch: bool = True, clock: Callable[[], float] = time.monotonic):
         self._folder, self._fingerprint, self._watch, self._clock = folder, fingerprint, watch, clock
         self._loading, self._saying = PerProcess(threading.Lock), PerProcess(threading.Lock)
         self._refused: tuple[int, int] | None = None
