@@ -17,6 +17,7 @@ from features import Field
 from models import PreRankingModel, TwoTowerModel
 from preprocess.batches import Batches, read_columns
 from preprocess.prepared import PreparedData
+from prerank.order import best_first
 
 CUTOFFS = (10, 50, 100)
 USERS = 500
@@ -125,9 +126,7 @@ def top_items(model: PreRankingModel, candidates: Candidates, count: int = max(C
     scores = _scorer(model, candidates)
     best = np.full((candidates.user_count, count), NOT_AN_ITEM, np.int64)
     for user, left_out in enumerate(candidates.left_out):
-        found = scores(user)
-        found[left_out] = -np.inf
-        order = np.argsort(-found, kind="stable")[: min(count, candidates.item_count - len(left_out))]
+        order = best_first(scores(user), count, left_out)
         best[user, : len(order)] = order
     return best
 

@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
-from sklearn.metrics import roc_auc_score
 
 from prerank.artefact import Artefact
 from prerank.errors import InputError
 from prerank.index import ItemStates
 from prerank.items import columns, read_table
-from prerank.snapshot import Snapshot, lookup_of
+from prerank.lookup import lookup_of
+from prerank.order import best_first
+from prerank.snapshot import Snapshot
 from prerank.storage import StoredArray
 
 _TOP = 100
@@ -49,7 +49,7 @@ def report(model: Artefact, states: ItemStates, exact: Mapping[str, np.ndarray],
     overlaps = []
     for row in first:
         user = _prepared(model, users, row)
-        best = [set(_best(snapshot.score(model.kernel, user))) for snapshot in (reference, stored)]
+        best = [set(best_first(of.score(model.kernel, user), _TOP).tolist()) for of in (reference, stored)]
         overlaps.append(len(best[0] & best[1]) / len(best[0]))
     yield f"{states.dtype} against float32, top {min(_TOP, len(states.ids))} of {len(first)} users: " + (
         f"{np.mean(overlaps):.4f} agree on average, {np.min(overlaps):.4f} at least"
@@ -88,13 +88,19 @@ def _prepared(model: Artefact, users: Mapping[str, np.ndarray], row: int) -> Any
 
 def _first_rows(model: Artefact, table: Any) -> list[int]:
     """A row of each of some users, as spread over the file."""
-    names = model.features["specification"]["user_id"]
-    distinct = np.flatnonzero(~pd.Series(table[names].to_numpy()).duplicated())
-    return distinct[np.unique(np.linspace(0, len(distinct) - 1, _USERS).astype(int))].tolist()
+    users = table[model.features["specification"]["user_id"]].combine_chunks().dictionary_encode().indices
+    _, distinct = np.unique(users.fill_null(-1).to_numpy(zero_copy_only=False), return_index=True)
+    return np.sort(distinct)[np.unique(np.linspace(0, len(distinct) - 1, _USERS).astype(int))].tolist()
 
 
-def _best(scores: np.ndarray) -> list[int]:
-    return np.argsort(-scores, kind="stable")[:_TOP].tolist()
+def auc(labels: np.ndarray, scores: np.ndarray) -> float:
+    """Area under the ROC curve of scores (N,) for labels (N,) of 0 and 1, both of which occur; ties count half."""
+    _, place, counts = np.unique(scores, return_inverse=True, return_counts=True)
+    # equal scores share the mean of their ranks
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]
+    positives = np.count_nonzero(labels)
+    above = ranks[labels == 1].sum() - positives * (positives + 1) / 2
+    return float(above / (positives * (len(labels) - positives)))
 
 
 def _compare_auc(model, users, table, rows, label, reference, stored) -> str:
@@ -110,7 +116,7 @@ def _compare_auc(model, users, table, rows, label, reference, stored) -> str:
             snapshot.score(model.kernel, _prepared(model, users, row), positions[row : row + 1])[0]
             for row in known.tolist()
         ]
-        found.append(roc_auc_score(labels, one))
+        found.append(auc(labels, np.array(one)))
     left_out = f" ({len(ids) - len(known)} rows left out, their items are not in the index)" * (len(known) < len(ids))
     return (
         f"{stored.states.dtype} against float32, {len(known)} rows of {rows}{left_out}: "

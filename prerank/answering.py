@@ -4,12 +4,14 @@ import json
 import math
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prerank.errors import InputError
-from prerank.preranker import PreRanker, Scored
 from prerank.terminal import Parser, write
 from prerank.threads import limit_threads
+
+if TYPE_CHECKING:
+    from prerank.preranker import Scored
 
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 
@@ -59,7 +61,7 @@ def _read_candidates(path: Path, kind: str) -> list[Any]:
     return ids
 
 
-def _show(found: Scored, style: str) -> None:
+def _show(found: "Scored", style: str) -> None:
     ids, scores = found.ids.tolist(), found.scores.tolist()
     if style == "tsv":
         if ids:
@@ -77,6 +79,8 @@ def answer(flags: Any) -> None:
     Raises:
         InputError: a flag, a file, the user or a candidate is wrong.
     """
+    from prerank.preranker import PreRanker  # imports NumPy, for which `--help` does not wait
+
     limit_threads()
     user = _read_user(flags.user)
     ranker = PreRanker(flags.model, flags.index)

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from prerank.backend import Backend, Signature
-from prerank.errors import ArtefactError, InputError
+from prerank.errors import ArtefactError
 from prerank.fallback import ExportedScorer
 from prerank.folders import recover
 from prerank.kernels import Kernel, make_kernel
 from prerank.layout import FEATURES, SCORER
+from prerank.regular import require_regular
 
 _TYPES = {"files": dict, "format": str, "inputs": list, "model": str, "outputs": dict, "specification": dict}
 _KEYS = {*_TYPES, "scorer"}
@@ -55,7 +56,7 @@ class Artefact:
     @property
     def decoupled(self) -> bool:
         """Whether the model has towers; a model of one tower cannot be indexed."""
-        return "user_tower" in self.backend.signatures
+        return "user_tower" in self.features["outputs"]
 
     def inputs(self, side: str | None = None) -> list[dict[str, Any]]:
         """The described inputs of a side, or of both."""
@@ -105,16 +106,15 @@ def _backend(folder: Path, name: str) -> Backend:
 
         return OnnxModel(folder)
     if name == "saved_model":
-        try:
-            from prerank.saved_model import SavedModel
-        except ImportError as error:
-            raise InputError(f"a SavedModel needs TensorFlow ({error}): requirements.txt", path=folder) from error
+        from prerank.saved_model import SavedModel
+
         return SavedModel(folder)
     raise ArtefactError(f"expected the format saved_model or onnx. Received: {name}", path=folder / FEATURES)
 
 
 def _read_features(folder: Path) -> dict[str, Any]:
     path = folder / FEATURES
+    require_regular(path)
     try:
         features = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -132,6 +132,7 @@ def _read_features(folder: Path) -> dict[str, Any]:
 
 
 def _read_weights(path: Path) -> Mapping[str, np.ndarray]:
+    require_regular(path)
     try:
         with np.load(path) as weights:
             return dict(weights)
@@ -153,6 +154,7 @@ def _fingerprint(folder: Path, sizes: Mapping[str, int]) -> str:
     digest = hashlib.sha256()
     for name in (FEATURES, *sorted(sizes)):
         path = folder / name
+        require_regular(path)
         try:
             with path.open("rb") as file:
                 found = file.seek(0, 2)

@@ -1,6 +1,6 @@
 """What an exported model is run by: TensorFlow or ONNX Runtime."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -11,11 +11,10 @@ Signature = Callable[[Sequence[np.ndarray]], State]
 
 
 class Backend(Protocol):
-    """The signatures of one exported model. Safe to use from several threads."""
-
-    @property
-    def signatures(self) -> Collection[str]:
-        """Names of the signatures."""
+    """The signatures of one exported model. Safe to use from several threads, and in forked children."""
 
     def signature(self, name: str, inputs: Sequence[str]) -> Signature:
         """A signature as a function of arrays in the order of `inputs`: raw values, or for `score`, states."""
+
+    def load(self) -> None:
+        """Load now, in this process, what the signatures would load at their first call."""

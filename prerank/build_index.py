@@ -1,31 +1,21 @@
-"""Run a model's item tower over a catalogue once, and keep the states for scoring.
-
-    prerank index --model out/hit [--items items.parquet] [--out out/hit/index]
-        [--dtype float32|float16|int8] [--update] [--evaluate rows.parquet]
-
-`--update` replaces the items that the file names in an existing index and adds those that are new; the others stay.
-"""
+"""Run a model's item tower over a catalogue once, and keep the states for scoring."""
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
 
 import numpy as np
 
 from prerank import index
-from prerank.agreement import check_rows, report
+from prerank.agreement import report
 from prerank.artefact import Artefact
 from prerank.errors import ArtefactError, InputError
 from prerank.index import ItemStates
 from prerank.items import check_ids, columns, read_table
 from prerank.kernels import META_INDEX
-from prerank.layout import CATALOGUE, EXAMPLES, INDEX
-from prerank.snapshot import lookup_of
-from prerank.storage import StorageType, StoredArray
-from prerank.terminal import Parser, write
-from prerank.threads import limit_threads
+from prerank.layout import StorageType
+from prerank.lookup import lookup_of
+from prerank.storage import StoredArray
 
 _BATCH = 1024
 
@@ -142,7 +132,7 @@ def _encode(model: Artefact, items: Path) -> tuple[np.ndarray, dict[str, np.ndar
 
 def _merge(present: ItemStates, new: ItemStates) -> ItemStates:
     """`present` without the items that `new` has, and `new` after it."""
-    kept = np.flatnonzero(lookup_of(new.ids).get_indexer(lookup_of(present.ids)) < 0)
+    kept = np.flatnonzero(lookup_of(new.ids).positions(present.ids) < 0)
     arrays = {name: array.merge(new.arrays[name], kept) for name, array in present.arrays.items()}
     return ItemStates(np.concatenate([present.ids[kept], new.ids]), arrays, present.dtype)
 
@@ -154,52 +144,3 @@ def _sort(states: ItemStates) -> tuple[ItemStates, np.ndarray]:
     order = np.argsort(states.arrays[META_INDEX].values[0, :, 0], kind="stable")
     arrays = {name: array.take(order) for name, array in states.arrays.items()}
     return ItemStates(states.ids[order], arrays, states.dtype), order
-
-
-def add_flags(parser: Parser) -> None:
-    """Add the flags of `prerank index`."""
-    parser.add_argument("--model", type=Path, required=True, help="exported model")
-    parser.add_argument("--items", type=Path, help="Parquet with every item feature; default: the model's catalogue")
-    parser.add_argument("--out", type=Path, help="folder of the index; default: index, in the model's folder")
-    parser.add_argument("--dtype", choices=get_args(StorageType), help="how to store floats; default: float32")
-    parser.add_argument("--update", action="store_true", help="replace or add the items of the file, keep the others")
-    parser.add_argument(
-        "--evaluate",
-        type=Path,
-        help="Parquet of raw features and label, on which a --dtype is compared with float32; default: the model's",
-    )
-
-
-def index_command(flags: Any, show: Callable[[str], None] = write) -> None:
-    """Build or update an index as the command line's flags say.
-
-    Raises:
-        InputError: see :func:`build`.
-    """
-    limit_threads()
-    model = Artefact(flags.model)
-    items, out = flags.items or flags.model / CATALOGUE, flags.out or flags.model / INDEX
-    rows = flags.evaluate or flags.model / EXAMPLES
-    if flags.evaluate is not None:
-        check_rows(model, rows)
-    evaluate = rows if flags.evaluate is not None or rows.exists() else None
-    built = build(model, items, out, flags.dtype, update=flags.update, evaluate=evaluate)
-    states = built.states
-    if built.replaced is not None:
-        show(f"{out}: held an index of the model {built.replaced}, which this one of {model.name} replaces")
-    show(
-        f"{out / built.version}: {len(states.ids)} items, {states.dtype}, {states.bytes_per_item} bytes an item, "
-        f"{built.seconds:.2f} s"
-    )
-    if states.dtype == "float32":
-        if flags.evaluate is not None:
-            show("nothing to compare with float32: the index is of float32, --evaluate is for --dtype float16 and int8")
-        return
-    if flags.update:
-        show("not compared with float32: only the updated items' float32 states are known, build the index as a whole")
-        return
-    if evaluate is None:
-        show(f"not compared with float32: there is no {rows}, name users with --evaluate")
-        return
-    for line in built.comparison:
-        show(line)

@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from prerank import answering, build_index
+from prerank import answering, index_command
 from prerank.terminal import Parser, positive, run
 
 
@@ -23,7 +23,7 @@ def _main(argv: list[str]) -> None:
     answering.add_flags(score, candidates_required=True)
     score.set_defaults(action=answering.answer, top=None)
     index = commands.add_parser("index", help="run the item tower over a catalogue and keep the states")
-    build_index.add_flags(index)
-    index.set_defaults(action=build_index.index_command)
+    index_command.add_flags(index)
+    index.set_defaults(action=index_command.index_command)
     flags = parser.parse_args(argv)
     flags.action(flags)

@@ -12,6 +12,7 @@ import numpy as np
 
 from prerank import hashed_ids
 from prerank.errors import InputError
+from prerank.regular import require_regular
 
 _FEATURES = "features.json"
 _VOCABULARIES = "vocabularies.json"
@@ -115,15 +116,16 @@ class _Buckets:
 
 
 def _ids(item: Mapping[str, Any], raw: Any) -> np.ndarray:
-    # As objects, or NumPy would spell the numbers of a mixed list out, and cut NULs off strings.
+    # As objects, or NumPy would spell the numbers of a mixed list out, and cut NULs off strings before they are seen.
     values = np.asarray(raw, object) if item["dtype"] == "string" else np.asarray(raw)
     _check_rank(item, values)
     if item["dtype"] == "string":
-        fits = all(isinstance(value, str) for value in values.flat)
+        fits = all(isinstance(value, str) and "\0" not in value for value in values.flat)
     else:
         fits = not values.size or (values.dtype.kind in "iu" and np.can_cast(values.dtype, np.int64))
     if not fits:
-        raise InputError(f"{item['name']}: values of type {item['dtype']} expected")
+        without = ", without NUL characters," * (item["dtype"] == "string")
+        raise InputError(f"{item['name']}: values of type {item['dtype']}{without} expected")
     return values.astype(_DTYPES[item["dtype"]])
 
 
@@ -153,6 +155,7 @@ def _padded(item: Mapping[str, Any], rows: Any) -> Any:
 
 
 def _read(path: Path) -> Any:
+    require_regular(path, InputError)
     try:
         return json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:

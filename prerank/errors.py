@@ -37,3 +37,18 @@ class UnknownItemsError(RequestError):
         shown = ", ".join(repr(value) for value in ids[:10]) + (", ..." if len(ids) > 10 else "")
         super().__init__(f"candidates: {len(ids)} of the ids are not in the index: {shown}")
         self.ids = ids
+
+
+class ForkedError(RuntimeError):
+    """A SavedModel that cannot run in this process, a child of one in which TensorFlow had begun to compute.
+
+    Args:
+        folder: the export.
+    """
+
+    def __init__(self, folder: object):
+        super().__init__(
+            f"{folder}: TensorFlow had begun to compute before this process was forked, and its threads do not survive "
+            "a fork. Make no request and load no SavedModel before the fork, or start the process with "
+            "multiprocessing's spawn, or serve an ONNX export (--export_format onnx)"
+        )

@@ -25,8 +25,10 @@ import numpy as np
 
 from prerank import folders
 from prerank.errors import ArtefactError, InputError
+from prerank.layout import StorageType
 from prerank.locks import LOCK, BusyError, Report, locked
-from prerank.storage import StorageType, StoredArray
+from prerank.regular import require_regular
+from prerank.storage import StoredArray
 
 _FORMAT = 2
 _CURRENT, _MANIFEST, _IDS, _SCALES = "CURRENT", "manifest.json", "ids.npy", ".scales"
@@ -85,10 +87,11 @@ def current(folder: Path) -> str:
     Raises:
         ArtefactError: there is none, or the file is damaged.
     """
+    require_regular(folder / _CURRENT)
     try:
         version = (folder / _CURRENT).read_bytes().strip().decode("ascii", "replace")
     except OSError as error:
-        message = f"no item index: {error.strerror}; build one with python -m prerank.build_index"
+        message = f"no item index: {error.strerror}; build one with prerank index"
         raise ArtefactError(message, path=folder / _CURRENT) from error
     if not _VERSION.fullmatch(version):
         raise ArtefactError(
@@ -154,6 +157,7 @@ def _read_version(place: Path, fingerprint: str) -> ItemStates:
 
 def _load(path: Path, described: Mapping[str, Any]) -> np.ndarray:
     """One file, memory-mapped, that has the size and the checksum of the manifest."""
+    require_regular(path)
     if (found := path.stat().st_size) != described["bytes"]:
         raise ArtefactError(f"truncated: {described['bytes']} bytes expected. Received: {found}", path=path)
     if _checksum(path) != described["sha256"]:
@@ -189,6 +193,7 @@ def _check(states: ItemStates, described: Mapping[str, Any], place: Path) -> Non
 
 
 def _read_manifest(path: Path) -> dict[str, Any]:
+    require_regular(path)
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         found = manifest["format"]

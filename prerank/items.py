@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from prerank.errors import InputError
+from prerank.lookup import lookup_of
+from prerank.regular import require_regular
 
 _ARROW = {"int64": pa.int64(), "string": pa.string(), "float32": pa.float32()}
 
@@ -20,6 +22,7 @@ def read_table(path: Path) -> pa.Table:
     Raises:
         InputError: it is missing, truncated or no Parquet.
     """
+    require_regular(path, InputError)
     try:
         return pq.read_table(path)
     except (OSError, pa.ArrowInvalid) as error:
@@ -53,6 +56,8 @@ def _column(table: pa.Table, field: Mapping[str, Any], path: Path) -> np.ndarray
         column = column.cast(expected, safe=field["dtype"] != "float32")
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise InputError(f"column {name!r}: {error}", path=path) from error
+    if field["dtype"] == "string":
+        _refuse_nul(column, name, path)
     if field["kind"] == "sequence":
         return _padded(column, field["missing"])
     if field["dtype"] == "float32":
@@ -66,6 +71,15 @@ def _numbers(column: pa.Array, name: str, path: Path) -> np.ndarray:
         row = int(np.argmax(np.isinf(numbers)))
         raise InputError(f"column {name!r}: row {row} is infinite, or too large for 32 bits", path=path)
     return numbers
+
+
+def _refuse_nul(column: pa.Array, name: str, path: Path) -> None:
+    """NumPy cuts a NUL off a text's end, so that the text would be taken for another."""
+    is_list = pa.types.is_list(column.type)
+    found = pc.match_substring(column.flatten() if is_list else column, "\0").fill_null(False)
+    if (place := pc.index(found, True).as_py()) >= 0:
+        row = pc.list_parent_indices(column)[place].as_py() if is_list else place
+        raise InputError(f"column {name!r}: row {row} has a NUL character", path=path)
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -97,6 +111,6 @@ def check_ids(ids: np.ndarray, missing: Any, name: str, path: Path) -> None:
         raise InputError("there are no items", path=path)
     if (ids == missing).any():
         raise InputError(f"column {name!r}: row {int(np.argmax(ids == missing))} has no id", path=path)
-    repeated = pd.Series(ids).duplicated()
+    repeated = lookup_of(ids).positions(ids) != np.arange(len(ids))  # one of two with the same id is found for both
     if repeated.any():
         raise InputError(f"column {name!r}: two rows have the id {ids[repeated].tolist()[0]!r}", path=path)

@@ -1,4 +1,6 @@
-"""Names of the files beside an exported SavedModel that serving reads."""
+"""What the files beside an exported model are called, and how an index may store floats."""
+
+from typing import Literal
 
 FEATURES = "features.json"
 """Inputs, outputs, and the kind of the scorer."""
@@ -10,3 +12,5 @@ EXAMPLES = "examples.parquet"
 """Some labelled rows of the test part, in raw spelling."""
 INDEX = "index"
 """Folder of the item index."""
+
+StorageType = Literal["float32", "float16", "int8"]

@@ -75,7 +75,7 @@ def locked(file: Path, wait: Report | None = None) -> Iterator[None]:
 def is_locked(file: Path) -> bool:
     """Whether a process holds a lock."""
     try:
-        handle = os.open(file, os.O_RDONLY)
+        handle = os.open(file, os.O_RDONLY | os.O_NONBLOCK)  # a FIFO of that name is no reason to wait
     except OSError:
         return False
     try:
@@ -118,7 +118,7 @@ def _open(file: Path, made: list[Path]) -> int:
         made[:] = dict.fromkeys([*missing, *made])
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            return os.open(file, os.O_RDWR | os.O_CREAT, 0o666)
+            return os.open(file, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK, 0o666)
         except FileNotFoundError:
             if not left:
                 raise

@@ -1,6 +1,7 @@
 """Runs an exported model's ONNX files, without TensorFlow."""
 
-from collections.abc import Collection, Sequence
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ import numpy as np
 from prerank.backend import Signature, State
 from prerank.encoding import Indexer
 from prerank.errors import ArtefactError, InputError
+from prerank.forks import PerProcess
+from prerank.regular import require_regular
 from prerank.threads import cores
 
 _SUFFIX = ".onnx"
@@ -28,11 +31,13 @@ class OnnxModel:
     """
 
     def __init__(self, folder: Path):
+        # Its reports of usage to its maker come from a thread, for which a forked worker would wait when it ends.
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         try:
             import onnxruntime
         except ImportError as error:
             raise InputError(
-                f"an ONNX export needs ONNX Runtime ({error}): requirements-onnx.txt", path=folder
+                f"an ONNX export needs ONNX Runtime ({error}): pip install onnxruntime", path=folder
             ) from error
         self._runtime = onnxruntime
         self._folder = folder
@@ -41,18 +46,20 @@ class OnnxModel:
         except InputError as error:
             raise ArtefactError(str(error)) from error
 
-    @property
-    def signatures(self) -> Collection[str]:
-        return {path.name.removesuffix(_SUFFIX) for path in self._folder.glob(f"*{_SUFFIX}")}
-
     def signature(self, name: str, inputs: Sequence[str]) -> Signature:
-        return _Positional(self._session(name), inputs, None if name == _OF_STATES else self._indexer)
-
-    def _session(self, name: str) -> Any:
-        options = self._runtime.SessionOptions()
         # One user is too small a piece of work to share out. A count that is given keeps to the process's cores.
-        options.intra_op_num_threads = 1 if name in _OF_ONE_USER else cores()
+        threads = 1 if name in _OF_ONE_USER else cores()
+        indexer = None if name == _OF_STATES else self._indexer
+        return _Positional(lambda: self._session(name, threads), threads, inputs, indexer)
+
+    def load(self) -> None:
+        """Nothing: a signature loads its file when it is asked for."""
+
+    def _session(self, name: str, threads: int) -> Any:
+        options = self._runtime.SessionOptions()
+        options.intra_op_num_threads = threads
         path = self._folder / f"{name}{_SUFFIX}"
+        require_regular(path)
         errors = self._runtime.capi.onnxruntime_pybind11_state
         damaged = (errors.Fail, errors.InvalidProtobuf, errors.InvalidGraph, errors.NoSuchFile, errors.InvalidArgument)
         try:
@@ -62,12 +69,18 @@ class OnnxModel:
 
 
 class _Positional:
-    """A session as a function of arrays in order."""
+    """A session as a function of arrays in order.
 
-    def __init__(self, session: Any, inputs: Sequence[str], indexer: Indexer | None):
-        self._session = session
+    A forked child goes on with the parent's session, and shares its memory, if it has no threads of its own and no
+    thread of the parent was within it, where it may hold a lock. Otherwise the child reads the file again.
+    """
+
+    def __init__(self, start: Callable[[], Any], threads: int, inputs: Sequence[str], indexer: Indexer | None):
+        self._running: list[None] = []
+        self._session = PerProcess(start, survives=lambda: threads == 1 and not self._running)
         self._inputs = tuple(inputs)
         self._indexer = indexer
+        session = self._session.get()
         self._taken = {value.name for value in session.get_inputs()}
         self._outputs = [value.name for value in session.get_outputs()]
 
@@ -75,4 +88,9 @@ class _Positional:
         named = {name: value for name, value in zip(self._inputs, values, strict=True) if name in self._taken}
         if self._indexer is not None:
             named = self._indexer.encode(named)
-        return dict(zip(self._outputs, self._session.run(self._outputs, named), strict=True))
+        session = self._session.get()
+        self._running.append(None)
+        try:
+            return dict(zip(self._outputs, session.run(self._outputs, named), strict=True))
+        finally:
+            self._running.pop()

@@ -1,7 +1,5 @@
 """Scores of cached items for a user, and the best of them."""
 
-import logging
-import threading
 from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,14 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from prerank import index
 from prerank.artefact import Artefact
 from prerank.errors import ArtefactError, RequestError, UnknownItemsError
 from prerank.layout import INDEX
+from prerank.order import best_first
 from prerank.requests import User, UserInputs, item_ids
 from prerank.snapshot import Snapshot
-
-_log = logging.getLogger(__name__)
+from prerank.watching import WatchedIndex
 
 
 @dataclass(frozen=True)
@@ -47,11 +44,15 @@ class PreRanker:
     Every method may be called from several threads at once. A replaced index is picked up by the next request; a
     request that is under way ends on the index that it began with.
 
+    It may be made before a process forks its workers. A SavedModel is loaded at the first request, and each worker
+    loads its own; a worker cannot if TensorFlow has computed before the fork, and says so by `ForkedError`.
+
     Args:
         model_dir: an exported model.
         index_dir: its item index, by default the folder `index` in `model_dir`.
         watch: pick up a replaced index without being told. One that cannot be used, because it is damaged or another
-            model's, is logged and the present one stays; :meth:`reload` raises.
+            model's, is logged, the present one stays, and the other is tried again, at most once a second and then
+            less often; :meth:`reload` raises.
 
     Attributes:
         item_id_type: raw type of an item id, "int64" or "string".
@@ -64,24 +65,21 @@ class PreRanker:
         self._model = Artefact(Path(model_dir))
         if not self._model.decoupled:
             raise ArtefactError(f"{self._model.name} has no towers, its items cannot be cached", path=model_dir)
-        self._index_dir = Path(model_dir) / INDEX if index_dir is None else Path(index_dir)
-        self._watch = watch
-        self._loading = threading.Lock()
         self._kernel, self._encode = self._model.kernel, self._model.user_tower
         self._users = UserInputs(self._model.inputs("user"))
         self._numbers = [field["name"] for field in self._model.inputs("user") if field["kind"] == "dense"]
         self.item_id_type = next(f["dtype"] for f in self._model.inputs("item") if f["name"] == self._model.item_id)
-        self._snapshot = Snapshot.open(self._index_dir, self._model.fingerprint)
-        self._seen = self._snapshot.stamp
+        place = Path(model_dir) / INDEX if index_dir is None else Path(index_dir)
+        self._index = WatchedIndex(place, self._model.fingerprint, watch)
 
     def __len__(self) -> int:
         """How many items the index holds."""
-        return len(self._snapshot)
+        return len(self._index.snapshot)
 
     @property
     def version(self) -> str:
         """The version of the index that requests now get."""
-        return self._snapshot.version
+        return self._index.snapshot.version
 
     def reload(self) -> str:
         """Read the index again and return its version.
@@ -89,30 +87,16 @@ class PreRanker:
         Raises:
             ArtefactError: the index is missing, damaged, or another model's; the present one stays.
         """
-        with self._loading:
-            return self._load().version
+        return self._index.reload().version
 
-    def _load(self) -> Snapshot:
-        snapshot = Snapshot.open(self._index_dir, self._model.fingerprint)
-        self._snapshot, self._seen = snapshot, snapshot.stamp
-        return snapshot
+    def load(self) -> None:
+        """Load now, in this process, what the first request would load; a SavedModel takes seconds.
 
-    def _current(self) -> Snapshot:
-        """The snapshot for one request, a new one if the index was replaced."""
-        if not self._watch:
-            return self._snapshot
-        try:
-            found = index.stamp(self._index_dir)
-            # one thread loads, the others go on with what there is
-            if found != self._seen and self._loading.acquire(blocking=False):
-                try:
-                    self._seen = found
-                    return self._load()
-                finally:
-                    self._loading.release()
-        except ArtefactError as error:
-            _log.error("the item index stays at %s: %s", self._snapshot.version, error)
-        return self._snapshot
+        Raises:
+            ArtefactError: the SavedModel is not whole.
+            ForkedError: TensorFlow had begun to compute before this process was forked.
+        """
+        self._model.backend.load()
 
     def score(self, user: User, ids: Any, *, strict: bool = False) -> Scored:
         """Score candidates for a user.
@@ -135,7 +119,7 @@ class PreRanker:
 
     def score_many(self, users: Sequence[User], ids: Any, *, strict: bool = False) -> list[Scored]:
         """As :meth:`score`, of the same candidates for several users."""
-        snapshot = self._current()
+        snapshot = self._index.current()
         candidates = item_ids(ids, self.item_id_type)
         positions = snapshot.positions(candidates)
         unknown = _unknown(candidates, positions, strict)
@@ -151,6 +135,8 @@ class PreRanker:
 
     def top(self, user: User, n: int, *, candidates: Any = None, exclude: Any = (), strict: bool = False) -> Scored:
         """The best `n` items for a user, best first; fewer if there are fewer.
+
+        Of equal scores the item that comes first in the index comes first, and is taken first.
 
         Args:
             user: as :meth:`score`.
@@ -171,7 +157,8 @@ class PreRanker:
         """As :meth:`top`, for several users."""
         if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
             raise RequestError(f"top: expected a positive integer. Received: {n!r}")
-        snapshot = self._current()
+        n = int(n)
+        snapshot = self._index.current()
         positions, unknown = None, ()
         if candidates is not None:
             ids = item_ids(candidates, self.item_id_type)
@@ -184,9 +171,9 @@ class PreRanker:
         results = []
         for user, prepared in self._prepare(users):
             scores = self._finite(snapshot, user, prepared, positions)
-            best = _best(scores, n, left_out)
+            best = best_first(scores, n, left_out)
             chosen = best if positions is None else positions[best]
-            results.append(Scored(snapshot.states.ids[chosen], scores[best], unknown, snapshot.version))
+            results.append(Scored(snapshot.ids(chosen), scores[best], unknown, snapshot.version))
         return results
 
     def _left_out(self, snapshot: Snapshot, exclude: Any) -> np.ndarray | None:
@@ -234,16 +221,3 @@ def _unknown(ids: np.ndarray, positions: np.ndarray, strict: bool) -> tuple[Any,
     if strict:
         raise UnknownItemsError(unknown)
     return tuple(unknown)
-
-
-def _best(scores: np.ndarray, n: int, left_out: np.ndarray | None) -> np.ndarray:
-    """Positions of the `n` largest scores, largest first; of equal ones the first in the index comes first."""
-    count = len(scores)
-    if left_out is not None:
-        scores[left_out] = -np.inf
-        count -= len(left_out)
-    n = min(n, count)
-    if n == 0:
-        return np.empty(0, np.int64)
-    best = np.argpartition(scores, len(scores) - n)[len(scores) - n :] if n < len(scores) else np.arange(n)
-    return best[np.lexsort((best, -scores[best]))]

@@ -2,7 +2,7 @@
 
 import math
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,8 @@ from prerank.errors import RequestError
 User = Mapping[str, Any]
 _INT64 = np.iinfo(np.int64)
 _NO_SEQUENCES = (str, bytes, bytearray, memoryview)
+_NUL = "\0"
+"""Refused in texts: NumPy cuts it off their ends, and some data sets' files cannot hold it."""
 
 
 class UserInputs:
@@ -89,6 +91,8 @@ def _text(name: str, value: Any) -> str:
         raise RequestError(f"user: feature {name!r} is a text. Received: {value!r}")
     if not _is_unicode(value):
         raise RequestError(f"user: feature {name!r} has half a surrogate pair, no Unicode. Received: {value!r}")
+    if _NUL in value:
+        raise RequestError(f"user: feature {name!r} has a NUL character. Received: {value!r}")
     return value
 
 
@@ -98,6 +102,10 @@ def _is_unicode(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _is_text_id(value: Any) -> bool:
+    return isinstance(value, str) and _NUL not in value and _is_unicode(value)
 
 
 def _number(name: str, value: Any) -> float:
@@ -121,30 +129,72 @@ def item_ids(values: Any, kind: str, name: str = "candidates") -> np.ndarray:
     """Item ids (N,) of a request, int64 or, of the kind "string", objects.
 
     Args:
-        values: a sequence or array of integers or of texts.
+        values: a sequence, array, pandas Series or Index, or Arrow array of integers or of texts.
         kind: the raw type of the item id, "int64" or "string".
         name: what the ids are, for messages.
 
     Raises:
-        RequestError: there is none, or one is of another type or beyond 64 bits.
+        RequestError: there is none, or one is missing, of another type or beyond 64 bits.
     """
-    if isinstance(values, np.ndarray) and values.ndim == 0:
-        values = values[np.newaxis]
-    elif isinstance(values, _NO_SEQUENCES) or not isinstance(values, Sequence | np.ndarray):
-        values = list(values) if isinstance(values, set | frozenset) else [values]
-    if len(values) == 0:
+    items = _sequence(values)
+    if len(items) == 0:
         raise RequestError(f"{name}: empty, expected at least one item id")
-    if kind == "string":
-        if wrong := [value for value in values if not isinstance(value, str) or not _is_unicode(value)]:
-            raise RequestError(f"{name}: an item id is a text. Received: {wrong[0]!r}")
-        return np.asarray(values, object)
+    found = _text_ids(items) if kind == "string" else _integer_ids(items)
+    if found is not None:
+        return found
+    expected, is_right = ("a text without NUL", _is_text_id) if kind == "string" else ("an integer of 64 bits", _is_id)
+    given = _as_given(values, items)
+    wrong = [value for value in given if not is_right(value)]
+    raise RequestError(f"{name}: an item id is {expected}. Received: {(wrong or given)[0]!r}")
+
+
+def _sequence(values: Any) -> Sequence[Any] | np.ndarray:
+    """What is no sequence counts as one element."""
+    if isinstance(values, set | frozenset):
+        return list(values)
+    if isinstance(values, _NO_SEQUENCES):
+        return [values]
+    if hasattr(values, "__array__"):  # arrays and numbers of NumPy, pandas and Arrow, none of which is imported here
+        return np.atleast_1d(np.asarray(values))
+    return values if isinstance(values, Sequence) else [values]
+
+
+def _as_given(values: Any, items: Sequence[Any] | np.ndarray) -> list[Any]:
+    """The elements for a message; as an array, integers of which one is missing are floats."""
+    if hasattr(values, "to_pylist"):
+        return values.to_pylist()
+    is_series = hasattr(values, "__array__") and isinstance(values, Iterable) and not isinstance(values, np.ndarray)
+    return list(values if is_series else items)
+
+
+def _text_ids(items: Sequence[Any] | np.ndarray) -> np.ndarray | None:
+    """Texts as objects, None if they are not."""
+    if isinstance(items, np.ndarray):
+        if items.ndim != 1:
+            return None
+        items = items.tolist()
+    if not all(isinstance(value, str) for value in items):
+        return None
+    text = "".join(items)
+    if _NUL in text or not _is_unicode(text):
+        return None
+    found = np.empty(len(items), object)
+    found[:] = items
+    return found
+
+
+def _integer_ids(items: Sequence[Any] | np.ndarray) -> np.ndarray | None:
+    """Integers as int64, None if they are not."""
+    if not isinstance(items, np.ndarray) or items.dtype == object:
+        items = items.tolist() if isinstance(items, np.ndarray) else items
+        if {bool, np.bool_} & set(map(type, items)):  # NumPy takes it for 0 or 1 among integers
+            return None
     try:
-        found = np.asarray(values)
-    except ValueError as error:  # of several lengths
-        raise RequestError(f"{name}: an item id is an integer: {error}") from error
+        found = np.asarray(items)
+    except ValueError:  # of several lengths
+        return None
     if found.ndim != 1 or found.dtype.kind not in "iu" or found.max() > _INT64.max:
-        wrong = [value for value in values if not _is_id(value)]
-        raise RequestError(f"{name}: an item id is an integer of 64 bits. Received: {(wrong or list(values))[0]!r}")
+        return None
     return found.astype(np.int64, copy=False)
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from prerank import index
 from prerank.index import ItemStates
 from prerank.kernels import Kernel
+from prerank.lookup import Lookup, lookup_of
 
 
 @dataclass(frozen=True)
@@ -20,13 +20,13 @@ class Snapshot:
         version: the version's name.
         stamp: of the index when it was read.
         states: ids and memory-mapped states.
-        lookup: the ids again, hashed.
+        lookup: finds the ids.
     """
 
     version: str
     stamp: tuple[int, int]
     states: ItemStates
-    lookup: pd.Index
+    lookup: Lookup
 
     @classmethod
     def open(cls, folder: Path, fingerprint: str) -> "Snapshot":
@@ -44,7 +44,12 @@ class Snapshot:
 
     def positions(self, ids: np.ndarray) -> np.ndarray:
         """Where each id lies (N,), -1 for one that is unknown."""
-        return self.lookup.get_indexer(ids)
+        return self.lookup.positions(ids)
+
+    def ids(self, positions: np.ndarray) -> np.ndarray:
+        """The ids (N,) at some positions: int64, or texts as objects."""
+        found = self.states.ids[positions]
+        return found if found.dtype.kind == "i" else found.astype(object)
 
     def score(self, kernel: Kernel, user: Any, positions: np.ndarray | None = None) -> np.ndarray:
         """Logits (N,) float32 of a prepared user for the items at some positions, or for all."""
@@ -65,12 +70,3 @@ class Snapshot:
         unordered = np.empty_like(scores)
         unordered[order] = scores
         return unordered
-
-
-def lookup_of(ids: np.ndarray) -> pd.Index:
-    """Ids (N,) hashed; pandas builds its table at the first look, which threads must not share."""
-    found = pd.Index(
-        ids if ids.dtype.kind == "i" else ids.astype(object), dtype=None if ids.dtype.kind == "i" else object
-    )
-    found.get_indexer(found[:1])
-    return found

@@ -1,11 +1,11 @@
 """Arrays of item states as an index stores them: float32, float16, or int8 with a scale a row."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
-StorageType = Literal["float32", "float16", "int8"]
+from prerank.layout import StorageType
+
 _LARGEST = 127
 
 

@@ -22,6 +22,8 @@ def limit_threads(count: int = 1) -> None:
     Raises:
         InputError: TensorFlow has begun already.
     """
+    import numpy  # noqa: F401  (only a BLAS that is loaded can be limited)
+
     os.environ["TF_NUM_INTRAOP_THREADS"] = os.environ["TF_NUM_INTEROP_THREADS"] = str(count)
     if "tensorflow" in sys.modules:
         threading = sys.modules["tensorflow"].config.threading

@@ -69,8 +69,10 @@ def test_training_items_are_left_out_and_test_positives_wanted(candidates, rows)
         assert set(numbers[candidates.positives[place]]) == liked
 
 
+@pytest.mark.parametrize("items_a_call", [65_536, 7])
 @pytest.mark.parametrize("name", ["fit", "cold"])
-def test_best_items_are_those_of_the_whole_forward_pass(prepared, candidates, name):
+def test_best_items_are_those_of_the_whole_forward_pass(prepared, candidates, name, items_a_call, monkeypatch):
+    monkeypatch.setattr(agreement, "_ITEMS_A_CALL", items_a_call)
     model = models.build(name, prepared.spec, seed=3)
     best = top_items(model, candidates, count=20)
     rows = candidates.item_count
@@ -97,5 +99,7 @@ def test_a_user_with_few_items_left_has_no_more(prepared, candidates):
     model = models.build("target_means", prepared.spec)
     users = {name: values[:1] for name, values in candidates.users.items()}
     items = {name: values[:5] for name, values in candidates.items.items()}
-    best = top_items(model, Candidates(users, items, [np.array([0, 3])], [np.array([1])]), count=10)
-    assert best.tolist() == [[1, 2, 4, *[NOT_AN_ITEM] * 7]]  # untrained, it gives all the same score
+    some = Candidates(users, items, [np.array([0, 3])], [np.array([1])])
+    # untrained, it gives all the same score
+    assert top_items(model, some, count=10).tolist() == [[1, 2, 4, *[NOT_AN_ITEM] * 7]]
+    assert top_items(model, some, count=2).tolist() == [[1, 2]]

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from artefacts import export_small, saved_model_scores, users, write_items
 
-from prerank import build_index, index
+from prerank import index, index_command
 from prerank.artefact import Artefact
 from prerank.build_index import build
 from prerank.command_line import main
@@ -224,7 +224,7 @@ def test_command_line_builds_updates_and_compares(model, tmp_path):
 
 def call(monkeypatch, capsys, *flags):
     """Exit code and the two outputs of `prerank index`."""
-    monkeypatch.setattr(build_index, "limit_threads", lambda: None)
+    monkeypatch.setattr(index_command, "limit_threads", lambda: None)
     code = main(["index", *map(str, flags)])
     return code, *capsys.readouterr()
 

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from artefacts import export_small, saved_model_scores, users, write_items
 
-import prerank
 from benchmarks.serving_stress import stress
 from prerank import answering, index
 from prerank.artefact import Artefact
@@ -267,12 +266,12 @@ def test_a_file_damaged_at_the_same_size_is_named_and_stops_no_service(
         Snapshot.open(tmp_path / "index", Artefact(place).fingerprint)
     assert str(tmp_path / "index" / file) in str(error.value)
     assert "\n" not in str(error.value)
-    kept, seen = ranker._index_dir, ranker._seen
-    ranker._index_dir, ranker._seen = tmp_path / "index", (0, 0)
+    kept = ranker._index._folder
+    ranker._index._folder = tmp_path / "index"
     try:
         assert len(ranker.top(users(1)[0], 3).ids) == 3
     finally:
-        ranker._index_dir, ranker._seen = kept, seen
+        ranker._index._folder = kept
     assert "stays at v000001" in caplog.text
 
 
@@ -295,10 +294,8 @@ def test_a_damaged_description_is_named(files, place, tmp_path):
 
 
 def test_a_saved_model_without_tensorflow_is_told_in_one_line(place, monkeypatch):
-    monkeypatch.delitem(sys.modules, "prerank.saved_model")
-    monkeypatch.delattr(prerank, "saved_model")
     monkeypatch.setitem(sys.modules, "tensorflow", None)
-    with pytest.raises(InputError, match=r"a SavedModel needs TensorFlow .*: requirements.txt"):
+    with pytest.raises(InputError, match=r"a SavedModel needs TensorFlow.*: pip install tensorflow"):
         Artefact(place)
 
 
