@@ -197,8 +197,6 @@ def load(path: Path) -> Schema:
         InputError: it cannot be read, is no YAML, or a key is wrong; names the key.
     """
     try:
-        return Schema.model_validate(read_yaml(path))
-    except OSError as error:
-        raise InputError(f"--schema: cannot be read: {error.strerror or error}", path=path) from error
+        return Schema.model_validate(read_yaml(path, "--schema"))
     except ValidationError as error:
         raise InputError(problem(error), path=path) from error

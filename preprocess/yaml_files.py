@@ -32,25 +32,34 @@ _WORDS = {
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path, flag: str = "") -> dict[str, Any]:
     """The keys and values of a YAML file.
 
+    Args:
+        path: the file.
+        flag: the flag that named it, for messages.
+
     Raises:
-        OSError: it cannot be read.
-        InputError: it is not YAML, is too large or too deep, has a key twice or one that is no text, a tag, or a
-            number out of bounds; names the line.
+        InputError: it cannot be read, is not YAML, is too large or too deep, has a key twice or one that is no text, a
+            tag, or a number out of bounds; names the line.
     """
+    where = f"{flag}: " if flag else ""
     try:
         text = reading.read_bytes(path, _MOST_BYTES).decode("utf-8").removeprefix("\ufeff")
         found = parse_yaml(text)
+    except OSError as error:
+        raise InputError(f"{where}cannot be read: {error.strerror or error}", path=path) from error
     except UnicodeDecodeError as error:
-        raise InputError(f"not valid YAML: not UTF-8: {error.reason} at byte {error.start}", path=path) from error
+        what = f"{where}not valid YAML: not UTF-8: {error.reason} at byte {error.start}"
+        raise InputError(what, path=path) from error
     except _YamlError as error:
-        raise InputError(f"not valid YAML: {error}", path=path, line=error.line) from error
+        # libyaml counts a line more at the end of the text
+        line = min(error.line, len(text.splitlines()) or 1) if error.line else None
+        raise InputError(f"{where}not valid YAML: {error}", path=path, line=line) from error
     except InputError as error:
-        raise InputError(str(error), path=path) from error
+        raise InputError(f"{where}{error}", path=path) from error
     if not isinstance(found, dict):
-        raise InputError(f"expected keys and values. Received: {found!r}", path=path)
+        raise InputError(f"{where}expected keys and values. Received: {found!r}", path=path)
     return found
 
 

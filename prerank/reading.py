@@ -171,7 +171,8 @@ def problem(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_context=False)[0]
     field = ".".join(str(part) for part in first["loc"] if part != "[key]")
     message = first["msg"].removeprefix("Value error, ")
-    message = {"extra_forbidden": "there is no such key", "missing": "is missing"}.get(first["type"], message)
+    if first["type"] == "extra_forbidden":
+        message = "there is no such key"
     received = "" if first["type"] in ("missing", "value_error") else f". Received: {first['input']!r}"
     return f"{field}: {message}{received}" if field else f"{message}{received}"
 

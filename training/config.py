@@ -97,7 +97,7 @@ def parse(
     first.add_argument("--model_name")
     known, rest = first.parse_known_args(argv)
     _check_spaces(argv)
-    values = {} if known.config is None else _read_yaml(known.config)
+    values = {} if known.config is None else read_yaml(known.config, "--config")
     if known.model_name is not None:
         values["model_name"] = known.model_name
     name = values.get("model_name", RunOptions.model_fields["model_name"].default)
@@ -165,13 +165,6 @@ def _check_spaces(argv: Sequence[str]) -> None:
             value = argument
         if value != value.strip():
             raise InputError(f"{name if value != argument else 'a flag'}: spaces around the value. Received: {value!r}")
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        return read_yaml(path)
-    except OSError as error:
-        raise InputError(f"--config: cannot read the file: {error.strerror}", path=path) from error
 
 
 def _first_error(error: ValidationError, config: Path | None, argv: Sequence[str]) -> str:
