@@ -1,6 +1,5 @@
 """A trained model as files that need nothing of this project: a SavedModel, or ONNX."""
 
-import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
@@ -18,6 +17,7 @@ from export.raw_inputs import RawInputs, tensor_spec
 from features import Field
 from models import PreRankingModel, TwoTowerModel, registry
 from models.scorers import ScorerSpec
+from prerank import description, digests
 from prerank.errors import InputError
 from prerank.layout import FEATURES, SCORER
 
@@ -78,14 +78,14 @@ def export(
         scorer = _scorer(model)
         if scorer is not None:
             np.savez(working / SCORER, allow_pickle=False, **scorer.weights)
-        sizes = {str(path.relative_to(working)): path.stat().st_size for path in _files(working)}
-        described |= {"scorer": scorer and scorer.kind, "files": sizes}
-        (working / FEATURES).write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
         for name, content in files.items():
             if isinstance(content, Path):
                 shutil.copyfile(content, working / name)
             else:
                 (working / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+        entries = {str(path.relative_to(working)): digests.entry(path) for path in _files(working)}
+        described |= {"scorer": scorer and scorer.kind, "files": entries}
+        (working / FEATURES).write_text(description.to_text(described), encoding="utf-8")
         _put(working, place)
     except (OSError, tf.errors.OpError) as error:
         raise InputError(f"--export_dir: cannot write the export: {error}", path=place) from error

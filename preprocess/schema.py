@@ -196,7 +196,8 @@ def load(path: Path) -> Schema:
     Raises:
         InputError: it cannot be read, is no YAML, or a key is wrong; names the key.
     """
+    values = read_yaml(path, "--schema")
     try:
-        return Schema.model_validate(read_yaml(path, "--schema"))
+        return Schema.model_validate(values)
     except ValidationError as error:
-        raise InputError(problem(error), path=path) from error
+        raise InputError(problem(error, values), path=path) from error

@@ -1,4 +1,4 @@
-"""Names of the files beside an exported SavedModel that serving reads."""
+"""Names of the files beside an exported model that serving reads."""
 
 FEATURES = "features.json"
 """Inputs, outputs, and the kind of the scorer."""
@@ -8,5 +8,13 @@ CATALOGUE = "catalogue.parquet"
 """Every item with its features, in raw spelling."""
 EXAMPLES = "examples.parquet"
 """Some labelled rows of the test part, in raw spelling."""
+CONFIG, METRICS = "config.yaml", "metrics.json"
+"""The run that was exported."""
 INDEX = "index"
 """Folder of the item index."""
+VOCABULARIES = "vocabularies.json"
+"""The values of each vocabulary, of an ONNX export."""
+BESIDE = frozenset((CATALOGUE, EXAMPLES, CONFIG, METRICS))
+"""Files of an export that do not decide the scores."""
+MODEL_FILES = {"saved_model": ("saved_model.pb",), "onnx": ("{}.onnx", VOCABULARIES)}
+"""Files that each format has, {} for the name of a signature."""

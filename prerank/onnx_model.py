@@ -9,11 +9,13 @@ import numpy as np
 from prerank.backend import Signature, State
 from prerank.encoding import Indexer
 from prerank.errors import ArtefactError, InputError
+from prerank.self_contained import check_self_contained
 from prerank.threads import cores
 
 _SUFFIX = ".onnx"
 _OF_STATES = "score"
 _OF_ONE_USER = {"user_tower", _OF_STATES}
+_FATAL = 4
 
 
 class OnnxModel:
@@ -52,7 +54,9 @@ class OnnxModel:
         options = self._runtime.SessionOptions()
         # One user is too small a piece of work to share out. A count that is given keeps to the process's cores.
         options.intra_op_num_threads = 1 if name in _OF_ONE_USER else cores()
+        options.log_severity_level = _FATAL  # errors are raised, and named in one line
         path = self._folder / f"{name}{_SUFFIX}"
+        check_self_contained(path)
         errors = self._runtime.capi.onnxruntime_pybind11_state
         damaged = (errors.Fail, errors.InvalidProtobuf, errors.InvalidGraph, errors.NoSuchFile, errors.InvalidArgument)
         try:

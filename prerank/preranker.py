@@ -71,7 +71,7 @@ class PreRanker:
         self._users = UserInputs(self._model.inputs("user"))
         self._numbers = [field["name"] for field in self._model.inputs("user") if field["kind"] == "dense"]
         self.item_id_type = next(f["dtype"] for f in self._model.inputs("item") if f["name"] == self._model.item_id)
-        self._snapshot = Snapshot.open(self._index_dir, self._model.fingerprint)
+        self._snapshot = Snapshot.open(self._index_dir, self._model.fingerprint, self._model.arrays)
         self._seen = self._snapshot.stamp
 
     def __len__(self) -> int:
@@ -93,7 +93,7 @@ class PreRanker:
             return self._load().version
 
     def _load(self) -> Snapshot:
-        snapshot = Snapshot.open(self._index_dir, self._model.fingerprint)
+        snapshot = Snapshot.open(self._index_dir, self._model.fingerprint, self._model.arrays)
         self._snapshot, self._seen = snapshot, snapshot.stamp
         return snapshot
 

@@ -9,6 +9,7 @@ import math
 import os
 import re
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, TypeVar
 
@@ -163,18 +164,28 @@ def check(text: str, kind: type[_T]) -> _T:
     try:
         return _adapter(kind).validate_json(text, strict=True)
     except ValidationError as error:
-        raise InputError(problem(error)) from error
+        raise InputError(problem(error, json.loads(text))) from error
 
 
-def problem(error: ValidationError) -> str:
-    """The first thing that is wrong, with its field."""
+def problem(error: ValidationError, values: Any) -> str:
+    """The first thing that is wrong with some values, and its field."""
     first = error.errors(include_url=False, include_context=False)[0]
-    field = ".".join(str(part) for part in first["loc"] if part != "[key]")
+    field = ".".join(_field(first["loc"], values, first["type"] == "missing"))
     message = first["msg"].removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         message = "there is no such key"
     received = "" if first["type"] in ("missing", "value_error") else f". Received: {first['input']!r}"
     return f"{field}: {message}{received}" if field else f"{message}{received}"
+
+
+def _field(location: tuple[int | str, ...], values: Any, missing: bool) -> Iterator[str]:
+    """The keys and places of a location that are in the values; pydantic names the parts of unions too."""
+    for number, part in enumerate(location, 1):
+        if isinstance(values, dict) and part in values or isinstance(values, list) and isinstance(part, int):
+            values = values[part]  # type: ignore[index]
+            yield str(part)
+        elif missing and number == len(location):
+            yield str(part)
 
 
 @functools.cache

@@ -170,11 +170,8 @@ def _check_spaces(argv: Sequence[str]) -> None:
 def _first_error(error: ValidationError, config: Path | None, argv: Sequence[str]) -> str:
     name = str((*error.errors()[0]["loc"], "")[0])
     from_flag = any(argument.split("=")[0] == f"--{name}" for argument in argv)
-    found = problem(error)
-    if not name:
-        return found
-    what = found.partition(": ")[2]
-    return f"--{name}: {what}" if from_flag or config is None else f"{config}: {name}: {what}"
+    where = "" if not name else f"--{name}: " if from_flag or config is None else f"{config}: {name}: "
+    return where + problem(error, None)
 
 
 def _argparse_message(error: SettingsError) -> str:
