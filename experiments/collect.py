@@ -6,8 +6,9 @@ from pathlib import Path
 
 import yaml
 
-from experiments.runs import SMALL_FILES, Run
+from experiments.runs import CONFIG, SMALL_FILES, Run
 from experiments.states import FAILED_SUFFIX
+from prerank.reading import read_text
 from training.config import NOT_IDENTITY
 from training.run_folder import write_text
 
@@ -20,8 +21,14 @@ def collect(runs: Iterable[Run], target: Path) -> list[Path]:
 
     Returns:
         The folders.
+
+    Raises:
+        InputError: a file of a run is damaged; then nothing is copied.
     """
-    return [_collect(run, target) for run in runs]
+    found = list(runs)
+    for run in found:
+        _ = run.history, run.bootstrap, run.agreement
+    return [_collect(run, target) for run in found]
 
 
 def _collect(run: Run, target: Path) -> Path:
@@ -30,8 +37,8 @@ def _collect(run: Run, target: Path) -> Path:
     if run.status != "failed":
         shutil.rmtree(folder.with_name(folder.name + FAILED_SUFFIX), ignore_errors=True)
     config = {name: value for name, value in run.config.items() if name not in NOT_IDENTITY}
-    write_text(folder / "config.yaml", yaml.safe_dump(config, sort_keys=False))
+    write_text(folder / CONFIG, yaml.safe_dump(config, sort_keys=False))
     for name in SMALL_FILES:
         if (run.folder / name).exists():
-            write_text(folder / name, (run.folder / name).read_text(encoding="utf-8"))
+            write_text(folder / name, read_text(run.folder / name))
     return folder

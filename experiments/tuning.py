@@ -91,7 +91,7 @@ class Tuner:
         outcome = states.state(run)
         if not outcome.over:
             return False
-        value = states.metrics(run)["validation"]["auc"] if outcome is State.FINISHED else None
+        value = (states.metrics(run).get("validation") or {}).get("auc") if outcome is State.FINISHED else None
         if value is None:
             trial.set_user_attr(_LOST, str(outcome))
         self._study.tell(trial, value, state=TrialState.FAIL if value is None else None)

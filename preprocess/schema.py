@@ -7,7 +7,7 @@ own it also says where label and time are found; docs/own-data.md explains each 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,

@@ -1,7 +1,8 @@
 """Reads YAML that people write: mappings, lists, texts, numbers, truth values, null; bounded in size and depth.
 
 Everything that is YAML is read here. Values are built from PyYAML's events, so that no tag can ask for anything else,
-and only what is decimal is a number: `1_0`, `0x1F`, `1:30`, `2020-02-30` and `.nan` are texts, and so are `yes` and `no`.
+and only what is decimal is a number: `1_0`, `0x1F`, `1:30`, `2020-02-30` and `.nan` are texts, and so are `yes`, `no`
+and, as in YAML 1.1, `1e-3`; an option that is a number takes the last of them nevertheless.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ _MOST_BYTES = 256 << 10
 _MOST_VALUES = 50_000
 """Most values, those that aliases repeat counted each time."""
 _TAG = "tag:yaml.org,2002:"
+# As PyYAML writes them: a text that looks so is quoted there, and any other is not.
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]*)")
-_NUMBER = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?")
+_NUMBER = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+][0-9]+)?")
 _WORDS = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -75,7 +77,7 @@ def parse_yaml(text: str) -> Any:
             builder.take(event)
     except (yaml.MarkedYAMLError, yaml.reader.ReaderError) as error:
         mark = getattr(error, "problem_mark", None)
-        raise _YamlError(getattr(error, "problem", None) or getattr(error, "reason", ""), mark) from error
+        raise _YamlError(str(getattr(error, "problem", None) or getattr(error, "reason", "")), mark) from error
     return builder.found
 
 

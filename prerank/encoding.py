@@ -5,11 +5,11 @@ Needs NumPy and pydantic only.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NotRequired
 
 import numpy as np
 from pydantic import FailFast, Field, with_config
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from prerank import description, hashed_ids, reading
 from prerank.description import Count, Digest

@@ -23,7 +23,8 @@ class InputError(ValueError):
 
     Its message is one line that names what is wrong and what was expected. Scripts print it to
     standard error and leave with exit code 2. However long the values in it are, it has at most 450 characters:
-    quoted values, long words and what follows "Received:" are cut to 100, paths to 180. Characters that do not print are escaped.
+    quoted values, long words and what follows "Received:" are cut to 100, paths to 180. Characters that do not
+    print are escaped.
 
     Args:
         message: what is wrong and what was expected.

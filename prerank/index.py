@@ -135,9 +135,7 @@ def _read_version(place: Path, fingerprint: str, layout: ArrayLayout | None) -> 
     if layout is not None:
         _check_layout(manifest, layout, place / MANIFEST)
     loaded = {name: _load(place / name, described) for name, described in manifest["files"].items()}
-    arrays = {
-        name: StoredArray(loaded[f"{name}.npy"], loaded.get(scales_of(name))) for name in manifest["arrays"]
-    }
+    arrays = {name: StoredArray(loaded[f"{name}.npy"], loaded.get(scales_of(name))) for name in manifest["arrays"]}
     states = ItemStates(loaded[IDS], arrays, manifest["dtype"])
     _check(states, manifest, place)
     return states

@@ -1,10 +1,10 @@
 """`manifest.json` of one version of an item index, typed."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, NotRequired, get_args
 
 from pydantic import Field, with_config
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from prerank import reading
 from prerank.description import Count, Digest

@@ -1,13 +1,15 @@
-"""Typed options: flags and keys of YAML whose numbers are decimal, finite and bounded, and whose paths can be opened."""
+"""Typed options: flags and keys of YAML, whose numbers are decimal, finite and bounded, and whose paths are paths."""
 
 import functools
 import math
 import sys
+from collections.abc import Hashable
 from pathlib import Path
-from typing import Any, get_args
+from typing import Annotated, Any, cast, get_args
 
 from annotated_types import Le, Lt
-from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationInfo, field_validator
+from pydantic.fields import FieldInfo
 
 from prerank.names import place
 from prerank.numbers import integer, number
@@ -32,9 +34,28 @@ class Options(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _plain(cls, value: Any, info: ValidationInfo) -> Any:
-        field = cls.model_fields[str(info.field_name)]
-        own = any(isinstance(bound, Le | Lt) for bound in field.metadata)
-        return _plain(value, _types(field.annotation), math.inf if own else _LARGEST)
+        return _plain_option(value, cls.model_fields[str(info.field_name)])
+
+    @classmethod
+    def check_option(cls, name: str, value: Any) -> None:
+        """See that one option can have a value, whatever the others are.
+
+        Raises:
+            ValueError: it cannot.
+        """
+        _adapter(cls, name).validate_python(_plain_option(value, cls.model_fields[name]))
+
+
+@functools.cache
+def _adapter(options: type[Options], name: str) -> TypeAdapter:
+    field = options.model_fields[name]
+    kind: Any = Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
+    return TypeAdapter(kind)
+
+
+def _plain_option(value: Any, field: FieldInfo) -> Any:
+    own = any(isinstance(bound, Le | Lt) for bound in field.metadata)
+    return _plain(value, _types(cast(Hashable, field.annotation)), math.inf if own else _LARGEST)
 
 
 @functools.cache

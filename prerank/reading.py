@@ -9,9 +9,10 @@ import math
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
 
@@ -36,7 +37,7 @@ RECORD = ConfigDict(extra="allow", allow_inf_nan=False)
 """The configuration of a record: what newer versions add to it is kept."""
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BufferedReader:
     """Open a regular file for reading.
 
     Raises:
@@ -49,7 +50,7 @@ def open_regular(path: Path) -> BinaryIO:
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
         raise OSError(22, "not a regular file", str(path))
-    return os.fdopen(handle, "rb")
+    return cast(BufferedReader, os.fdopen(handle, "rb"))
 
 
 def read_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
@@ -162,7 +163,7 @@ def check(text: str, kind: type[_T]) -> _T:
         InputError: a field is wrong.
     """
     try:
-        return _adapter(kind).validate_json(text, strict=True)
+        return cast(_T, _adapter(cast(Hashable, kind)).validate_json(text, strict=True))
     except ValidationError as error:
         raise InputError(problem(error, json.loads(text))) from error
 
@@ -189,8 +190,8 @@ def _field(location: tuple[int | str, ...], values: Any, missing: bool) -> Itera
 
 
 @functools.cache
-def _adapter(kind: type[_T]) -> TypeAdapter[_T]:
-    return TypeAdapter(kind)
+def _adapter(kind: Hashable) -> TypeAdapter:
+    return TypeAdapter(cast(Any, kind))
 
 
 def _read(path: Path, most: int, constants: bool, raises: type[InputError]) -> tuple[str, Any]:

@@ -48,12 +48,19 @@ def integers(low: int = SMALLEST, high: int = LARGEST) -> Callable[[str], int]:
     return _flag(lambda text: integer(text, low, high))
 
 
+def numbers(low: float, high: float) -> Callable[[str], float]:
+    """The type of a flag that takes a number from `low` to `high`."""
+    return _flag(lambda text: number(text, low, high))
+
+
 positive = integers(1)
 """The type of a flag that takes a positive integer."""
-seed = integers(0, 2**32 - 1)
+random_seed = integers(0, 2**32 - 1)
 """The type of a flag that takes a random seed, as NumPy and TensorFlow do."""
-hours = _flag(lambda text: number(text, 0, _MOST_HOURS))
+hours = numbers(0, _MOST_HOURS)
 """The type of a flag that takes a number of hours."""
+
+
 def write(text: str) -> None:
     """Print a line. A reader that has gone away ends the output quietly.
 
