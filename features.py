@@ -8,14 +8,17 @@ of sequences) and :data:`UNSEEN`.
 from __future__ import annotations
 
 import dataclasses
+import json
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import legacy_keras
 
 legacy_keras.mend_deepctr()
 
 from deepctr.feature_column import DenseFeat, SparseFeat, VarLenSparseFeat  # noqa: E402
+
+from prerank.reading import check  # noqa: E402
 
 Side = Literal["user", "item"]
 Kind = Literal["sparse", "sequence", "dense"]
@@ -28,6 +31,8 @@ UNSEEN = 1
 """Index of a value that is not in the vocabulary."""
 RESERVED = 2
 """Index of a vocabulary's first value, or of a hashed field's first bucket."""
+_CHECKED: dict[str, Any] = {"extra": "forbid", "allow_inf_nan": False}
+"""How values that are read are checked."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,8 @@ class Field:
         default: what a missing dense value counts as, in raw units.
         mean, scale: a dense value enters a model as `(value - mean) / scale`.
     """
+
+    __pydantic_config__: ClassVar = _CHECKED
 
     name: str
     side: Side
@@ -93,6 +100,8 @@ class FeatureSpec:
             every other dense field is a number of the raw data.
         label: name of the label column.
     """
+
+    __pydantic_config__: ClassVar = _CHECKED
 
     dataset: str
     fields: tuple[Field, ...]
@@ -158,8 +167,9 @@ class FeatureSpec:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> FeatureSpec:
-        """Inverse of :meth:`to_dict`, also after a round trip through JSON."""
-        values = dict(values, fields=tuple(Field(**field) for field in values["fields"]))
-        for name in ("user_static", "item_static", "behaviours", "context"):
-            values[name] = tuple(values.get(name, ()))
-        return cls(**values)
+        """Inverse of :meth:`to_dict`, also after a round trip through JSON.
+
+        Raises:
+            InputError: a value is missing, unknown or of another type; names it.
+        """
+        return check(json.dumps(values), cls)

@@ -22,15 +22,20 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, NonNegativeInt, ValidationError
+from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+from prerank.csv_rows import read_numbers
+from prerank.errors import InputError
+from prerank.options import Options as DecimalOptions
+from prerank.reading import problem
 
 FULL_ROWS = {"taobao": 26_557_961, "movielens": 1_000_209, "amazon": 1_689_188}
 """Of the official files; Amazon's are those of Electronics."""
 _ROOT = Path(__file__).parent.parent
 
 
-class Options(BaseSettings):
+class Options(DecimalOptions, BaseSettings):
     """What to measure."""
 
     model_config = SettingsConfigDict(
@@ -44,7 +49,7 @@ class Options(BaseSettings):
 
     work_dir: Path = Field(description="folder for the data; kept")
     dataset: Literal["taobao", "movielens", "amazon"] = Field("taobao", description="which data")
-    rows: tuple[int, ...] = Field(
+    rows: tuple[PositiveInt, ...] = Field(
         (), description="rows, comma-separated; default: the official size, of taobao 1,000,000 and 5,000,000 too"
     )
     behaviours: NonNegativeInt = Field(0, description="lines of the largest data's behavior_log.csv")
@@ -84,8 +89,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         options = Options(_cli_parse_args=list(arguments))  # type: ignore[call-arg]
     except (SettingsError, ValidationError) as error:
-        reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
-        print(f"error: {reason}", file=sys.stderr)
+        reason = problem(error, {}) if isinstance(error, ValidationError) else str(error)
+        print(f"error: {InputError(reason)}", file=sys.stderr)
         return 2
     smaller = (1_000_000, 5_000_000) if options.dataset == "taobao" else ()
     sizes = options.rows or (*smaller, FULL_ROWS[options.dataset])
@@ -145,8 +150,7 @@ def _run(what: str, rows: int, command: Sequence[str]) -> tuple[float, float]:
 
 def _examples_per_second(runs: Path) -> float:
     (history,) = runs.rglob("history.csv")
-    with history.open(encoding="utf-8") as lines:
-        return float(next(csv.DictReader(lines))["examples_per_second"])
+    return read_numbers(history, ["examples_per_second"])[0]["examples_per_second"]
 
 
 def _add(path: Path, figures: Figures) -> None:

@@ -7,7 +7,6 @@ catalogue, repeated under new ids where that is smaller; a model of one tower sc
 are those of `examples.parquet`. Writes OUT.md, OUT.csv and OUT.png.
 """
 
-import json
 import os
 import sys
 import tempfile
@@ -20,9 +19,11 @@ from benchmarks.serving_stress import stress
 from benchmarks.serving_timing import one_tower_request, parts, read_users, seconds, success, write_catalogue
 from prerank.artefact import Artefact
 from prerank.build_index import build
+from prerank.errors import InputError
 from prerank.layout import CATALOGUE, EXAMPLES
-from prerank.terminal import Parser, positive, run
+from prerank.terminal import Parser, integers, numbers, positive, run
 from prerank.threads import limit_threads
+from training.records import read_metrics
 
 _USERS = 200
 Result = dict[str, Any]
@@ -37,8 +38,8 @@ def _parse(argv: list[str]):
     parser.add_argument(
         "--rates", type=positive, nargs="*", default=[50, 100, 200, 500, 1000, 2000, 4000], help="loads"
     )
-    parser.add_argument("--seconds", type=float, default=3.0, help="how long each load lasts")
-    parser.add_argument("--core", type=int, help="CPU to stay on; default: the first that is allowed")
+    parser.add_argument("--seconds", type=numbers(0.001, 86_400), default=3.0, help="how long each load lasts")
+    parser.add_argument("--core", type=integers(0, 4095), help="CPU to stay on; default: the first that is allowed")
     parser.add_argument(
         "--stress", type=positive, metavar="N", help="also N requests of 16 threads, the index replaced"
     )
@@ -75,7 +76,7 @@ def _measure(flags: Any, folder: Path, working: Path) -> Result:
 
 def _training(folder: Path) -> Result:
     path = folder / "metrics.json"
-    metrics = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    metrics = read_metrics(folder) if path.exists() else {}
     return {
         "training_seconds": metrics.get("seconds"),
         "examples_per_second": metrics.get("examples_per_second"),
@@ -106,6 +107,8 @@ def main() -> None:
     flags = _parse(sys.argv[1:])
     if hasattr(os, "sched_setaffinity"):
         allowed = os.sched_getaffinity(0)
+        if flags.core is not None and flags.core not in allowed:
+            raise InputError(f"--core: choose of {sorted(allowed)}. Received: {flags.core}")
         os.sched_setaffinity(0, {min(allowed) if flags.core is None else flags.core})
     limit_threads(1)
     with tempfile.TemporaryDirectory() as working:

@@ -10,6 +10,9 @@ import numpy as np
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt  # noqa: E402
 
+from prerank.csv_rows import read_rows  # noqa: E402
+from prerank.numbers import number  # noqa: E402
+
 _PUBLISHED = Path(__file__).with_name("published_serving.csv")
 _BASE = "dssm"
 _PERCENTILES = (50, 95, 99)
@@ -93,15 +96,14 @@ def _median(result: Result, count: int) -> float:
 
 
 def _published(model: str) -> str:
-    with _PUBLISHED.open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_rows(_PUBLISHED)
     base = {row["paper"]: row for row in rows if row["model"] == _BASE}
     found = []
     for row in rows:
         if row["model"] == model:
             of = base[row["paper"]]
             ratios = [
-                _ratio(float(row[name]), float(of[name])) if row[name] else "–"
+                _ratio(number(row[name]), number(of[name])) if row[name] else "–"
                 for name in ("training_seconds", "latency_ms", "storage")
             ]
             found.append(f"{', '.join(ratios)} ({row['paper']}: {row['latency_ms']} ms)")

@@ -27,6 +27,10 @@ from typing import Any, Literal
 from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from prerank.errors import InputError
+from prerank.options import Options as DecimalOptions
+from prerank.reading import problem
+
 HIDDEN = (128, 64)
 EMBEDDING_DIM = 32
 LEVERS = ("planning", "lazy_adam", "no_weight_decay", "no_tuner", "no_xla")
@@ -34,7 +38,7 @@ _WITHOUT = "ours without "
 _STAGES = ("input", "forward", "backward", "optimizer")
 
 
-class Options(BaseSettings):
+class Options(DecimalOptions, BaseSettings):
     """What to measure."""
 
     model_config = SettingsConfigDict(cli_prog_name="benchmarks.train_throughput", cli_exit_on_error=False)
@@ -61,10 +65,11 @@ def main(arguments: list[str]) -> int:
     try:
         options = Options(_cli_parse_args=arguments)  # type: ignore[call-arg]
     except SettingsError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {InputError(str(error))}", file=sys.stderr)
         return 2
     except ValidationError as error:
-        print(f"error: --{error.errors()[0]['loc'][0]}: {error.errors()[0]['msg']}", file=sys.stderr)
+        name = error.errors()[0]["loc"][0]
+        print(f"error: {InputError(f'--{name}: {problem(error, {})}')}", file=sys.stderr)
         return 2
     available = ["stock", "ours"] + (["torch"] if find_spec("torch") else [])
     sides = options.sides.split(",") if options.sides else available

@@ -4,10 +4,14 @@ As the samples are common to all runs on the same test part, the differences of 
 means over seeds, are the paired bootstrap of the difference.
 """
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from prerank.csv_rows import numbers
+from prerank.errors import InputError
 from training import metrics
 
 SAMPLES = 1000
@@ -74,9 +78,17 @@ def to_csv(values: Floats) -> str:
     return "\n".join(lines) + "\n"
 
 
-def from_csv(text: str) -> Floats:
-    """Inverse of :func:`to_csv`."""
-    header, *lines = text.splitlines()
-    if tuple(header.split(",")) != COLUMNS:
-        raise ValueError(f"expected the columns {', '.join(COLUMNS)}. Received: {header}")
-    return np.array([[float(value) for value in line.split(",")] for line in lines])
+def from_csv(text: str, path: Path | None = None) -> Floats:
+    """Inverse of :func:`to_csv`.
+
+    Args:
+        text: of a `bootstrap.csv`.
+        path: where it is from, for messages.
+
+    Raises:
+        InputError: it has other columns, or a cell is no number.
+    """
+    rows = numbers(text, path)
+    if any(tuple(row) != COLUMNS for row in rows):
+        raise InputError(f"expected the columns {', '.join(COLUMNS)}, with a number in each", path=path)
+    return np.array([[row[name] for name in COLUMNS] for row in rows]).reshape(-1, len(COLUMNS))

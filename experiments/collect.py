@@ -6,9 +6,10 @@ from pathlib import Path
 
 import yaml
 
-from experiments.runs import AGREEMENT, BOOTSTRAP, SMALL_FILES, Run
+from experiments.runs import AGREEMENT, BOOTSTRAP, CONFIG, SMALL_FILES, Run
 from experiments.states import FAILED_SUFFIX
 from prerank import folders
+from prerank.reading import read_text
 from training.config import NOT_IDENTITY
 
 
@@ -21,10 +22,16 @@ def collect(runs: Iterable[Run], target: Path) -> list[Path]:
 
     Returns:
         The folders.
+
+    Raises:
+        InputError: a file of a run is damaged; then nothing is copied.
     """
+    found = list(runs)
+    for run in found:
+        _ = run.history, run.bootstrap, run.agreement
     for place in target.glob("*/*/*"):
         folders.sweep(place)
-    return [_collect(run, target) for run in runs]
+    return [_collect(run, target) for run in found]
 
 
 def _collect(run: Run, target: Path) -> Path:
@@ -32,10 +39,10 @@ def _collect(run: Run, target: Path) -> Path:
     folder = place / run.folder.name
     config = {name: value for name, value in run.config.items() if name not in NOT_IDENTITY}
     with folders.replacing(folder) as working:
-        folders.write_text(working / "config.yaml", yaml.safe_dump(config, sort_keys=False))
+        folders.write_text(working / CONFIG, yaml.safe_dump(config, sort_keys=False))
         for name in SMALL_FILES:
             if (run.folder / name).exists():
-                shutil.copyfile(run.folder / name, working / name)
+                folders.write_text(working / name, read_text(run.folder / name))
             elif name in (BOOTSTRAP, AGREEMENT) and (folder / name).exists() and _same_results(run, folder):
                 shutil.copyfile(folder / name, working / name)
     failed = folder.with_name(folder.name + FAILED_SUFFIX)

@@ -20,7 +20,8 @@ from experiments.tuning import Tuner
 from preprocess.addresses import located
 from prerank.errors import InputError
 from prerank.locks import LOCK, locked
-from prerank.terminal import Parser, positive
+from prerank.numbers import integer
+from prerank.terminal import Parser, hours, positive, random_seed
 
 RESULTS = Path("results")
 _PROTOCOLS = ("strict", "reference")
@@ -73,7 +74,7 @@ def _add_series(parser, seeds: str) -> None:
     parser.add_argument("--protocols", default="strict,reference", help="default: strict,reference")
     parser.add_argument("--seeds", default=seeds, help=f"default: {seeds}")
     parser.add_argument("--jobs", type=positive, default=1, help="runs at once; default: 1")
-    parser.add_argument("--max_hours", type=float, metavar="H", help="stop after so many hours, to go on another time")
+    parser.add_argument("--max_hours", type=hours, metavar="H", help="stop after so many hours, to go on another time")
     parser.add_argument("--retry_failed", action="store_true", help="also what failed by itself before")
     parser.add_argument("options", nargs="*", metavar="key=value", help="further options of the training script")
 
@@ -86,8 +87,8 @@ def _add_tune(commands) -> None:
     parser.add_argument(
         "--trials", type=positive, default=20, help="runs, those of earlier calls included; default: 20"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of every run; default: 0")
-    parser.add_argument("--max_hours", type=float, metavar="H", help="stop after so many hours, to go on another time")
+    parser.add_argument("--seed", type=random_seed, default=0, help="of every run; default: 0")
+    parser.add_argument("--max_hours", type=hours, metavar="H", help="stop after so many hours, to go on another time")
     _add_out(parser)
     parser.add_argument("options", nargs="*", metavar="key=value", help="options of the script that are not tuned")
     parser.set_defaults(action=tune_command)
@@ -280,9 +281,9 @@ def _protocols(text: str) -> list[str]:
 
 def _seeds(text: str) -> list[int]:
     try:
-        seeds = [int(seed) for seed in text.split(",")]
-    except ValueError as error:
-        raise InputError(f"--seeds: expected integers, comma-separated. Received: {text!r}") from error
-    if min(seeds) < 0 or len(set(seeds)) < len(seeds):
-        raise InputError(f"--seeds: expected different integers from 0 up. Received: {text!r}")
+        seeds = [integer(word, 0, 2**32 - 1) for word in text.split(",")]
+    except InputError as error:
+        raise InputError(f"--seeds: expected integers, comma-separated: {error}") from error
+    if len(set(seeds)) < len(seeds):
+        raise InputError(f"--seeds: expected different integers. Received: {text!r}")
     return seeds

@@ -42,7 +42,9 @@ class Display(Watcher):
         self._states = {run: states.state(run) for run in runs}
         self._running: dict[PlannedRun, float] = {}
         self._seconds: dict[PlannedRun, float] = {
-            run: states.metrics(run)["seconds"] for run, found in self._states.items() if found is State.FINISHED
+            run: states.metrics(run).get("seconds") or 0.0
+            for run, found in self._states.items()
+            if found is State.FINISHED
         }
         self._shown = 0.0
 
@@ -79,7 +81,8 @@ class Display(Watcher):
         if outcome is State.FAILED:
             self.say(states.failure(run))
         else:
-            result = f", test AUC {states.metrics(run)['test']['auc']:.4f}" if outcome is State.FINISHED else ""
+            auc = (states.metrics(run).get("test") or {}).get("auc")
+            result = "" if auc is None else f", test AUC {auc:.4f}"
             self.say(f"{outcome}: {run.title}{result}, {seconds:.0f} s")
         self._draw()
 

@@ -1,30 +1,35 @@
 """The runs that lie in a folder, as records: what they were of, and what came out."""
 
-import csv
 import functools
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import yaml
+from pydantic import ValidationError
 
 import models
 from experiments import bootstrap
+from experiments.agreement import Agreement
 from experiments.scripts import options_and_defaults
 from preprocess.generated import without_suffix
 from preprocess.options import LEAKS
-from prerank import folders
+from preprocess.yaml_files import read_yaml
+from prerank import folders, names
+from prerank.csv_rows import read_numbers, text_of
 from prerank.errors import InputError
+from prerank.reading import read_record
 from training.config import NOT_IDENTITY
 from training.options import RunOptions
+from training.records import METRICS, read_metrics
 
 Variant = tuple[tuple[str, Any], ...]
 """Options by name."""
+CONFIG = "config.yaml"
 AGREEMENT, BOOTSTRAP = "ranker_agreement.json", "bootstrap.csv"
-SMALL_FILES = ("metrics.json", "history.csv", BOOTSTRAP, AGREEMENT)
+HISTORY = "history.csv"
+SMALL_FILES = (METRICS, HISTORY, BOOTSTRAP, AGREEMENT)
 """What is kept of a run for the report, beside its `config.yaml`."""
 _OF_SETTING = {"protocol", "split", "state", "leak"}
 _OF_TRAINING = {name for name in RunOptions.model_fields if name not in NOT_IDENTITY} - {"model_name", "random_seed"}
@@ -85,11 +90,8 @@ class Run:
         Raises:
             InputError: a file is missing or damaged.
         """
-        try:
-            config = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-            return cls(folder, config, json.loads((folder / "metrics.json").read_text(encoding="utf-8")))
-        except (OSError, ValueError, yaml.YAMLError) as error:
-            raise InputError(f"not a run's folder: {error}", path=folder) from error
+        metrics = read_metrics(folder)
+        return cls(folder, _read_config(folder / CONFIG, metrics["dataset"], metrics["model"]), metrics)
 
     @property
     def model(self) -> str:
@@ -137,39 +139,86 @@ class Run:
 
     @cached_property
     def bootstrap(self) -> bootstrap.Floats | None:
-        """The replicates of `bootstrap.csv`, or None."""
+        """The replicates of `bootstrap.csv`, or None.
+
+        Raises:
+            InputError: the file is damaged.
+        """
         file = self.folder / BOOTSTRAP
-        return bootstrap.from_csv(file.read_text(encoding="utf-8")) if file.exists() else None
+        if not file.exists():
+            return None
+        found = bootstrap.from_csv(text_of(file), file)
+        if len(found) != bootstrap.SAMPLES:
+            raise InputError(f"{bootstrap.SAMPLES} rows expected. Received: {len(found)}", path=file)
+        return found
 
     @cached_property
     def agreement(self) -> dict[str, Any] | None:
-        """What `ranker_agreement.json` holds, or None."""
+        """What `ranker_agreement.json` holds, or None; it is of the type :class:`Agreement`.
+
+        Raises:
+            InputError: the file is damaged.
+        """
         file = self.folder / AGREEMENT
-        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else None
+        return cast(dict[str, Any], read_record(file, Agreement)) if file.exists() else None
 
     @cached_property
     def history(self) -> list[dict[str, float]]:
-        """A row an epoch."""
-        file = self.folder / "history.csv"
-        if not file.exists():
-            return []
-        with file.open(encoding="utf-8") as lines:
-            return [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(lines)]
+        """A row an epoch.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+        file = self.folder / HISTORY
+        return read_numbers(file) if file.exists() else []
 
 
 def read_all(folder: Path) -> list[Run]:
     """Every run below a folder, `<data set>/<protocol>/<model>/<run id>/`, in that order.
 
     Raises:
-        InputError: a run's folder is damaged, or its model unknown.
+        InputError: a run's folder is damaged, or of another data set, protocol or model than its record.
     """
     try:
         folders.recover_below(folder, "*/*/*/*")
     except OSError as error:
         raise InputError(f"a run whose replacement was killed cannot be put back: {error}", path=folder) from error
-    files = sorted(folder.glob("*/*/*/*/metrics.json"))
+    files = sorted(folder.glob(f"*/*/*/*/{METRICS}"))
     found = [Run.read(file.parent) for file in files if folders.is_whole(file.parent)]
-    return [run for run in found if models.get(run.model)]
+    for run in found:
+        place = run.folder.parts[-4:-1]
+        named = tuple(run.metrics[name] for name in ("dataset", "protocol", "model"))
+        if place != named:
+            raise InputError(f"the folder is of {'/'.join(place)}, its record of {'/'.join(named)}", path=run.folder)
+    return found
+
+
+def _read_config(path: Path, dataset: str, model: str) -> dict[str, Any]:
+    """A run's configuration; what its result depends on is of the types of the options, as far as they still exist."""
+    config = read_yaml(path)
+    kinds = (RunOptions, options_and_defaults(dataset)[0], models.get(model).options)
+    for name, value in config.items():
+        try:
+            names.name(name)
+            if name in NOT_IDENTITY:
+                continue
+            for kind in kinds:
+                if name in kind.model_fields:
+                    kind.check_option(name, value)
+                    break
+            else:
+                _check_plain(value)
+        except ValidationError as error:
+            raise InputError(f"{name}: {error.errors()[0]['msg']}. Received: {value!r}", path=path) from error
+        except ValueError as error:
+            raise InputError(f"{name[:100]}: {error}", path=path) from error
+    return config
+
+
+def _check_plain(value: Any) -> None:
+    values = value if isinstance(value, list) else [value]
+    if any(isinstance(element, dict | list) for element in values):
+        raise ValueError("expected a text, a number, or a list of them")
 
 
 def variant_of(dataset: str, model: str, values: Mapping[str, Any]) -> Variant:

@@ -1,6 +1,5 @@
 """What has become of a planned run, as its folder tells."""
 
-import json
 import re
 import shutil
 import sys
@@ -12,6 +11,7 @@ from experiments.plan import PlannedRun
 from experiments.scripts import ROOT
 from prerank import folders
 from prerank.locks import BusyError
+from training.records import read_outcome
 from training.run_folder import to_json
 
 FAILED_SUFFIX = ".failed"
@@ -48,12 +48,12 @@ def log_file(run: PlannedRun) -> Path:
 
 
 def metrics(run: PlannedRun) -> dict[str, Any]:
-    """`metrics.json` of a finished run."""
-    return _read(run.folder.final)
+    """`metrics.json` of a finished run, of the type :class:`training.records.Outcome`.
 
-
-def _read(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    Raises:
+        InputError: it is damaged.
+    """
+    return read_outcome(run.folder.final)
 
 
 def state(run: PlannedRun) -> State:
@@ -121,7 +121,7 @@ def keep_failure(run: PlannedRun, exit_code: int) -> None:
 def retry(run: PlannedRun, failed: bool) -> None:
     """Let a run that something killed from outside count as one to do, and one that failed by itself if `failed`."""
     folder = failed_folder(run)
-    if folder.exists() and (failed or _read(folder)["exit_code"] < 0):
+    if folder.exists() and (failed or read_outcome(folder).get("exit_code", 0) < 0):
         with folders.holding(folder):
             folders.discard(folder)
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 import models
@@ -63,7 +64,10 @@ class TrainedRun:
         names = models.get(self.run.model).options.model_fields
         options = {name: value for name, value in self.run.config.items() if name in names}
         model = models.build(self.run.model, self.data.spec, options, seed=self.run.seed)
-        model.load_trained(checkpoints)
+        try:
+            model.load_trained(checkpoints)
+        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            raise InputError(f"the run's weights cannot be read: {error}", path=checkpoints) from error
         return model
 
     def test_logits(self) -> np.ndarray:
@@ -75,7 +79,10 @@ class TrainedRun:
 
 
 def _saved(file: Path, data: PreparedData) -> np.ndarray:
-    table = pq.read_table(file)
+    try:
+        table = pq.read_table(file, columns=["row", "logit"])
+    except (OSError, pa.ArrowException) as error:
+        raise InputError(f"the saved predictions cannot be read: {error}", path=file) from error
     if not np.array_equal(table["row"].to_numpy(), read_columns(data, "test", ["row"])["row"]):
         raise InputError("not of the test part's rows", path=file)
     return table["logit"].to_numpy()

@@ -1,5 +1,6 @@
 """The best options that tuning found, as they are kept for later runs and for the report."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,8 +10,10 @@ import yaml
 from experiments.plan import flags_of
 from experiments.runs import Variant, variant_of
 from experiments.scripts import options_and_defaults
+from preprocess.yaml_files import read_yaml
 from prerank.errors import InputError
 from prerank.folders import write_text
+from prerank.reading import check
 from training.config import parse
 
 
@@ -42,11 +45,11 @@ class Tuned:
             InputError: the model was not tuned for this data set and protocol, or the file is damaged.
         """
         path = tuned_file(results, dataset, protocol, model)
+        if not path.exists():
+            raise InputError(f"--tuned: {model} was not tuned for this: benchmark.py tune", path=path)
         try:
-            return cls(**yaml.safe_load(path.read_text(encoding="utf-8")))
-        except FileNotFoundError as error:
-            raise InputError(f"--tuned: {model} was not tuned for this: benchmark.py tune", path=path) from error
-        except (OSError, TypeError, yaml.YAMLError) as error:
+            return check(json.dumps(read_yaml(path)), cls)
+        except InputError as error:
             raise InputError(f"not a file of `benchmark.py tune`: {error}", path=path) from error
 
     def write(self, path: Path) -> None:

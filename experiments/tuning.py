@@ -131,7 +131,7 @@ class Tuner:
         outcome = states.state(run)
         if not outcome.over:
             return False
-        value = states.metrics(run)["validation"]["auc"] if outcome is State.FINISHED else None
+        value = (states.metrics(run).get("validation") or {}).get("auc") if outcome is State.FINISHED else None
         self._study.tell(trial.number, value, state=TrialState.FAIL if value is None else None)
         shown = " ".join(f"{name}={text}" for name, text in values.items())
         print(f"{self._model}, {self._protocol}, {title}: {f'{value:.4f}' if value else outcome} ({shown})", flush=True)

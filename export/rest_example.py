@@ -31,6 +31,7 @@ def rest_example(model: Artefact, rows: Path, count: int = 2) -> tuple[dict[str,
     Raises:
         InputError: `rows` cannot be read, lacks a feature, or has fewer rows.
     """
+    model.check_beside(rows)
     fields = model.inputs()
     table = read_table(rows)
     if len(table) < count:

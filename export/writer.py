@@ -1,6 +1,5 @@
 """A trained model as files that need nothing of this project: a SavedModel, or ONNX."""
 
-import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
@@ -19,7 +18,7 @@ from export.raw_inputs import RawInputs, tensor_spec
 from features import Field
 from models import PreRankingModel, TwoTowerModel, registry
 from models.scorers import ScorerSpec
-from prerank import folders, index
+from prerank import description, digests, folders, index
 from prerank.artefact import fingerprint_of
 from prerank.errors import ArtefactError, InputError
 from prerank.layout import FEATURES, INDEX, SCORER
@@ -107,14 +106,14 @@ def _write(
     scorer = _scorer(model)
     if scorer is not None:
         np.savez(folder / SCORER, allow_pickle=False, **scorer.weights)
-    sizes = {str(path.relative_to(folder)): path.stat().st_size for path in _files(folder)}
-    described |= {"scorer": scorer and scorer.kind, "files": sizes}
-    (folder / FEATURES).write_text(json.dumps(described, indent=2) + "\n", encoding="utf-8")
     for name, content in files.items():
         if isinstance(content, Path):
             shutil.copyfile(content, folder / name)
         else:
             (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    entries = {str(path.relative_to(folder)): digests.entry(path) for path in _files(folder)}
+    described |= {"scorer": scorer and scorer.kind, "files": entries}
+    (folder / FEATURES).write_text(description.to_text(described), encoding="utf-8")
 
 
 def _take_index(before: Path, folder: Path) -> bool:

@@ -1,12 +1,12 @@
 """Typed options that models have in common. A model's own options live beside it."""
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import Field, PositiveInt
+
+from prerank.options import Options
 
 
-class ModelOptions(BaseModel):
+class ModelOptions(Options):
     """Options of every model. Each field is a flag of the training scripts and a key of `config.yaml`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     embedding_dim: PositiveInt = Field(32, description="size of an embedding")
     dropout: float = Field(0.3, ge=0, lt=1, description="dropout rate after each hidden layer")

@@ -4,20 +4,39 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
 import requests
+from pydantic import Field, with_config
 from tqdm import tqdm
+from typing_extensions import TypedDict
 
 from preprocess.raw import RawFile
 from prerank import folders
 from prerank.errors import InputError
+from prerank.reading import RECORD, check, read_text
 
 _TIMEOUT = 30
 _TRIES = 3
 _CHUNK = 1 << 14
+_LENGTH = re.compile("[0-9]{1,18}")
+
+
+@with_config(RECORD)
+class Source(TypedDict):
+    """Where a part came from.
+
+    Attributes:
+        url: its address.
+        validator: what tells whether the server still has the same file; empty if nothing does.
+    """
+
+    url: str
+    validator: Annotated[str, Field(pattern=r"^[ -~]*$", max_length=1000)]
 
 
 def fetch(urls: Sequence[str], target: Path, wait: float = 1.0) -> None:
@@ -88,8 +107,8 @@ def _attempt(url: str, part: Path) -> None:
         answer.raise_for_status()
         if not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
             have = 0
-        length = answer.headers.get("Content-Length")
-        total = None if length is None else have + int(length)
+        length = answer.headers.get("Content-Length", "")
+        total = have + int(length) if _LENGTH.fullmatch(length) else None
         # A weak ETag says nothing about bytes.
         tag = answer.headers.get("ETag", "")
         validator = answer.headers.get("Last-Modified", "") if not tag or tag.startswith("W/") else tag
@@ -116,9 +135,9 @@ def _source(part: Path) -> Path:
 def _so_far(url: str, part: Path) -> tuple[int, str]:
     """Bytes that can be kept, and the validator that they came with."""
     try:
-        source = json.loads(_source(part).read_text("utf-8"))
+        source = check(read_text(_source(part)), Source)
         size = part.stat().st_size
-    except (FileNotFoundError, ValueError):
+    except (FileNotFoundError, InputError):  # a damaged one is as good as none
         return 0, ""
     return (size, source["validator"]) if source["url"] == url and source["validator"] else (0, "")
 

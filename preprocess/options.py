@@ -8,10 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from preprocess.addresses import Location
 from preprocess.engines import Engine, EngineName, EngineOptions, engine_class
+from prerank.options import Options
 
 if TYPE_CHECKING:
     from preprocess.dataset import Adapter
@@ -59,14 +60,12 @@ class ResolvedOptions:
         return asdict(self) | {"leaks": list(self.leaks)}
 
 
-class DataOptions(BaseModel):
+class DataOptions(Options):
     """Which raw data to prepare, and by which rules. Every field is a command-line flag.
 
     Raises:
         pydantic.ValidationError: a value that is not allowed, or two that contradict each other.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     data_path: Location | None = Field(
         None, description="folder or file with the raw data, or its address in an object store"

@@ -7,21 +7,55 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import Field as Option
+from pydantic import with_config
+from typing_extensions import TypedDict
 
-from features import FeatureSpec
+from features import RESERVED, FeatureSpec, Field
 from preprocess.splits import PARTS
+from prerank import reading
 from prerank.errors import InputError
+from prerank.names import name
 
 FORMAT_VERSION = 2
 """Changes whenever what is written changes, so that nothing written by older code is read."""
 SAMPLES_VERSION = 1
 """Changes whenever the same files and options give other samples; part of the fingerprint, and so of every run's id."""
 MANIFEST = "manifest.json"
+
+
+@with_config(reading.RECORD)
+class PartRows(TypedDict):
+    """How many rows a part has."""
+
+    rows: Annotated[int, Option(ge=0)]
+    positives: Annotated[int, Option(ge=0)]
+
+
+class Parts(TypedDict):
+    """Every part."""
+
+    train: PartRows
+    validation: PartRows
+    test: PartRows
+
+
+@with_config(reading.RECORD)
+class Manifest(TypedDict):
+    """What `manifest.json` holds, with a :class:`features.FeatureSpec` as `spec`."""
+
+    format_version: int
+    fingerprint: reading.Name
+    notes: list[str]
+    spec: dict[str, Any]
+    training_mean_label: float | None
+    parts: Parts
+    out_of_vocabulary: dict[reading.Name, float | None]
 
 
 @dataclass(frozen=True)
@@ -50,22 +84,18 @@ class PreparedData:
         Raises:
             InputError: there is none, it is of another format version, or files are missing or damaged.
         """
-        try:
-            manifest = json.loads((path / MANIFEST).read_text("utf-8"))
-        except (OSError, ValueError) as error:
-            raise InputError(f"not a prepared data set ({error})", path=path) from error
-        if manifest.get("format_version") != FORMAT_VERSION:
-            message = f"format version {FORMAT_VERSION} expected. Received: {manifest.get('format_version')}"
-            raise InputError(message, path=path / MANIFEST)
-        prepared = cls(path, FeatureSpec.from_dict(manifest["spec"]), manifest)
+        manifest = _read_manifest(path / MANIFEST)
+        prepared = cls(path, _spec(manifest["spec"], path / MANIFEST), manifest)
         prepared._check_rows()
         return prepared
 
     def _check_rows(self) -> None:
         for part in PARTS:
+            if strange := [file for file in self.parts(part) if not file.is_file()]:
+                raise InputError("not a regular file", path=strange[0])
             try:
                 found = sum(pq.read_metadata(file).num_rows for file in self.parts(part))
-            except (OSError, pa.ArrowInvalid) as error:
+            except (OSError, pa.ArrowException) as error:
                 raise InputError(f"damaged ({error})", path=self.path / part) from error
             if found != self.rows(part):
                 raise InputError(f"{self.rows(part)} rows expected. Received: {found}", path=self.path / part)
@@ -105,6 +135,40 @@ class PreparedData:
     def _vocabularies(self) -> dict[str, np.ndarray]:
         files = (self.path / "vocabularies").glob("*.parquet")
         return {file.stem: _values(pq.read_table(file)["value"]) for file in files}
+
+
+def _read_manifest(path: Path) -> dict[str, Any]:
+    most = reading.MOST_BYTES_OF_FIELDS
+    found = reading.read_json(path, most=most)
+    version = found.get("format_version") if isinstance(found, dict) else None
+    if version != FORMAT_VERSION:
+        raise InputError(f"format version {FORMAT_VERSION} expected. Received: {version!r}", path=path)
+    return cast(dict[str, Any], reading.read_record(path, Manifest, most=most))
+
+
+def _spec(values: dict[str, Any], path: Path) -> FeatureSpec:
+    """The specification, whose names and tables can be what they say."""
+    try:
+        spec = FeatureSpec.from_dict(values)
+        for text in (spec.dataset, *(field.name for field in spec.fields), *spec.tables):
+            name(text)
+        for field in spec.fields:
+            _check_field(field)
+    except InputError as error:
+        raise InputError(f"damaged: spec: {error}", path=path) from error
+    return spec
+
+
+def _check_field(field: Field) -> None:
+    if (field.kind == "dense") != (field.raw_type == "float32"):
+        raise InputError(f"{field.name}: {field.raw_type} does not fit {field.kind}")
+    if field.kind == "dense":
+        if field.scale == 0:
+            raise InputError(f"{field.name}: scale is 0")
+    elif not field.vocabulary or not RESERVED <= field.vocabulary_size < 2**31:
+        raise InputError(f"{field.name}: no vocabulary, or of {field.vocabulary_size} rows")
+    elif not 0 <= field.hash_buckets < 2**31 or not 0 <= field.max_length < 2**31:
+        raise InputError(f"{field.name}: {field.hash_buckets} hash buckets, a length of {field.max_length}")
 
 
 def _values(column: pa.ChunkedArray) -> np.ndarray:

@@ -7,14 +7,11 @@ own it also says where label and time are found; docs/own-data.md explains each 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-import yaml
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     StringConstraints,
     ValidationError,
     model_validator,
@@ -22,7 +19,10 @@ from pydantic import (
 from pydantic import Field as Option
 
 from features import FeatureSpec, Field, Kind, RawType, Side
+from preprocess.yaml_files import read_yaml
 from prerank.errors import InputError
+from prerank.options import Options
+from prerank.reading import InnerPath, problem
 
 _TAKEN = {
     "alive", "bucket", "column", "day", "days", "draw", "drawn_item", "end", "every", "everyone", "first", "group",
@@ -43,15 +43,11 @@ def _unlike_the_preparations(name: str) -> str:
     return name
 
 
-Name = Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_]*$")]
+Name = Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_]*$", max_length=100)]
 FieldName = Annotated[Name, AfterValidator(_unlike_the_preparations)]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class FieldSchema(_Part):
+class FieldSchema(Options):
     """One field, and the column that it is read from."""
 
     side: Side = Option(description="user (also what is known with the request) or item")
@@ -68,7 +64,7 @@ class FieldSchema(_Part):
     )
 
 
-class LabelSchema(_Part):
+class LabelSchema(Options):
     """The label's column: 0 or 1, or a number that is made one."""
 
     column: str
@@ -76,19 +72,19 @@ class LabelSchema(_Part):
     leave_out: tuple[float, ...] = Option(default=(), description="rows with one of these numbers are dropped")
 
 
-class TimeSchema(_Part):
+class TimeSchema(Options):
     """The time's column: integers since 1970-01-01 UTC, or timestamps."""
 
     column: str
     unit: Literal["s", "ms", "us"] = Option(default="s", description="of integers")
 
 
-class FilesSchema(_Part):
+class FilesSchema(Options):
     """Names of the files in the folder `--data_path`; without users or items, `rows` has their columns too."""
 
-    rows: str
-    users: str | None = None
-    items: str | None = None
+    rows: InnerPath
+    users: InnerPath | None = None
+    items: InnerPath | None = None
 
 
 def _named(key: str) -> BeforeValidator:
@@ -96,7 +92,7 @@ def _named(key: str) -> BeforeValidator:
     return BeforeValidator(lambda value: {key: value} if isinstance(value, str) else value)
 
 
-class Schema(_Part):
+class Schema(Options):
     """A data set: its fields and their roles; and for own data, where the rest is found.
 
     Raises:
@@ -200,27 +196,8 @@ def load(path: Path) -> Schema:
     Raises:
         InputError: it cannot be read, is no YAML, or a key is wrong; names the key.
     """
+    values = read_yaml(path, "--schema")
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"--schema: cannot be read: {error.strerror or error}", path=path) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        raise InputError("--schema: not valid YAML", path=path, line=mark.line + 1 if mark else None) from error
-    if not isinstance(values, dict):
-        raise InputError("--schema: expected keys and values, see docs/own-data.md", path=path)
-    try:
-        return Schema(**{str(key): value for key, value in values.items()})
+        return Schema.model_validate(values)
     except ValidationError as error:
-        raise InputError(_first_error(error), path=path) from error
-
-
-def _first_error(error: ValidationError) -> str:
-    first: Any = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"] if part != "[key]")
-    message = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "extra_forbidden":
-        message = "there is no such key"
-    where = f"{key}: " if key else ""
-    received = "" if first["type"] in ("missing", "value_error") else f". Received: {first['input']!r}"
-    return f"{where}{message}{received}"
+        raise InputError(problem(error, values), path=path) from error

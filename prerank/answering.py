@@ -6,14 +6,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from prerank.errors import InputError
+from prerank.errors import InputError, some
+from prerank.numbers import integer
+from prerank.reading import parse_json
 from prerank.terminal import Parser, write
 from prerank.threads import limit_threads
 
 if TYPE_CHECKING:
     from prerank.preranker import Scored
-
-_SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 
 
 def add_flags(parser: Parser, *, candidates_required: bool = False) -> None:
@@ -34,9 +34,9 @@ def add_flags(parser: Parser, *, candidates_required: bool = False) -> None:
 
 def _read_user(text: str) -> dict[str, Any]:
     try:
-        user = json.loads(text)
-    except ValueError as error:
-        raise InputError(f"--user: not JSON: {error}") from error
+        user = parse_json(text)
+    except InputError as error:
+        raise InputError(f"--user: {error}") from error
     if not isinstance(user, dict):
         raise InputError(f"--user: expected a JSON object. Received: {text}")
     return user
@@ -53,11 +53,9 @@ def _read_candidates(path: Path, kind: str) -> list[Any]:
     ids = []
     for number, line in lines:
         try:
-            ids.append(int(line))
-        except ValueError as error:
-            raise InputError(f"an item id is an integer. Received: {line!r}", path=path, line=number) from error
-        if not _SMALLEST <= ids[-1] <= _LARGEST:
-            raise InputError(f"an item id is an integer of 64 bits. Received: {line!r}", path=path, line=number)
+            ids.append(integer(line))
+        except InputError as error:
+            raise InputError(f"an item id: {error}", path=path, line=number) from error
     return ids
 
 
@@ -67,7 +65,8 @@ def _show(found: "Scored", style: str) -> None:
         if ids:
             write("\n".join(f"{key}\t{score:.6f}" for key, score in zip(ids, scores, strict=True)))
         if found.unknown:
-            print(f"not in the index: {', '.join(map(str, found.unknown))}", file=sys.stderr)
+            count = f"{len(found.unknown)} ids, " if len(found.unknown) > 10 else ""
+            print(f"not in the index: {count}{some(list(found.unknown))}", file=sys.stderr)
         return
     items = [{"id": key, "logit": None if math.isnan(score) else score} for key, score in zip(ids, scores, strict=True)]
     write(json.dumps({"index": found.version, "items": items, "unknown": list(found.unknown)}))

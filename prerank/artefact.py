@@ -1,26 +1,18 @@
 """An exported model, checked, with its towers as functions of NumPy arrays."""
 
-import hashlib
-import json
-import tokenize
-import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from prerank import description, digests
+from prerank.arrays import read_npz
 from prerank.backend import Backend, Signature
 from prerank.errors import ArtefactError
 from prerank.fallback import ExportedScorer
 from prerank.folders import recover
-from prerank.kernels import Kernel, make_kernel
+from prerank.kernels import ArrayLayout, Kernel, array_layout, make_kernel
 from prerank.layout import FEATURES, SCORER
-from prerank.regular import require_regular
-
-_TYPES = {"files": dict, "format": str, "inputs": list, "model": str, "outputs": dict, "specification": dict}
-_KEYS = {*_TYPES, "scorer"}
 
 
 class Artefact:
@@ -30,23 +22,25 @@ class Artefact:
         folder: where it lies; with `--export_version N` that is `DIR/N`.
 
     Attributes:
-        features: what `features.json` holds.
+        features: what `features.json` holds, of the type :class:`prerank.description.Description`.
         fingerprint: SHA-256 of the files that decide the scores; an index is of one fingerprint.
         kernel: the model's scorer; in NumPy where the model has one, or else the exported `score`.
+        arrays: what the kernel reads of an index, by name.
 
     Raises:
-        ArtefactError: a file is missing, truncated or damaged.
+        ArtefactError: a file is missing, truncated or damaged: each has the SHA-256 that it was exported with.
         InputError: what runs the format is not installed.
     """
 
     def __init__(self, folder: Path):
         _recover(folder)
         self.folder = folder
-        self.features = _read_features(folder)
-        self.fingerprint = _fingerprint(folder, self.features["files"])
+        self.features = description.read(folder)
+        self.fingerprint = digests.fingerprint(folder, self.features["files"])
         self.backend = _backend(folder, self.features["format"])
         if self.decoupled:
             self.kernel = self._make_kernel()
+            self.arrays: ArrayLayout = array_layout(self.kernel, self.features["outputs"]["item_tower"])
 
     @property
     def name(self) -> str:
@@ -57,6 +51,16 @@ class Artefact:
     def decoupled(self) -> bool:
         """Whether the model has towers; a model of one tower cannot be indexed."""
         return "user_tower" in self.features["outputs"]
+
+    def check_beside(self, path: Path) -> None:
+        """See that a file which lies beside the model is as it was exported, if it is one of the export's.
+
+        Raises:
+            ArtefactError: it has changed since.
+        """
+        expected = self.features["files"].get(path.name)
+        if expected is not None and path.exists() and path.resolve().parent == self.folder.resolve():
+            digests.check(path, expected)
 
     def inputs(self, side: str | None = None) -> list[dict[str, Any]]:
         """The described inputs of a side, or of both."""
@@ -84,7 +88,7 @@ class Artefact:
     def _make_kernel(self) -> Kernel:
         kind = self.features["scorer"]
         if kind:
-            return make_kernel(kind, _read_weights(self.folder / SCORER))
+            return make_kernel(kind, read_npz(self.folder / SCORER))
         states = [name for tower in ("user_tower", "item_tower") for name in self.features["outputs"][tower]]
         return ExportedScorer(self.signature("score", states), self.features["outputs"])
 
@@ -112,56 +116,10 @@ def _backend(folder: Path, name: str) -> Backend:
     raise ArtefactError(f"expected the format saved_model or onnx. Received: {name}", path=folder / FEATURES)
 
 
-def _read_features(folder: Path) -> dict[str, Any]:
-    path = folder / FEATURES
-    require_regular(path)
-    try:
-        features = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ArtefactError(f"not an exported model: {error.strerror}", path=path) from error
-    except ValueError as error:
-        raise ArtefactError(f"truncated or damaged: {error}", path=path) from error
-    if not isinstance(features, dict) or not set(features) >= _KEYS:
-        raise ArtefactError(f"not the description of an exported model, it needs {sorted(_KEYS)}", path=path)
-    for name, kind in _TYPES.items():
-        if not isinstance(features[name], kind):
-            raise ArtefactError(f"damaged: {name!r} is {features[name]!r}", path=path)
-    if not all(isinstance(size, int) for size in features["files"].values()):
-        raise ArtefactError("damaged: 'files' does not give each file's size", path=path)
-    return features
-
-
-def _read_weights(path: Path) -> Mapping[str, np.ndarray]:
-    require_regular(path)
-    try:
-        with np.load(path) as weights:
-            return dict(weights)
-    except (OSError, ValueError, EOFError, RuntimeError, tokenize.TokenError, zipfile.BadZipFile) as error:
-        raise ArtefactError(f"truncated or damaged: {error}", path=path) from error
-
-
 def fingerprint_of(folder: Path) -> str:
     """The fingerprint of an exported model, without loading it.
 
     Raises:
         ArtefactError: a file is missing, truncated or damaged.
     """
-    return _fingerprint(folder, _read_features(folder)["files"])
-
-
-def _fingerprint(folder: Path, sizes: Mapping[str, int]) -> str:
-    """Hash of the description and of the files that it lists, each of which has to be there as a whole."""
-    digest = hashlib.sha256()
-    for name in (FEATURES, *sorted(sizes)):
-        path = folder / name
-        require_regular(path)
-        try:
-            with path.open("rb") as file:
-                found = file.seek(0, 2)
-                if found != sizes.get(name, found):
-                    raise ArtefactError(f"truncated: {sizes[name]} bytes expected. Received: {found}", path=path)
-                file.seek(0)
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-        except OSError as error:
-            raise ArtefactError(f"the exported model lacks this file: {error.strerror}", path=path) from error
-    return digest.hexdigest()
+    return digests.fingerprint(folder, description.read(folder)["files"])

@@ -60,14 +60,18 @@ def build(
 
     Raises:
         ArtefactError: the model has no towers; with `update`, there is no index of this model.
+        ArtefactError: the items or `evaluate` are files of the export that have changed since.
         InputError: the items lack a column or an id or have a number out of range, `evaluate` cannot be used, or the
             index cannot be written.
     """
     if not model.decoupled:
         raise ArtefactError(f"{model.name} has no towers, its items cannot be cached", path=model.folder)
+    model.check_beside(items)
+    if evaluate is not None:
+        model.check_beside(evaluate)
     start = time.perf_counter()
     with index.writing(out):
-        present = index.read(out, model.fingerprint)[1] if update else None
+        present = index.read(out, model.fingerprint, model.arrays)[1] if update else None
         if present is not None and dtype not in (None, present.dtype):
             raise InputError(f"--dtype {dtype}: the index is of {present.dtype}, build it as a whole", path=out)
         dtype = dtype or (present.dtype if present else "float32")

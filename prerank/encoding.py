@@ -1,22 +1,60 @@
 """Raw values to the inputs of an exported ONNX model, outside of its graph.
 
-Needs only NumPy.
+Needs NumPy and pydantic only.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal, NotRequired
 
 import numpy as np
+from pydantic import FailFast, Field, with_config
+from typing_extensions import TypedDict
 
-from prerank import hashed_ids
+from prerank import description, hashed_ids, reading
+from prerank.description import Count, Digest
 from prerank.errors import InputError
-from prerank.regular import require_regular
+from prerank.layout import FEATURES, VOCABULARIES
+from prerank.reading import RECORD, Name
 
-_FEATURES = "features.json"
-_VOCABULARIES = "vocabularies.json"
 _DTYPES: dict[str, type] = {"int64": np.int64, "string": object}
+_SPELT = {"int64": int, "string": str}
+_MOST_BYTES = 2 << 30
+
+
+@with_config(RECORD)
+class EncodedInput(TypedDict):
+    """An input, as far as encoding it goes."""
+
+    name: Name
+    kind: Literal["sparse", "sequence", "dense"]
+    dtype: Literal["int64", "string", "float32"]
+    missing: int | str
+    vocabulary: NotRequired[str]
+    vocabulary_size: NotRequired[Count]
+    hash_buckets: NotRequired[Annotated[int, Field(gt=0, le=2**31)]]
+    default: NotRequired[float | list[Any]]
+    mean: NotRequired[float]
+    scale: NotRequired[float]
+
+
+@with_config(RECORD)
+class Reserved(TypedDict):
+    """The indices that no vocabulary has."""
+
+    missing: int
+    unseen: int
+    first: int
+
+
+@with_config(RECORD)
+class Encoding(TypedDict):
+    """The part of `features.json` that encoding needs."""
+
+    format: str
+    inputs: Annotated[list[EncodedInput], FailFast()]
+    reserved: NotRequired[Reserved]
+    sha256: NotRequired[Digest]
 
 
 class Indexer:
@@ -30,29 +68,49 @@ class Indexer:
     """
 
     def __init__(self, folder: Path):
-        described, vocabularies = _read(folder / _FEATURES), _read(folder / _VOCABULARIES)
+        described, text = description.read_as(folder, Encoding)
         try:
             if described["format"] != "onnx":
-                raise InputError("an export in the format onnx expected", path=folder)
-            self._inputs: dict[str, dict[str, Any]] = {item["name"]: item for item in described["inputs"]}
-            self._reserved: dict[str, int] = described["reserved"]
-            self._vocabularies: dict[str, _Vocabulary | _Buckets] = {}
-            for item in self._inputs.values():
-                if item["kind"] == "dense":
-                    continue
-                if "hash_buckets" in item:
-                    self._vocabularies[item["vocabulary"]] = _Buckets(item["hash_buckets"])
-                    continue
-                values = vocabularies[item["vocabulary"]]
-                if len(values) + self._reserved["first"] != item["vocabulary_size"]:
-                    raise ValueError(f"the vocabulary {item['vocabulary']} has {len(values)} values")
-                self._vocabularies[item["vocabulary"]] = _Vocabulary(np.asarray(values, _DTYPES[item["dtype"]]))
-        except (KeyError, TypeError, OverflowError) as error:
-            raise InputError(f"{_FEATURES} or {_VOCABULARIES} is damaged: {error!r}", path=folder) from error
-        except InputError:
-            raise
-        except ValueError as error:
-            raise InputError(f"{_FEATURES} and {_VOCABULARIES} do not fit: {error}", path=folder) from error
+                raise InputError("an export in the format onnx expected")
+            if "reserved" not in described:
+                raise InputError("damaged: reserved: Field required")
+            description.check_digest(described, text)
+        except InputError as error:
+            raise InputError(str(error), path=folder / FEATURES) from error
+        vocabularies = reading.read_json(folder / VOCABULARIES, most=_MOST_BYTES)
+        self._inputs: dict[str, dict[str, Any]] = {item["name"]: item for item in described["inputs"]}
+        self._reserved: dict[str, int] = described["reserved"]
+        self._vocabularies: dict[str, _Vocabulary | _Buckets] = {}
+        for item in self._inputs.values():
+            try:
+                self._check(item)
+                if item["kind"] != "dense":
+                    self._vocabularies[item["vocabulary"]] = self._vocabulary(item, vocabularies)
+            except InputError as error:
+                message = f"{FEATURES} and {VOCABULARIES} do not fit: {item['name']}: {error}"
+                raise InputError(message, path=folder) from error
+
+    def _check(self, item: Mapping[str, Any]) -> None:
+        if item["kind"] == "dense":
+            if not all(isinstance(item.get(name), int | float) for name in ("default", "mean", "scale")):
+                raise InputError("a number needs default, mean and scale")
+            if not item["scale"]:
+                raise InputError("scale is 0")
+        elif "vocabulary" not in item or type(item["missing"]) is not _SPELT.get(item["dtype"]):
+            raise InputError(f"an id needs a vocabulary, and missing of its type {item['dtype']}")
+
+    def _vocabulary(self, item: Mapping[str, Any], vocabularies: Any) -> "_Vocabulary | _Buckets":
+        if "hash_buckets" in item:
+            return _Buckets(item["hash_buckets"])
+        values = vocabularies.get(item["vocabulary"]) if isinstance(vocabularies, dict) else None
+        if not isinstance(values, list) or not set(map(type, values)) <= {_SPELT[item["dtype"]]}:
+            raise InputError(f"the vocabulary {item['vocabulary']} is no list of {item['dtype']}")
+        if len(values) + self._reserved["first"] != item.get("vocabulary_size"):
+            raise InputError(f"the vocabulary {item['vocabulary']} has {len(values)} values")
+        try:
+            return _Vocabulary(np.asarray(values, _DTYPES[item["dtype"]]))
+        except OverflowError as error:
+            raise InputError(f"the vocabulary {item['vocabulary']} has an integer of more than 64 bits") from error
 
     def encode(self, raw: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """What the model takes for raw values.
@@ -152,11 +210,3 @@ def _padded(item: Mapping[str, Any], rows: Any) -> Any:
     length = max((len(row) for row in rows), default=1) or 1
     padded = [[*row, *[item["missing"]] * (length - len(row))] for row in rows]
     return np.asarray(padded, object if item["dtype"] == "string" else None).reshape(len(padded), length)
-
-
-def _read(path: Path) -> Any:
-    require_regular(path, InputError)
-    try:
-        return json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot be read ({error})", path=path) from error

@@ -1,11 +1,30 @@
-"""The exceptions that a user's input can cause. Imports nothing, so that everything can import it."""
+"""The exceptions that a user's input can cause. Imports the standard library only, so that everything can import it."""
+
+import re
+
+_WHOLE = 450
+"""Most characters of a message, its file included."""
+_VALUE = 100
+"""Most characters of one value in a message."""
+_PATH = 180
+"""Most characters of a path, of which the end says more than the beginning."""
+_ID = 30
+_SHOWN_IDS = 10
+_HEAD, _TAIL = 3000, 1000
+"""What is looked at of a longer message: to cut a value of megabytes must not take longer than to make it."""
+_SPACE = re.compile(r"[ \t\r\n\v\f]+")
+_QUOTED = re.compile(r"(?<!\w)(?:'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")")
+_WORD = re.compile(rf"[^ ]{{{_VALUE + 1},}}")
+_RECEIVED = "Received: "
 
 
 class InputError(ValueError):
     """Input that the user has to mend: a flag, a file, a line or a field.
 
     Its message is one line that names what is wrong and what was expected. Scripts print it to
-    standard error and leave with exit code 2.
+    standard error and leave with exit code 2. However long the values in it are, it has at most 450 characters:
+    quoted values, long words and what follows "Received:" are cut to 100, paths to 180. Characters that do not
+    print are escaped.
 
     Args:
         message: what is wrong and what was expected.
@@ -14,8 +33,10 @@ class InputError(ValueError):
     """
 
     def __init__(self, message: str, *, path: object = None, line: int | None = None):
-        where = "" if path is None else f"{path}: " if line is None else f"{path}, line {line}: "
-        super().__init__(where + " ".join(message.split()))
+        where = ""
+        if path is not None:
+            where = _end(_printable(str(path)[-_HEAD:]), _PATH) + (": " if line is None else f", line {line}: ")
+        super().__init__(where + _one_line(message, _WHOLE - len(where)))
 
 
 class ArtefactError(InputError):
@@ -34,8 +55,7 @@ class UnknownItemsError(RequestError):
     """
 
     def __init__(self, ids: list):
-        shown = ", ".join(repr(value) for value in ids[:10]) + (", ..." if len(ids) > 10 else "")
-        super().__init__(f"candidates: {len(ids)} of the ids are not in the index: {shown}")
+        super().__init__(f"candidates: {len(ids)} of the ids are not in the index: {some(ids)}")
         self.ids = ids
 
 
@@ -52,3 +72,38 @@ class ForkedError(RuntimeError):
             "a fork. Make no request and load no SavedModel before the fork, or start the process with "
             "multiprocessing's spawn, or serve an ONNX export (--export_format onnx)"
         )
+
+
+def some(values: list) -> str:
+    """The first ten of some values, for a message, each cut to 30 characters."""
+    shown = [middle(repr(value), _ID) for value in values[:_SHOWN_IDS]]
+    return ", ".join(shown) + (", ..." if len(values) > _SHOWN_IDS else "")
+
+
+def middle(text: str, most: int = _VALUE) -> str:
+    """A text of at most `most` characters, of which the middle is left out."""
+    if len(text) <= most:
+        return text
+    tail = most // 4
+    return f"{text[: most - tail - 3]}...{text[len(text) - tail :]}"
+
+
+def _end(text: str, most: int) -> str:
+    return text if len(text) <= most else "..." + text[3 - most :]
+
+
+def _one_line(message: str, most: int) -> str:
+    if len(message) > _HEAD + _TAIL:
+        message = f"{message[:_HEAD]}...{message[-_TAIL:]}"
+    text = _printable(_SPACE.sub(" ", message).strip(" "))
+    for long in (_QUOTED, _WORD):
+        text = long.sub(lambda found: _end(found[0], _PATH) if "/" in found[0] else middle(found[0]), text)
+    before, received, value = text.partition(_RECEIVED)
+    return middle(before + received + middle(value), most)
+
+
+def _printable(text: str) -> str:
+    """The text with an escape in the place of each character that does not print, of a newline too."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

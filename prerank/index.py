@@ -14,26 +14,30 @@ import hashlib
 import json
 import os
 import re
-import tokenize
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
 from prerank import folders
+from prerank import manifest as manifests
+from prerank.arrays import map_npy
 from prerank.errors import ArtefactError, InputError
+from prerank.kernels import META_INDEX, ArrayLayout
 from prerank.layout import StorageType
 from prerank.locks import LOCK, BusyError, Report, locked
+from prerank.manifest import FORMAT, IDS, MANIFEST, ArrayEntry, Manifest, StoredFile, scales_of
+from prerank.reading import open_regular
 from prerank.regular import require_regular
 from prerank.storage import StoredArray
 
-_FORMAT = 2
-_CURRENT, _MANIFEST, _IDS, _SCALES = "CURRENT", "manifest.json", "ids.npy", ".scales"
+_CURRENT = "CURRENT"
+_LONGEST_CURRENT = 100
 _TRIES = 5
-_VERSION = re.compile(r"v[0-9]+", re.ASCII)
+_VERSION = re.compile(r"v[0-9]{1,18}", re.ASCII)
 _STORED = {"float32": {"float32"}, "float16": {"float32", "float16"}, "int8": {"float32", "int8"}}
 _INTEGERS = {"int32", "int64"}
 
@@ -58,12 +62,13 @@ class ItemStates:
         return sum(array.bytes_per_item for array in self.arrays.values())
 
 
-def read(folder: Path, fingerprint: str) -> tuple[str, ItemStates]:
+def read(folder: Path, fingerprint: str, layout: ArrayLayout | None = None) -> tuple[str, ItemStates]:
     """The current version's name and its states, memory-mapped. Each file is read once, for its checksum.
 
     Args:
         folder: the index.
         fingerprint: of the model that will score.
+        layout: the arrays that its kernel reads; not checked if None.
 
     Raises:
         ArtefactError: there is no index, a file is missing, truncated or damaged, or the index is another model's.
@@ -71,7 +76,7 @@ def read(folder: Path, fingerprint: str) -> tuple[str, ItemStates]:
     for _ in range(_TRIES):
         version = current(folder)
         try:
-            return version, _read_version(folder / version, fingerprint)
+            return version, _read_version(folder / version, fingerprint, layout)
         except FileNotFoundError as error:
             # a writer may have put a newer version in its place, and deleted this one
             if current(folder) == version:
@@ -89,7 +94,8 @@ def current(folder: Path) -> str:
     """
     require_regular(folder / _CURRENT)
     try:
-        version = (folder / _CURRENT).read_bytes().strip().decode("ascii", "replace")
+        with open_regular(folder / _CURRENT) as file:
+            version = file.read(_LONGEST_CURRENT).strip().decode("ascii", "replace")
     except OSError as error:
         message = f"no item index: {error.strerror}; build one with prerank index"
         raise ArtefactError(message, path=folder / _CURRENT) from error
@@ -118,10 +124,10 @@ def fingerprint(folder: Path) -> str:
     return _current_manifest(folder)["fingerprint"]
 
 
-def _current_manifest(folder: Path) -> dict[str, Any]:
-    path = folder / current(folder) / _MANIFEST
+def _current_manifest(folder: Path) -> Manifest:
+    path = folder / current(folder) / MANIFEST
     try:
-        return _read_manifest(path)
+        return manifests.read(path)
     except OSError as error:
         raise ArtefactError(f"the item index lacks this file: {error.strerror}", path=path) from error
 
@@ -135,82 +141,70 @@ def stamp(folder: Path) -> tuple[int, int]:
     return found.st_mtime_ns, found.st_ino
 
 
-def _read_version(place: Path, fingerprint: str) -> ItemStates:
-    manifest = _read_manifest(place / _MANIFEST)
+def _read_version(place: Path, fingerprint: str, layout: ArrayLayout | None) -> ItemStates:
+    manifest = manifests.read(place / MANIFEST)
     if manifest["fingerprint"] != fingerprint:
         raise ArtefactError(
             "the index was built by another model, or the model's files have changed since; build it again",
-            path=place / _MANIFEST,
+            path=place / MANIFEST,
         )
+    if layout is not None:
+        _check_layout(manifest, layout, place / MANIFEST)
     loaded = {name: _load(place / name, described) for name, described in manifest["files"].items()}
-    arrays = {}
-    for name in manifest["arrays"]:
-        if f"{name}.npy" not in loaded:
-            raise ArtefactError(f"the manifest lists no file {name}.npy", path=place / _MANIFEST)
-        arrays[name] = StoredArray(loaded[f"{name}.npy"], loaded.get(f"{name}{_SCALES}.npy"))
-    if _IDS not in loaded:
-        raise ArtefactError(f"the manifest lists no file {_IDS}", path=place / _MANIFEST)
-    states = ItemStates(loaded[_IDS], arrays, manifest["dtype"])
-    _check(states, manifest["arrays"], place)
+    arrays = {name: StoredArray(loaded[f"{name}.npy"], loaded.get(scales_of(name))) for name in manifest["arrays"]}
+    states = ItemStates(loaded[IDS], arrays, manifest["dtype"])
+    _check(states, manifest, place)
     return states
 
 
-def _load(path: Path, described: Mapping[str, Any]) -> np.ndarray:
+def _check_layout(manifest: Manifest, layout: ArrayLayout, path: Path) -> None:
+    """See that an index has the arrays that the kernel reads: each request would fail otherwise."""
+    found = {name: (entry["shape"][0], entry["shape"][2]) for name, entry in manifest["arrays"].items()}
+    if found != layout:
+        raise ArtefactError(
+            f"the model reads the arrays {layout}, by (parts, width); build it again. Received: {found}", path=path
+        )
+
+
+def _load(path: Path, described: StoredFile) -> np.ndarray:
     """One file, memory-mapped, that has the size and the checksum of the manifest."""
     require_regular(path)
     if (found := path.stat().st_size) != described["bytes"]:
         raise ArtefactError(f"truncated: {described['bytes']} bytes expected. Received: {found}", path=path)
     if _checksum(path) != described["sha256"]:
         raise ArtefactError("damaged: its SHA-256 is not that of the manifest", path=path)
-    try:
-        return np.asarray(np.load(path, mmap_mode="r"))  # a plain array's slices are cheaper
-    except (ValueError, tokenize.TokenError) as error:
-        raise ArtefactError(f"damaged: {error}", path=path) from error
+    return map_npy(path)
 
 
 def _checksum(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _check(states: ItemStates, described: Mapping[str, Any], place: Path) -> None:
+def _check(states: ItemStates, manifest: Manifest, place: Path) -> None:
     """See that arrays have the types and shapes that the manifest says, and one row an id."""
     ids = states.ids
     if ids.ndim != 1 or not (ids.dtype == np.int64 or ids.dtype.kind == "U"):
-        raise ArtefactError(f"expected ids of int64 or text. Received: {ids.dtype} {ids.shape}", path=place / _IDS)
+        raise ArtefactError(f"expected ids of int64 or text. Received: {ids.dtype} {ids.shape}", path=place / IDS)
+    if manifest.get("items", len(ids)) != len(ids):
+        raise ArtefactError(f"expected {len(ids)} items. Received: {manifest['items']}", path=place / MANIFEST)
     for name, array in states.arrays.items():
-        values, scales = array.values, array.scales
-        found = {"shape": list(values.shape), "dtype": str(values.dtype)}
-        if found != described[name] or values.ndim != 3 or values.shape[1] != len(ids):
-            raise ArtefactError(
-                f"expected {described[name]} of {len(ids)} items. Received: {found}", path=place / f"{name}.npy"
-            )
-        if found["dtype"] not in _STORED[states.dtype] | _INTEGERS:
-            raise ArtefactError(f"{found['dtype']} in an index of {states.dtype}", path=place / f"{name}.npy")
-        scaled = scales is not None and scales.dtype == np.float32 and scales.shape == (*values.shape[:2], 1)
-        if scaled != (found["dtype"] == "int8"):
-            raise ArtefactError("expected a float32 scale for each vector of int8", path=place / f"{name}{_SCALES}.npy")
+        _check_array(name, array, manifest["arrays"][name], states, place)
 
 
-def _read_manifest(path: Path) -> dict[str, Any]:
-    require_regular(path)
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        found = manifest["format"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ArtefactError("not a whole manifest of an item index", path=path) from error
-    if found != _FORMAT:
-        raise ArtefactError(f"index format {_FORMAT} expected, build it again. Received: {found}", path=path)
-    if missing := {"fingerprint", "dtype", "arrays", "files"} - set(manifest):
-        raise ArtefactError(f"the manifest lacks {sorted(missing)}", path=path)
-    if manifest["dtype"] not in get_args(StorageType):
-        raise ArtefactError(f"there is no storage type {manifest['dtype']!r}", path=path)
-    for name, entries in (("arrays", {"shape", "dtype"}), ("files", {"bytes", "sha256"})):
-        described = manifest[name]
-        whole = isinstance(described, dict) and all(isinstance(value, dict) for value in described.values())
-        if not whole or not all(set(value) == entries for value in described.values()):
-            raise ArtefactError(f"damaged: {name!r} does not say {sorted(entries)} of each", path=path)
-    return manifest
+def _check_array(name: str, array: StoredArray, described: ArrayEntry, states: ItemStates, place: Path) -> None:
+    values, scales = array.values, array.scales
+    found = {"shape": list(values.shape), "dtype": str(values.dtype)}
+    if found != described or values.shape[1] != len(states.ids):
+        raise ArtefactError(
+            f"expected {described} of {len(states.ids)} items. Received: {found}", path=place / f"{name}.npy"
+        )
+    allowed = _INTEGERS if name == META_INDEX else _STORED[states.dtype] | _INTEGERS
+    if found["dtype"] not in allowed:
+        raise ArtefactError(f"{found['dtype']} in an index of {states.dtype}", path=place / f"{name}.npy")
+    scaled = scales is not None and scales.dtype == np.float32 and scales.shape == (*values.shape[:2], 1)
+    if scaled != (found["dtype"] == "int8"):
+        raise ArtefactError("expected a float32 scale for each vector of int8", path=place / scales_of(name))
 
 
 @contextmanager
@@ -272,15 +266,15 @@ def publish(folder: Path, states: ItemStates, about: Mapping[str, Any]) -> str:
 
 
 def _write_version(place: Path, states: ItemStates, about: dict[str, Any]) -> None:
-    files = {_IDS: states.ids}
+    files = {IDS: states.ids}
     for name, array in states.arrays.items():
         files[f"{name}.npy"] = array.values
         if array.scales is not None:
-            files[f"{name}{_SCALES}.npy"] = array.scales
+            files[scales_of(name)] = array.scales
     for name, values in files.items():
         np.save(place / name, values)
     manifest = {
-        "format": _FORMAT,
+        "format": FORMAT,
         **about,
         "dtype": states.dtype,
         "items": len(states.ids),
@@ -288,4 +282,4 @@ def _write_version(place: Path, states: ItemStates, about: dict[str, Any]) -> No
         "arrays": {name: {"shape": a.values.shape, "dtype": str(a.values.dtype)} for name, a in states.arrays.items()},
         "files": {name: {"bytes": (place / name).stat().st_size, "sha256": _checksum(place / name)} for name in files},
     }
-    (place / _MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    (place / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")

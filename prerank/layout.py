@@ -10,7 +10,15 @@ CATALOGUE = "catalogue.parquet"
 """Every item with its features, in raw spelling."""
 EXAMPLES = "examples.parquet"
 """Some labelled rows of the test part, in raw spelling."""
+CONFIG, METRICS = "config.yaml", "metrics.json"
+"""The run that was exported."""
 INDEX = "index"
 """Folder of the item index."""
 
 StorageType = Literal["float32", "float16", "int8"]
+VOCABULARIES = "vocabularies.json"
+"""The values of each vocabulary, of an ONNX export."""
+BESIDE = frozenset((CATALOGUE, EXAMPLES, CONFIG, METRICS))
+"""Files of an export that do not decide the scores."""
+MODEL_FILES = {"saved_model": ("saved_model.pb",), "onnx": ("{}.onnx", VOCABULARIES)}
+"""Files that each format has, {} for the name of a signature."""

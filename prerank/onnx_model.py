@@ -12,11 +12,13 @@ from prerank.encoding import Indexer
 from prerank.errors import ArtefactError, InputError
 from prerank.forks import PerProcess
 from prerank.regular import require_regular
+from prerank.self_contained import check_self_contained
 from prerank.threads import cores
 
 _SUFFIX = ".onnx"
 _OF_STATES = "score"
 _OF_ONE_USER = {"user_tower", _OF_STATES}
+_FATAL = 4
 
 
 class OnnxModel:
@@ -58,8 +60,10 @@ class OnnxModel:
     def _session(self, name: str, threads: int) -> Any:
         options = self._runtime.SessionOptions()
         options.intra_op_num_threads = threads
+        options.log_severity_level = _FATAL  # errors are raised, and named in one line
         path = self._folder / f"{name}{_SUFFIX}"
         require_regular(path)
+        check_self_contained(path)
         errors = self._runtime.capi.onnxruntime_pybind11_state
         damaged = (errors.Fail, errors.InvalidProtobuf, errors.InvalidGraph, errors.NoSuchFile, errors.InvalidArgument)
         try:

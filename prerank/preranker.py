@@ -70,7 +70,7 @@ class PreRanker:
         self._numbers = [field["name"] for field in self._model.inputs("user") if field["kind"] == "dense"]
         self.item_id_type = next(f["dtype"] for f in self._model.inputs("item") if f["name"] == self._model.item_id)
         place = Path(model_dir) / INDEX if index_dir is None else Path(index_dir)
-        self._index = WatchedIndex(place, self._model.fingerprint, watch)
+        self._index = WatchedIndex(place, self._model.fingerprint, self._model.arrays, watch=watch)
 
     def __len__(self) -> int:
         """How many items the index holds."""

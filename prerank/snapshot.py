@@ -8,7 +8,7 @@ import numpy as np
 
 from prerank import index
 from prerank.index import ItemStates
-from prerank.kernels import Kernel
+from prerank.kernels import ArrayLayout, Kernel
 from prerank.lookup import Lookup, lookup_of
 
 
@@ -29,14 +29,14 @@ class Snapshot:
     lookup: Lookup
 
     @classmethod
-    def open(cls, folder: Path, fingerprint: str) -> "Snapshot":
-        """Read the current version of an index.
+    def open(cls, folder: Path, fingerprint: str, layout: ArrayLayout | None = None) -> "Snapshot":
+        """Read the current version of an index, of the model and the arrays that are expected.
 
         Raises:
             ArtefactError: see :func:`prerank.index.read`.
         """
         stamp = index.stamp(folder)  # before reading: a version that comes between is then picked up by the next look
-        version, states = index.read(folder, fingerprint)
+        version, states = index.read(folder, fingerprint, layout)
         return cls(version, stamp, states, lookup_of(states.ids))
 
     def __len__(self) -> int:

@@ -4,29 +4,61 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
-from typing import NoReturn
+from pathlib import Path
+from typing import Any, NoReturn
 
 from prerank.errors import InputError
+from prerank.names import place
+from prerank.numbers import LARGEST, SMALLEST, integer, number
 
 EXIT_INPUT = 2
+_MOST_HOURS = 1e6
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser that raises :class:`InputError` where others print their usage; no flag may be shortened."""
+    """An argument parser that raises :class:`InputError` where others print their usage; no flag may be shortened.
+
+    A flag of `type=int` takes a decimal integer of 64 bits, one of `type=float` a finite decimal number, and one of
+    `type=Path` a name that a file system takes.
+    """
 
     def __init__(self, **kwargs):
         super().__init__(allow_abbrev=False, **kwargs)
+        for kind, parse in ((int, integer), (float, number), (Path, place)):
+            self.register("type", kind, _flag(parse))
 
     def error(self, message: str) -> NoReturn:
         raise InputError(message)
 
 
-def positive(text: str) -> int:
-    """A flag's value as a positive integer."""
-    value = int(text)
-    if value < 1:
-        raise ValueError(text)
-    return value
+def _flag(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """A parser of texts as a flag's type, whose message is shown."""
+
+    def parsed(text: str) -> Any:
+        try:
+            return parse(text)
+        except InputError as error:
+            raise argparse.ArgumentTypeError(str(error)) from error
+
+    return parsed
+
+
+def integers(low: int = SMALLEST, high: int = LARGEST) -> Callable[[str], int]:
+    """The type of a flag that takes an integer from `low` to `high`."""
+    return _flag(lambda text: integer(text, low, high))
+
+
+def numbers(low: float, high: float) -> Callable[[str], float]:
+    """The type of a flag that takes a number from `low` to `high`."""
+    return _flag(lambda text: number(text, low, high))
+
+
+positive = integers(1)
+"""The type of a flag that takes a positive integer."""
+random_seed = integers(0, 2**32 - 1)
+"""The type of a flag that takes a random seed, as NumPy and TensorFlow do."""
+hours = numbers(0, _MOST_HOURS)
+"""The type of a flag that takes a number of hours."""
 
 
 def write(text: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from prerank import index
 from prerank.errors import ArtefactError
 from prerank.forks import PerProcess
+from prerank.kernels import ArrayLayout
 from prerank.snapshot import Snapshot
 
 _log = logging.getLogger(__name__)
@@ -25,6 +26,7 @@ class WatchedIndex:
     Args:
         folder: the index.
         fingerprint: of the model that will score.
+        layout: the arrays that the model reads; not checked if None.
         watch: look for a replacement at each request.
         clock: seconds, never less than before.
 
@@ -32,13 +34,22 @@ class WatchedIndex:
         ArtefactError: the index is missing, damaged, or another model's.
     """
 
-    def __init__(self, folder: Path, fingerprint: str, watch: bool = True, clock: Callable[[], float] = time.monotonic):
-        self._folder, self._fingerprint, self._watch, self._clock = folder, fingerprint, watch, clock
+    def __init__(
+        self,
+        folder: Path,
+        fingerprint: str,
+        layout: ArrayLayout | None = None,
+        *,
+        watch: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        self._folder, self._fingerprint, self._layout = folder, fingerprint, layout
+        self._watch, self._clock = watch, clock
         self._loading, self._saying = PerProcess(threading.Lock), PerProcess(threading.Lock)
         self._refused: tuple[int, int] | None = None
         self._wait, self._next = 0.0, 0.0
         self._said: dict[str, float] = {}
-        self.snapshot = Snapshot.open(folder, fingerprint)
+        self.snapshot = Snapshot.open(folder, fingerprint, layout)
 
     def reload(self) -> Snapshot:
         """Read the index again.
@@ -69,7 +80,7 @@ class WatchedIndex:
         return self.snapshot
 
     def _load(self) -> Snapshot:
-        self.snapshot = Snapshot.open(self._folder, self._fingerprint)
+        self.snapshot = Snapshot.open(self._folder, self._fingerprint, self._layout)
         self._refused, self._said = None, {}
         return self.snapshot
 

@@ -192,10 +192,10 @@ def _print_results(result: RunResult) -> None:
     print(f"{'':28}" + "".join(f"{name:>11}" for name in names) + f"{'rows':>11}")
     for title, row in rows.items():
         if row and row["rows"]:
-            print(f"{title:28}" + "".join(f"{_number(row[name]):11.4f}" for name in names) + f"{row['rows']:11d}")
+            print(f"{title:28}" + "".join(_cell(row[name]) for name in names) + f"{row['rows']:11d}")
     print(f"results in {result.folder}")
 
 
-def _number(value: float | None) -> float:
-    """A metric of a run's folder, which has null for what is not finite."""
-    return math.nan if value is None else value
+def _cell(value: float | None) -> str:
+    """A metric; a finished run's record has null where the metric does not exist."""
+    return f"{'–':>11}" if value is None or math.isnan(value) else f"{value:11.4f}"

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from prerank.errors import InputError
+from prerank.reading import parse_json
 
 VARIABLE = "TF_CONFIG"
 _JOBS = ("chief", "worker")
+_ADDRESS = re.compile(r"[!-~]{1,255}:[0-9]{1,5}")
 _EXAMPLE = '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
 
 
@@ -37,8 +39,8 @@ class Cluster:
         if not text:
             raise _wrong("is not set")
         try:
-            config = json.loads(text)
-        except ValueError as error:
+            config = parse_json(text)
+        except InputError as error:
             raise _wrong(f"is not valid JSON ({error})") from error
         cluster, task = _mapping(config, "cluster"), _mapping(config, "task")
         if unknown := sorted(set(cluster) - set(_JOBS)):
@@ -70,7 +72,7 @@ def _mapping(config: Any, key: str) -> dict[str, Any]:
 def _addresses(cluster: dict[str, Any], job: str) -> list[str]:
     addresses = cluster.get(job, [])
     if not isinstance(addresses, list) or not all(
-        isinstance(address, str) and re.fullmatch(r".+:\d+", address) for address in addresses
+        isinstance(address, str) and _ADDRESS.fullmatch(address) for address in addresses
     ):
         raise _wrong(f"needs a list of host:port for {job!r}")
     return addresses

@@ -1,8 +1,8 @@
 """One configuration: flags, YAML keys and their help all come from the typed options of run, data and model."""
 
-import argparse
 import hashlib
 import json
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,10 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 import models
 from models import ModelOptions
 from preprocess.options import DataOptions, without_added
+from preprocess.yaml_files import read_yaml
 from prerank.errors import InputError
+from prerank.reading import problem
+from prerank.terminal import Parser
 from training.options import RunOptions
 
 # Where results go and how they are shown does not change them. The strategy does, with more replicas than one.
@@ -89,22 +92,24 @@ def parse(
         InputError: an unknown flag, key or model, or a value that is not allowed.
         SystemExit: help was asked for.
     """
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    first = Parser(add_help=False)
     first.add_argument("--config", type=Path)
     first.add_argument("--model_name")
-    try:
-        known, rest = first.parse_known_args(argv)
-    except argparse.ArgumentError as error:
-        raise InputError(str(error)) from error
-    values = {} if known.config is None else _read_yaml(known.config)
+    known, rest = first.parse_known_args(argv)
+    _check_spaces(argv)
+    values = {} if known.config is None else read_yaml(known.config, "--config")
     if known.model_name is not None:
         values["model_name"] = known.model_name
     name = values.get("model_name", RunOptions.model_fields["model_name"].default)
+    if not isinstance(name, str):
+        raise InputError(f"model_name: expected a text. Received: {name!r}", path=known.config)
     options = models.get(name).options
     for key, value in (defaults or {}).items():
         if key in options.model_fields or key in RunOptions.model_fields:
             values.setdefault(key, value)
     flags = _flags(options, data_options, program, description)
+    if unknown := [key for key in values if key not in flags.model_fields]:
+        raise InputError(f"{known.config}: {unknown[0]}: there is no such option for this model")
     try:
         parsed = flags(_cli_parse_args=list(rest), **values)
         return _split(options, parsed.model_dump(), data_options)
@@ -152,32 +157,27 @@ def _flags(
     return combined
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"--config: cannot read the file: {error.strerror}", path=path) from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        raise InputError("not valid YAML", path=path, line=mark.line + 1 if mark else None) from error
-    if not isinstance(values, dict):
-        raise InputError("expected keys and values, as in a run's config.yaml", path=path)
-    return {str(key): value for key, value in values.items()}
+def _check_spaces(argv: Sequence[str]) -> None:
+    """Refuse spaces around a flag's value: pydantic-settings would take them off without a word."""
+    for argument in argv:
+        name, equals, value = argument.partition("=")
+        if not (name.startswith("--") and equals):
+            value = argument
+        if value != value.strip():
+            raise InputError(f"{name if value != argument else 'a flag'}: spaces around the value. Received: {value!r}")
 
 
 def _first_error(error: ValidationError, config: Path | None, argv: Sequence[str]) -> str:
-    first = error.errors()[0]
-    if not first["loc"]:
-        return first["msg"].removeprefix("Value error, ")
-    name = str(first["loc"][0])
+    name = str((*error.errors()[0]["loc"], "")[0])
     from_flag = any(argument.split("=")[0] == f"--{name}" for argument in argv)
-    where = f"--{name}" if from_flag or config is None else f"{config}: {name}"
-    if first["type"] == "extra_forbidden":
-        return f"{where}: there is no such option for this model"
-    return f"{where}: {first['msg']}. Received: {first['input']!r}"
+    where = "" if not name else f"--{name}: " if from_flag or config is None else f"{config}: {name}: "
+    return where + problem(error, None)
 
 
 def _argparse_message(error: SettingsError) -> str:
+    unread = re.search(r'(?:error parsing value for field|Parsing error encountered for) "?(\w+)', str(error))
+    if unread:
+        return f"--{unread[1]}: expected values, comma-separated"
     return str(error).removeprefix("error parsing CLI: ")
 
 

@@ -3,17 +3,17 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+
+from prerank.options import Options
 
 
-class RunOptions(BaseModel):
+class RunOptions(Options):
     """What to train and how. Every field is a flag of the training scripts and a key of `config.yaml`.
 
     Raises:
         pydantic.ValidationError: a value that is not allowed.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     model_name: str = Field("hit", description="model to train")
     epoch: PositiveInt = Field(30, description="most epochs to train")
@@ -24,7 +24,7 @@ class RunOptions(BaseModel):
     oov_rate: float | None = Field(
         None, ge=0, lt=1, description="share of ids masked in training; default 0.05, or 0 with the leak encoders"
     )
-    random_seed: NonNegativeInt = Field(0, description="seed of weights, dropout and shuffling")
+    random_seed: NonNegativeInt = Field(0, le=2**32 - 1, description="seed of weights, dropout and shuffling")
     output_dir: Path = Field(Path("runs"), description="folder that gets a folder per run")
     overwrite: bool = Field(False, description="train again where a finished run of the same configuration lies")
     export_dir: Path | None = Field(None, description="folder to write the trained model to")
@@ -34,7 +34,7 @@ class RunOptions(BaseModel):
         "and needs requirements-onnx.txt",
     )
     export_version: PositiveInt | None = Field(
-        None, description="write to EXPORT_DIR/VERSION, as TensorFlow Serving reads it"
+        None, le=2**63 - 1, description="write to EXPORT_DIR/VERSION, as TensorFlow Serving reads it"
     )
     export_examples: NonNegativeInt = Field(
         2000, description="labelled test rows in raw spelling that go with the exported model; 0 for none"

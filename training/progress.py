@@ -8,7 +8,11 @@ from pathlib import Path
 import tensorflow as tf
 
 from prerank import folders
+from prerank.errors import InputError
+from prerank.reading import read_record
 from training.run_folder import PROGRESS
+
+_HELP = "Delete the run's .partial folder to train from the beginning"
 
 
 @dataclass
@@ -66,12 +70,21 @@ class CheckpointStore:
             shutil.rmtree(folder)
 
     def restore(self) -> Progress:
-        """Load the saved state into model and optimizer; a fresh :class:`Progress` if there is none."""
+        """Load the saved state into model and optimizer; a fresh :class:`Progress` if there is none.
+
+        Raises:
+            InputError: what was saved is damaged.
+        """
         file = self._folder / PROGRESS
         if not file.exists():
             return Progress()
-        progress = Progress(**json.loads(file.read_text(encoding="utf-8")))
-        self._read(progress.epochs - 1).assert_existing_objects_matched()
+        progress = read_record(file, Progress, constants=True)
+        if not -1 <= progress.best_epoch < progress.epochs or len(progress.history) != progress.epochs:
+            raise InputError(f"damaged: its epochs do not fit together. {_HELP}", path=file)
+        try:
+            self._read(progress.epochs - 1).assert_existing_objects_matched()
+        except (tf.errors.OpError, AssertionError, ValueError) as error:
+            raise InputError(f"the weights of epoch {progress.epochs} cannot be read. {_HELP}", path=file) from error
         return progress
 
     def restore_best(self, progress: Progress) -> None:

@@ -3,7 +3,6 @@
 import csv
 import importlib.metadata
 import io
-import json
 import statistics
 import sys
 import time
@@ -31,6 +30,7 @@ from training.distribution import Distribution
 from training.optimizer import LazyAdam
 from training.options import RunOptions
 from training.progress import CheckpointStore, Progress
+from training.records import read_metrics
 from training.run_folder import METRICS, RunFolder, to_json
 
 _EVALUATION_BATCH = 8192
@@ -124,9 +124,11 @@ def finished(config: Config, data: PreparedData, replicas: int = 1) -> RunResult
 def _read_finished(config: Config, data: PreparedData, folder: RunFolder) -> RunResult:
     model = _build(config, data)
     try:
-        results = json.loads((folder.final / METRICS).read_text(encoding="utf-8"))
+        results = read_metrics(folder.final)
         model.load_trained(folder.final / folder.checkpoints.name)
-    except (OSError, ValueError) as error:
+    except InputError:
+        raise
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise InputError(f"a finished run cannot be read: {error}", path=folder.final) from error
     return RunResult(folder.final, results, model)
 

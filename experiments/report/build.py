@@ -1,6 +1,5 @@
 """Writes the report on the runs of a folder."""
 
-import csv
 import itertools
 import math
 import re
@@ -18,7 +17,9 @@ from experiments.report.table import Table
 from experiments.report.tables import Latencies
 from experiments.runs import Run, Setting
 from experiments.tuned import Tuned
+from prerank.csv_rows import read_rows
 from prerank.errors import InputError
+from prerank.numbers import number
 
 FIGURES, LEADERBOARD, LATENCIES = "figures", "leaderboard.csv", "serving_latency.csv"
 _LATENCY_ITEMS = "10000"
@@ -182,20 +183,17 @@ def read_latencies(path: Path) -> dict[tuple[str, str], dict[str, float]]:
     Empty without the file. Data are a data set and its raw data, the latter empty in a file that does not name them.
 
     Raises:
-        InputError: a column is missing.
+        InputError: it is damaged, or a column is missing: write it again with benchmarks.serving_latency.
     """
     if not path.exists():
         return {}
     found: dict[tuple[str, str], dict[str, float]] = {}
-    with path.open(encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        columns = {"dataset", "model", "part", "items", "p50_ms"}
-        if missing := sorted(columns - set(reader.fieldnames or ())):
-            raise InputError(
-                f"no column {', '.join(missing)}: write it again with benchmarks.serving_latency", path=path
-            )
-        for row in reader:
-            if (row["part"], row["items"]) == ("top 100", _LATENCY_ITEMS):
-                known = found.setdefault((row["dataset"], row.get("raw_data") or ""), {})
-                known[row["model"]] = min(float(row["p50_ms"]), known.get(row["model"], math.inf))
+    for line, row in enumerate(read_rows(path, ("dataset", "model", "part", "items", "p50_ms")), 2):
+        if (row["part"], row["items"]) == ("top 100", _LATENCY_ITEMS):
+            try:
+                milliseconds = number(row["p50_ms"], 0)
+            except InputError as error:
+                raise InputError(f"p50_ms: {error}", path=path, line=line) from error
+            known = found.setdefault((row["dataset"], row.get("raw_data") or ""), {})
+            known[row["model"]] = min(milliseconds, known.get(row["model"], math.inf))
     return found

@@ -133,7 +133,8 @@ class Entry:
         if base is None:
             return None
         shared = sorted(self.finished.keys() & base.finished.keys())
-        return Spread.of([rela_impr(_auc(self.finished[seed]), _auc(base.finished[seed])) for seed in shared])
+        found = [(_auc(self.finished[seed]), _auc(base.finished[seed])) for seed in shared]
+        return Spread.of([rela_impr(mine, theirs) for mine, theirs in found if mine is not None and theirs is not None])
 
     def compare(self, other: "Entry | None") -> Comparison | None:
         """How much better this is than `other`; None if they share no seed."""
@@ -141,12 +142,15 @@ class Entry:
         if other is None or not shared:
             return None
         pairs = [(self.finished[seed], other.finished[seed]) for seed in shared]
-        differences = np.array([_auc(mine) - _auc(theirs) for mine, theirs in pairs])
+        aucs = [(_auc(mine), _auc(theirs)) for mine, theirs in pairs]
+        differences = np.array([mine - theirs for mine, theirs in aucs if mine is not None and theirs is not None])
+        if len(differences) < len(pairs):  # a test part of one class has no AUC
+            return None
         low, high = _interval(pairs)
         return Comparison(other.title, float(differences.mean()), _p(differences), low, high, len(shared))
 
 
-def _auc(run: Run) -> float:
+def _auc(run: Run) -> float | None:
     return run.metrics["test"]["auc"]
 
 

@@ -1,9 +1,11 @@
 """Published results, from the csv files beside this one."""
 
-import csv
 import functools
 from dataclasses import dataclass
 from pathlib import Path
+
+from prerank.csv_rows import read_rows
+from prerank.numbers import integer, number
 
 PROPOSED = {"HIT": "hit", "FIT": "fit"}
 """The model that each paper proposes."""
@@ -35,7 +37,7 @@ class Published:
 def results() -> tuple[Published, ...]:
     """Every published result."""
     return tuple(
-        Published(row["paper"], row["dataset"], row["model"], float(row["auc"]), float(row["logloss"]))
+        Published(row["paper"], row["dataset"], row["model"], number(row["auc"]), number(row["logloss"]))
         for row in _rows("published.csv")
     )
 
@@ -48,7 +50,7 @@ def of(dataset: str, model: str) -> list[Published]:
 def heads(dataset: str, model: str) -> dict[int, float]:
     """The published AUC by the number of heads."""
     return {
-        int(row["heads"]): float(row["auc"])
+        integer(row["heads"]): number(row["auc"])
         for row in _rows("published_heads.csv")
         if (row["dataset"], row["model"]) == (dataset, model)
     }
@@ -56,5 +58,4 @@ def heads(dataset: str, model: str) -> dict[int, float]:
 
 @functools.cache
 def _rows(name: str) -> tuple[dict[str, str], ...]:
-    with (_FOLDER / name).open(encoding="utf-8") as file:
-        return tuple(csv.DictReader(file))
+    return tuple(read_rows(_FOLDER / name))

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import sys
 from pathlib import Path
-from typing import NoReturn
 
 from preprocess.generate import generator, names
 from prerank.errors import InputError
+from prerank.terminal import Parser, integers, positive, random_seed
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise InputError(message)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="python -m preprocess.generate", description="Write a generated data set.", allow_abbrev=False
-    )
+def _parser() -> Parser:
+    parser = Parser(prog="python -m preprocess.generate", description="Write a generated data set.")
     parser.add_argument("--dataset", required=True, metavar="NAME", help=f"which: {', '.join(names())}")
-    parser.add_argument("--rows", type=int, help="how many rows (default: a sample that trains in a few minutes)")
+    parser.add_argument("--rows", type=positive, help="how many rows (default: a sample that trains in a few minutes)")
     parser.add_argument("--out", type=Path, required=True, help="folder to write; must not exist")
-    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same files (default: 0)")
-    parser.add_argument("--behaviours", type=int, help="taobao: lines of behavior_log.csv (default: no such file)")
+    parser.add_argument("--seed", type=random_seed, default=0, help="the same seed gives the same files (default: 0)")
+    parser.add_argument(
+        "--behaviours", type=integers(0), help="taobao: lines of behavior_log.csv (default: no such file)"
+    )
     return parser
 
 

@@ -4,6 +4,7 @@ A kernel holds a model's scorer weights. It arranges item states once, when an i
 them at every request.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -16,7 +17,11 @@ from prerank.kernels.max_sim import MaxSim
 from prerank.kernels.meta_query import META_INDEX, MetaQuery
 from prerank.kernels.vectors import Additive, Cosine, Dot, MaxInterest
 
-__all__ = ["META_INDEX", "Kernel", "make_kernel"]
+__all__ = ["META_INDEX", "ArrayLayout", "Kernel", "array_layout", "make_kernel"]
+
+ArrayLayout = dict[str, tuple[int, int]]
+"""How many parts each array of an index has, and how wide they are, by name."""
+_LARGEST_STATE = 1 << 20
 
 
 class Kernel(Protocol):
@@ -61,7 +66,7 @@ def make_kernel(kind: str, weights: Mapping[str, np.ndarray]) -> Kernel:
         weights: the arrays of `scorer.npz`.
 
     Raises:
-        ArtefactError: there is no such kernel, or a weight is missing.
+        ArtefactError: there is no such kernel, or a weight is missing or has another shape.
     """
     outer, _, inner = kind.rpartition("/")
     try:
@@ -73,3 +78,25 @@ def make_kernel(kind: str, weights: Mapping[str, np.ndarray]) -> Kernel:
         return MetaQuery(kernel) if outer else kernel
     except KeyError as error:
         raise ArtefactError(f"scorer {kind!r}: there is no such kernel or weight: {error}") from error
+    except (ValueError, TypeError, IndexError) as error:
+        raise ArtefactError(f"scorer {kind!r}: a weight does not fit: {error}") from error
+
+
+def array_layout(kernel: Kernel, outputs: Mapping[str, list[int | None]]) -> ArrayLayout:
+    """What a kernel keeps of one item.
+
+    Args:
+        kernel: the scorer.
+        outputs: shapes of the item tower's outputs by name, as `features.json` has them; the first axis is the items'.
+
+    Raises:
+        ArtefactError: the kernel takes no such outputs.
+    """
+    shapes = {name: [1, *(size or 1 for size in shape[1:])] for name, shape in outputs.items()}
+    try:
+        if any(math.prod(shape) > _LARGEST_STATE for shape in shapes.values()):
+            raise ValueError(f"more than {_LARGEST_STATE:,} numbers an item")
+        states = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
+        return {name: (array.shape[0], array.shape[2]) for name, array in kernel.arrange(states).items()}
+    except (ValueError, TypeError, IndexError, KeyError) as error:
+        raise ArtefactError(f"the scorer does not fit the item tower's outputs: {error}") from error

@@ -15,6 +15,7 @@ from run_folders import planned
 from experiments import launcher, runner, states
 from experiments.runner import Deadline, Watcher, execute
 from experiments.states import State
+from training.records import read_outcome
 
 _SCRIPT = """
 import json, os, pathlib, sys, time
@@ -92,7 +93,7 @@ def test_runs_at_once_share_out_the_cores(tmp_path, script, monkeypatch, jobs, g
 def test_a_failed_run_is_recorded_without_folders_of_this_machine(tmp_path, script):
     run = planned(tmp_path, "--fail=no")
     execute(script, [run], Lines(), deadline=Deadline())
-    record = states._read(states.failed_folder(run))
+    record = read_outcome(states.failed_folder(run))
     assert record["status"] == "failed"
     assert record["reason"] == "exit code 1"
     assert record["last_lines"][-1] == "some/file.py: no"
@@ -112,7 +113,7 @@ def test_a_killed_run_is_done_again_the_next_time(tmp_path, script):
     thread.start()
     execute(script, [run], Lines(), deadline=Deadline())
     thread.join()
-    assert states._read(states.failed_folder(run))["reason"] == "ended by signal 9"
+    assert read_outcome(states.failed_folder(run))["reason"] == "ended by signal 9"
     states.retry(run, failed=False)
     assert states.state(run) is State.BEGUN
 

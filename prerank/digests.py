@@ -1,0 +1,61 @@
+"""SHA-256 of an export's files, checked before anything is loaded."""
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from prerank.errors import ArtefactError
+from prerank.layout import BESIDE, FEATURES
+from prerank.reading import open_regular
+
+_log = logging.getLogger(__name__)
+
+
+def entry(path: Path) -> dict[str, Any]:
+    """What `features.json` says of a file: its size in bytes and its SHA-256."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return {"bytes": path.stat().st_size, "sha256": digest}
+
+
+def check(path: Path, expected: Mapping[str, Any] | int | None) -> bytes:
+    """The SHA-256 of a file that is as it was exported.
+
+    Args:
+        path: the file.
+        expected: what `features.json` says of it, its size only in an older export; None for the description itself.
+
+    Raises:
+        ArtefactError: it is missing, no regular file, truncated or damaged.
+    """
+    try:
+        with open_regular(path) as file:
+            size = file.seek(0, 2)
+            wanted = expected["bytes"] if isinstance(expected, Mapping) else expected
+            if wanted is not None and size != wanted:
+                raise ArtefactError(f"truncated: {wanted} bytes expected. Received: {size}", path=path)
+            file.seek(0)
+            found = hashlib.file_digest(file, "sha256")
+    except OSError as error:
+        raise ArtefactError(f"the exported model lacks this file: {error.strerror}", path=path) from error
+    if isinstance(expected, Mapping) and found.hexdigest() != expected["sha256"]:
+        raise ArtefactError("damaged: its SHA-256 is not that of the export", path=path)
+    return found.digest()
+
+
+def fingerprint(folder: Path, files: Mapping[str, Any]) -> str:
+    """SHA-256 of the description and of the files that decide the scores, all of them checked.
+
+    What lies beside them, such as the catalogue, is checked when it is read; the description has its SHA-256.
+
+    Raises:
+        ArtefactError: see :func:`check`.
+    """
+    if any(isinstance(expected, int) for expected in files.values()):
+        _log.warning("%s: exported without SHA-256 of its files, so damage may go unnoticed: export it again", folder)
+    digest = hashlib.sha256(check(folder / FEATURES, None))
+    for name in sorted(set(files) - BESIDE):
+        digest.update(check(folder / name, files[name]))
+    return digest.hexdigest()
