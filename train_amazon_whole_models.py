@@ -3,14 +3,14 @@
 import sys
 from pathlib import Path
 
-import legacy_keras  # noqa: F401  (before anything imports TensorFlow)
 from preprocess.amazon import Amazon, AmazonOptions, official_name
 from preprocess.download import AMAZON_URLS, download_amazon
-from preprocess.generate.amazon import SAMPLE_ROWS, ceiling_auc, generate
 from training.app import DataSource, main
 
 
 def _sample(folder: Path, options: AmazonOptions) -> Path:
+    from preprocess.generate.amazon import SAMPLE_ROWS, ceiling_auc, generate  # heavy, and only for a sample
+
     place = folder / options.category
     if not place.exists():
         generate(place, rows=SAMPLE_ROWS, category=official_name(options.category))

@@ -3,15 +3,15 @@
 import sys
 from pathlib import Path
 
-import legacy_keras  # noqa: F401  (before anything imports TensorFlow)
 from preprocess import movielens
 from preprocess.download import download_movielens
-from preprocess.generate.movielens import SAMPLE_ROWS, ceiling_auc, generate
 from preprocess.options import DataOptions
 from training.app import DataSource, main
 
 
 def _sample(folder: Path, options: DataOptions) -> Path:
+    from preprocess.generate.movielens import SAMPLE_ROWS, ceiling_auc, generate  # heavy, and only for a sample
+
     if not folder.exists():
         generate(folder, rows=SAMPLE_ROWS)
     print(f"ceiling, the AUC of the sample's true probabilities over its labelled rows: {ceiling_auc(folder):.4f}")

@@ -3,18 +3,16 @@
 import sys
 from pathlib import Path
 
-import legacy_keras  # noqa: F401  (before anything imports TensorFlow)
 from preprocess import taobao
-from preprocess.generate.taobao import SAMPLE_ROWS, ceiling_auc, generate
 from preprocess.options import DataOptions
 from training.app import DataSource, main
 
-_BEHAVIOURS = 2 * SAMPLE_ROWS
-
 
 def _sample(folder: Path, options: DataOptions) -> Path:
+    from preprocess.generate.taobao import SAMPLE_ROWS, ceiling_auc, generate  # heavy, and only for a sample
+
     if not folder.exists():
-        generate(folder, rows=SAMPLE_ROWS, behaviours=_BEHAVIOURS)
+        generate(folder, rows=SAMPLE_ROWS, behaviours=2 * SAMPLE_ROWS)
     print(f"ceiling, the AUC of the sample's true probabilities over its impressions: {ceiling_auc(folder):.4f}")
     return folder
 

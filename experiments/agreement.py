@@ -13,13 +13,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from experiments.agreement_defaults import CUTOFFS, USERS
 from features import Field
 from models import PreRankingModel, TwoTowerModel
-from preprocess.batches import Batches, read_columns
 from preprocess.prepared import PreparedData
+from training.batches import Batches, read_columns
 
-CUTOFFS = (10, 50, 100)
-USERS = 500
 NOT_AN_ITEM = -1
 _SEED = 20_250_102
 _ITEMS_A_CALL = 65_536

@@ -6,13 +6,12 @@ import numpy as np
 
 from experiments import agreement, bootstrap
 from experiments.agreement import Candidates
+from experiments.agreement_defaults import RANKER, USERS
 from experiments.plan import Planner
 from experiments.runs import AGREEMENT, BOOTSTRAP, Run, variant_title
 from experiments.trained import TrainedRun
-from preprocess.batches import read_columns
+from training.batches import read_columns
 from training.run_folder import to_json, write_text
-
-RANKER = "dcn_v2"
 
 
 def measure(
@@ -20,7 +19,7 @@ def measure(
     planner: Planner,
     *,
     ranker: str = RANKER,
-    users: int = agreement.USERS,
+    users: int = USERS,
     report: Callable[[str], object] = print,
 ) -> None:
     """Write `bootstrap.csv` and `ranker_agreement.json` of every finished run that lacks them.

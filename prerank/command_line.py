@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from prerank import answering, build_index
+from prerank import answering, build_index, tensorflow_log
 from prerank.terminal import Parser, positive, run
 
 
@@ -26,4 +26,5 @@ def _main(argv: list[str]) -> None:
     build_index.add_flags(index)
     index.set_defaults(action=build_index.index_command)
     flags = parser.parse_args(argv)
+    tensorflow_log.hide_without_gpu()
     flags.action(flags)

@@ -25,6 +25,8 @@ NOT_IDENTITY = {
     "download", "data_path", "prepared_dir", "schema", "strategy",
     "prepare_only", "engine", "spark_master", "spark_scratch", "spark_conf",
 }  # fmt: skip
+_ALSO = {"epoch": "epochs"}
+"""Further spellings of options, as flags and as keys."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,9 @@ def parse(
     except argparse.ArgumentError as error:
         raise InputError(str(error)) from error
     values = {} if known.config is None else _read_yaml(known.config)
+    for option, spelling in _ALSO.items():
+        if spelling in values:
+            values.setdefault(option, values.pop(spelling))
     if known.model_name is not None:
         values["model_name"] = known.model_name
     name = values.get("model_name", RunOptions.model_fields["model_name"].default)
@@ -137,7 +142,7 @@ def _flags(
             cli_exit_on_error=False,
             cli_hide_none_type=True,
             cli_avoid_json=True,
-            cli_shortcuts={},
+            cli_shortcuts=_ALSO,
         )
 
         @classmethod
@@ -170,7 +175,8 @@ def _first_error(error: ValidationError, config: Path | None, argv: Sequence[str
     if not first["loc"]:
         return first["msg"].removeprefix("Value error, ")
     name = str(first["loc"][0])
-    from_flag = any(argument.split("=")[0] == f"--{name}" for argument in argv)
+    spellings = (f"--{name}", f"--{_ALSO.get(name, name)}")
+    from_flag = any(argument.split("=")[0] in spellings for argument in argv)
     where = f"--{name}" if from_flag or config is None else f"{config}: {name}"
     if first["type"] == "extra_forbidden":
         return f"{where}: there is no such option for this model"
