@@ -3,7 +3,6 @@
 import io
 import sys
 
-import legacy_keras  # noqa: F401  (before anything imports TensorFlow)
 from experiments.command_line import main
 from prerank.allocator import keep_freed_memory
 from prerank.terminal import run

@@ -10,20 +10,13 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import Any, ClassVar, Literal
 
-import legacy_keras
-
-legacy_keras.mend_deepctr()
-
-from deepctr.feature_column import DenseFeat, SparseFeat, VarLenSparseFeat  # noqa: E402
-
-from prerank.reading import check  # noqa: E402
+from prerank.reading import check
 
 Side = Literal["user", "item"]
 Kind = Literal["sparse", "sequence", "dense"]
 RawType = Literal["int64", "string", "float32"]
-Column: TypeAlias = SparseFeat | VarLenSparseFeat | DenseFeat
 
 MISSING = 0
 """Index of a missing value (raw -1, '' or NaN), and the padding of sequences."""
@@ -65,20 +58,6 @@ class Field:
     default: float = 0.0
     mean: float = 0.0
     scale: float = 1.0
-
-    def column(self, embedding_dim: int) -> Column:
-        """The field as a DeepCTR feature column with embeddings of size `embedding_dim`."""
-        if self.kind == "dense":
-            return DenseFeat(self.name, 1)
-        sparse = SparseFeat(
-            self.name,
-            vocabulary_size=self.vocabulary_size,
-            embedding_dim=embedding_dim,
-            embedding_name=self.vocabulary,
-        )
-        if self.kind == "sparse":
-            return sparse
-        return VarLenSparseFeat(sparse, maxlen=self.max_length, combiner="mean")
 
 
 @dataclass(frozen=True)
@@ -151,10 +130,6 @@ class FeatureSpec:
         """The fields of one side whose values belong to the user or the item, and not to a row, in order."""
         others = {*self.context, *self.behaviours, self.liked, self.user_mean, self.item_mean}
         return tuple(field for field in self.side(side) if field.name not in others)
-
-    def columns(self, side: Side, embedding_dim: int) -> list[Column]:
-        """DeepCTR feature columns of one side."""
-        return [field.column(embedding_dim) for field in self.side(side)]
 
     @property
     def tables(self) -> dict[str, int]:

@@ -1,11 +1,11 @@
-"""Makes `tf.keras` the legacy Keras 2 that deepctr and deepmatch run on. Imported before TensorFlow.
+"""Makes `tf.keras` the legacy Keras 2 that deepctr and deepmatch run on.
 
-TensorFlow chooses its Keras once, when it is first imported, by `TF_USE_LEGACY_KERAS`. This module
-sets the variable, imports TensorFlow, checks that both ways of writing a Keras layer give the same
-class, and mends the defects of deepctr and deepmatch that this project meets.
+TensorFlow chooses its Keras once, when it is first imported, by `TF_USE_LEGACY_KERAS`. This module sets the variable,
+unless TensorFlow is there already, and does not import TensorFlow. The packages that use TensorFlow import this module
+in their `__init__`, so their modules can import TensorFlow as any program does.
 
-`TF_USE_LEGACY_KERAS=0`, set on purpose before the first import, leaves Keras 3 in place: the
-package `layers` runs there too. Everything above it calls :func:`require`, which then raises.
+Where TensorFlow is there already with Keras 3, or `TF_USE_LEGACY_KERAS=0` asks for it, Keras 3 stays: the package
+`layers` runs there too. Every package above it calls :func:`require`, which then raises.
 """
 
 import functools
@@ -16,36 +16,46 @@ import threading
 from types import ModuleType
 from typing import Any
 
+from prerank import tensorflow_log
+
 _VARIABLE = "TF_USE_LEGACY_KERAS"
+_LEGACY = "tf_keras"
+_MEANS_LEGACY = ("1", "true", "True")
 
 if "tensorflow" not in sys.modules:
     os.environ.setdefault(_VARIABLE, "1")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+tensorflow_log.hide_without_gpu()
 
-import tensorflow as tf  # noqa: E402  (the variable has to be set first)
 
-IS_LEGACY = tf.keras.layers.Layer.__module__.startswith("tf_keras.")
+def _found() -> set[str]:
+    """The packages that `tf.keras` and `tensorflow.keras` stand for; imports TensorFlow."""
+    import tensorflow as tf
+    from tensorflow.keras.layers import Layer
+
+    return {layer.__module__.split(".")[0] for layer in (tf.keras.layers.Layer, Layer)}
+
+
+def is_legacy() -> bool:
+    """Whether legacy Keras is the only Keras in this process. Imports TensorFlow."""
+    return _found() == {_LEGACY}
 
 
 def require() -> None:
-    """Check that legacy Keras is the only Keras in this process.
+    """Check that legacy Keras is, or will be, the only Keras in this process. Does not import TensorFlow.
 
     Raises:
-        ImportError: TensorFlow was imported before this module without the variable, or the
-            variable asks for Keras 3.
+        ImportError: TensorFlow was imported before this module without the variable, or the variable asks for Keras 3.
     """
-    from tensorflow.keras.layers import Layer
-
-    modules = {tf.keras.layers.Layer.__module__.split(".")[0], Layer.__module__.split(".")[0]}
-    if modules != {"tf_keras"}:
+    value = os.environ.get(_VARIABLE)
+    if "tensorflow" in sys.modules:
+        right, what = is_legacy(), "TensorFlow was imported with Keras 3"
+    else:
+        right, what = value in _MEANS_LEGACY, f"{_VARIABLE}={value} asks for Keras 3"
+    if not right:
         raise ImportError(
-            f"this project needs legacy Keras, but TensorFlow was imported with {sorted(modules)}: import "
-            f"one of its packages before tensorflow, or set {_VARIABLE}=1 before Python starts"
+            f"this project needs legacy Keras, but {what}: import one of its packages before tensorflow, "
+            f"or set {_VARIABLE}=1 before Python starts"
         )
-
-
-if os.environ.get(_VARIABLE) != "0":
-    require()
 
 
 def _import_measured(package: str, version: str) -> ModuleType:
@@ -82,6 +92,7 @@ def mend_deepctr() -> None:
     require()
     _import_measured("deepctr", "0.9.4")
     import deepctr.inputs
+    import tensorflow as tf
     from deepctr.layers.core import DNN
 
     l2, build = tf.keras.regularizers.l2, DNN.build
@@ -111,6 +122,7 @@ def mend_deepmatch() -> None:
     _import_measured("deepmatch", "0.3.2")
     import deepctr.layers
     import deepmatch.layers
+    import tensorflow as tf
 
     name = "AttentionSequencePoolingLayer"
     tf.keras.utils.register_keras_serializable(package="deepmatch")(deepmatch.layers.custom_objects[name])

@@ -3,16 +3,16 @@
 import sys
 from pathlib import Path
 
-import legacy_keras  # noqa: F401  (before anything imports TensorFlow)
 from preprocess.amazon import CATEGORIES, Amazon, AmazonOptions, official_name
 from preprocess.download import AMAZON_URLS, download_amazon
-from preprocess.generate import make_sample
-from preprocess.generate.amazon import SAMPLE_ROWS, ceiling_auc, generate
 from prerank.allocator import keep_freed_memory
 from training.app import DataSource, main
 
 
 def _sample(folder: Path, options: AmazonOptions) -> Path:
+    from preprocess.generate import make_sample  # heavy, and only for a sample
+    from preprocess.generate.amazon import SAMPLE_ROWS, ceiling_auc, generate
+
     place = folder / options.category
     make_sample(place, lambda place: generate(place, rows=SAMPLE_ROWS, category=official_name(options.category)))
     print(f"ceiling, the AUC of the sample's true probabilities over its reviews: {ceiling_auc(place):.4f}")

@@ -3,17 +3,17 @@
 import sys
 from pathlib import Path
 
-import legacy_keras  # noqa: F401  (before anything imports TensorFlow)
 from preprocess import movielens
 from preprocess.download import download_movielens
-from preprocess.generate import make_sample
-from preprocess.generate.movielens import SAMPLE_ROWS, ceiling_auc, generate
 from preprocess.options import DataOptions
 from prerank.allocator import keep_freed_memory
 from training.app import DataSource, main
 
 
 def _sample(folder: Path, options: DataOptions) -> Path:
+    from preprocess.generate import make_sample  # heavy, and only for a sample
+    from preprocess.generate.movielens import SAMPLE_ROWS, ceiling_auc, generate
+
     make_sample(folder, lambda place: generate(place, rows=SAMPLE_ROWS))
     print(f"ceiling, the AUC of the sample's true probabilities over its labelled rows: {ceiling_auc(folder):.4f}")
     return folder

@@ -3,19 +3,17 @@
 import sys
 from pathlib import Path
 
-import legacy_keras  # noqa: F401  (before anything imports TensorFlow)
 from preprocess import taobao
-from preprocess.generate import make_sample
-from preprocess.generate.taobao import SAMPLE_ROWS, ceiling_auc, generate
 from preprocess.options import DataOptions
 from prerank.allocator import keep_freed_memory
 from training.app import DataSource, main
 
-_BEHAVIOURS = 2 * SAMPLE_ROWS
-
 
 def _sample(folder: Path, options: DataOptions) -> Path:
-    make_sample(folder, lambda place: generate(place, rows=SAMPLE_ROWS, behaviours=_BEHAVIOURS))
+    from preprocess.generate import make_sample  # heavy, and only for a sample
+    from preprocess.generate.taobao import SAMPLE_ROWS, ceiling_auc, generate
+
+    make_sample(folder, lambda place: generate(place, rows=SAMPLE_ROWS, behaviours=2 * SAMPLE_ROWS))
     print(f"ceiling, the AUC of the sample's true probabilities over its impressions: {ceiling_auc(folder):.4f}")
     return folder
 

@@ -2,7 +2,6 @@
 
 import sys
 
-import legacy_keras  # noqa: F401  (before anything imports TensorFlow)
 from preprocess.own_data import NoSchema, OwnDataOptions
 from prerank.allocator import keep_freed_memory
 from training.app import DataSource, main

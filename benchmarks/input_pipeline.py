@@ -7,72 +7,29 @@ held in memory, nothing else; and an epoch of `model.fit` from the prepared Parq
 the optimizer. Medians of examples/s, and their ratio.
 """
 
-import statistics
 import sys
-import time
 
-import tensorflow as tf
-
-import legacy_keras  # noqa: F401  (before anything imports TensorFlow)
-import models
-from benchmarks.throughput.timing import gradients
 from preprocess import movielens
 from preprocess.prepare import prepare
 from prerank.errors import InputError
-from training import device
 from training.config import parse
-from training.trainer import compile_model, training_batches
-
-_ROUNDS = 5
-_BATCHES_IN_MEMORY = 100
 
 
 def main() -> int:
     """Run the benchmark and return the exit code."""
     try:
         config = parse(sys.argv[1:], program="benchmarks.input_pipeline", description="Time training on MovieLens.")
-        device.configure(config.run)
         data = prepare(movielens.ADAPTER, config.data, print)
+
+        from benchmarks.throughput import epochs  # TensorFlow, which help and preparing do without
+        from training import device
+
+        device.configure(config.run)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    model = models.build(config.run.model_name, data.spec, config.model, xla=config.run.jit)
-    compile_model(model, config.run)
-    batches = training_batches(config, data)
-    plan = model.plan_lookups()
-    held = list(batches.dataset(plan=plan).take(_BATCHES_IN_MEMORY))
-    epochs = batches.dataset(first_epoch=1, plan=plan)
-    forward_backward = _forward_backward(model, config.run.jit)
-    _passes_per_second(forward_backward, held)
-    model.fit(epochs, verbose=0)  # both traced and warm
-    speeds = []
-    for _ in range(_ROUNDS):
-        alone = _passes_per_second(forward_backward, held)
-        start = time.perf_counter()
-        model.fit(epochs, verbose=0)
-        whole = batches.rows / (time.perf_counter() - start)
-        speeds.append((alone, whole))
-        print(f"forward and backward alone {alone:10,.0f} examples/s, whole epoch {whole:10,.0f}, {whole / alone:.2f}")
-    alone, whole = (statistics.median(column) for column in zip(*speeds, strict=True))
-    ratio = statistics.median(whole / alone for alone, whole in speeds)
-    print(f"{config.run.model_name}, {config.data.protocol}: median {alone:,.0f} and {whole:,.0f}, ratio {ratio:.2f}")
+    epochs.compare(config, data)
     return 0
-
-
-def _forward_backward(model: tf.keras.Model, jit: bool):
-    @tf.function(jit_compile=jit, reduce_retracing=True)
-    def step(inputs, labels):
-        return gradients(model, inputs, labels)
-
-    return step
-
-
-def _passes_per_second(step, batches) -> float:
-    start = time.perf_counter()
-    for inputs, labels in batches:
-        step(inputs, labels)
-    tf.test.experimental.sync_devices()
-    return sum(len(labels) for _, labels in batches) / (time.perf_counter() - start)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import legacy_keras  # noqa: F401  (before anything imports TensorFlow)
 from benchmarks import serving_report
 from benchmarks.serving_stress import stress
 from benchmarks.serving_timing import one_tower_request, parts, read_users, seconds, success, write_catalogue

@@ -4,14 +4,10 @@ import csv
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 
-matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
-
-from prerank.csv_rows import read_rows  # noqa: E402
-from prerank.numbers import number  # noqa: E402
+from prerank.csv_rows import read_rows
+from prerank.numbers import number
 
 _PUBLISHED = Path(__file__).with_name("published_serving.csv")
 _BASE = "dssm"
@@ -144,7 +140,10 @@ def _names(result: Result) -> list[str]:
 
 
 def _draw(results: list[Result], counts: list[int], path: Path) -> None:
-    figure, (latency, load) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
+    from matplotlib.figure import Figure  # not before something is drawn
+
+    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    latency, load = figure.subplots(1, 2)
     several = len({result["format"] for result in results}) > 1
     for result in results:
         name = f"{result['model']}, {_RUNTIMES[result['format']]}" if several else result["model"]
@@ -158,4 +157,3 @@ def _draw(results: list[Result], counts: list[int], path: Path) -> None:
         axes.grid(alpha=0.3, which="both")
     load.legend(fontsize=8)
     figure.savefig(path, dpi=150)
-    plt.close(figure)

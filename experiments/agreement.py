@@ -15,16 +15,15 @@ import tensorflow as tf
 from pydantic import with_config
 from typing_extensions import TypedDict
 
+from experiments.defaults import CUTOFFS, USERS
 from features import Field
 from models import PreRankingModel, TwoTowerModel
-from preprocess.batches import Batches, read_columns
 from preprocess.prepared import PreparedData
 from prerank.order import best_first
 from prerank.reading import RECORD, Name
+from training.batches import Batches, read_columns
 from training.records import Count, Measured
 
-CUTOFFS = (10, 50, 100)
-USERS = 500
 NOT_AN_ITEM = -1
 _SEED = 20_250_102
 _ITEMS_A_CALL = 65_536

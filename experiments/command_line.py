@@ -1,27 +1,23 @@
-"""The commands of `benchmark.py`."""
+"""The commands of `benchmark.py`. Each imports what it needs when it runs: help needs none of it."""
+
+from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import models
-from experiments import agreement, measuring, plan, states
 from experiments.ablations import PRESETS, ablations
-from experiments.collect import collect
-from experiments.progress import Display
-from experiments.report.build import build
-from experiments.report.entries import boards
-from experiments.report.publish import PUBLISHED, publish
-from experiments.runner import Deadline, execute
-from experiments.runs import Run, read_all
+from experiments.defaults import PUBLISHED, RANKER, USERS
 from experiments.scripts import datasets, script, script_of
-from experiments.tuned import Tuned, tuned_file
-from experiments.tuning import Tuner
 from preprocess.addresses import located
 from prerank.errors import InputError
 from prerank.locks import LOCK, locked
 from prerank.numbers import integer
 from prerank.terminal import Parser, hours, positive, random_seed
+
+if TYPE_CHECKING:
+    from experiments.runs import Run
 
 RESULTS = Path("results")
 _PROTOCOLS = ("strict", "reference")
@@ -103,10 +99,8 @@ def _add_measure(commands) -> None:
         "measure", help="what the report needs of predictions and weights", description=measure_command.__doc__
     )
     _add_data(parser)
-    parser.add_argument("--ranker", default=measuring.RANKER, help=f"ranking model; default: {measuring.RANKER}")
-    parser.add_argument(
-        "--users", type=positive, default=agreement.USERS, help=f"test users asked; default: {agreement.USERS}"
-    )
+    parser.add_argument("--ranker", default=RANKER, help=f"ranking model; default: {RANKER}")
+    parser.add_argument("--users", type=positive, default=USERS, help=f"test users asked; default: {USERS}")
     parser.set_defaults(action=measure_command)
 
 
@@ -156,8 +150,9 @@ def run_command(flags) -> None:
     Each run is a process of its own of the data set's training script, and its folder is where that puts it. Killed
     and started again, the same command goes on.
     """
-    names = plan.chosen_models(flags.models)
+    from experiments.plan import chosen_models
 
+    names = chosen_models(flags.models)
     _train(flags, lambda _: [(name, {}) for name in names], tuned=flags.out if flags.tuned else None)
 
 
@@ -178,9 +173,14 @@ def tune_command(flags) -> None:
 
     Every model has the same budget and the same rules for what is tried. The runs are in OUTPUT_DIR/tuning.
     """
-    chosen, fixed = script(flags.dataset), plan.overrides(flags.options)
+    from experiments.plan import Planner, overrides
+    from experiments.runner import Deadline
+    from experiments.tuned import tuned_file
+    from experiments.tuning import Tuner
+
+    chosen, fixed = script(flags.dataset), overrides(flags.options)
     folder = flags.output_dir / "tuning"
-    planner = plan.Planner(chosen, flags.data_path, folder)
+    planner = Planner(chosen, flags.data_path, folder)
     tuner = Tuner(planner, models.get(flags.model).name, flags.protocol, flags.seed, fixed, folder)
     whole = tuner.run(chosen.path, flags.trials, Deadline(flags.max_hours))
     best = tuner.best()
@@ -200,6 +200,11 @@ def _train(flags, changes: Callable[[str], list[tuple[str, dict[str, str]]]], tu
         changes: gives the models and their options under a protocol.
         tuned: folder of the results, if the options are to be those that were tuned.
     """
+    from experiments import plan, states
+    from experiments.progress import Display
+    from experiments.runner import Deadline, execute
+    from experiments.tuned import Tuned
+
     chosen = script(flags.dataset)
     values = plan.overrides(flags.options)
     planner = plan.Planner(chosen, flags.data_path, flags.output_dir)
@@ -222,13 +227,18 @@ def measure_command(flags) -> None:
 
     Both are kept as small files in the run's folder; what is there already is not done again.
     """
+    from experiments.measuring import measure
+    from experiments.plan import Planner
+
     models.get(flags.ranker)
-    planner = plan.Planner(script(flags.dataset), flags.data_path, flags.output_dir)
-    measuring.measure(_runs_of(flags), planner, ranker=flags.ranker, users=flags.users)
+    planner = Planner(script(flags.dataset), flags.data_path, flags.output_dir)
+    measure(_runs_of(flags), planner, ranker=flags.ranker, users=flags.users)
 
 
 def collect_command(flags) -> None:
     """Copy configuration, metrics, history and measurements of all runs to OUT/runs, where the report reads them."""
+    from experiments.collect import collect
+
     folders = collect(_runs_of(flags), flags.out / "runs")
     print(f"collected {len(folders)} runs in {flags.out / 'runs'}")
 
@@ -239,6 +249,11 @@ def report_command(flags) -> None:
     With --publish, add these runs to docs/results/runs instead, and write docs/results, the pages in docs/ and the
     tables in README.md from all runs there. Results that are published already may not be lost by that.
     """
+    from experiments.report.build import build
+    from experiments.report.entries import boards
+    from experiments.report.publish import publish
+    from experiments.runs import read_all
+
     if not flags.publish:
         if flags.drop or flags.data:
             raise InputError("--drop and --data belong to --publish")
@@ -263,6 +278,8 @@ def _shown_data(texts: list[str]) -> dict[str, str]:
 
 def _runs_of(flags) -> list[Run]:
     """The runs of `--dataset`, or of all, below `--output_dir`."""
+    from experiments.runs import read_all
+
     name = flags.dataset
     found = [
         run for run in read_all(flags.output_dir) if name in (None, run.setting.dataset, script_of(run.setting.dataset))

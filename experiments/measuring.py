@@ -6,14 +6,13 @@ import numpy as np
 
 from experiments import agreement, bootstrap
 from experiments.agreement import Candidates
+from experiments.defaults import RANKER, USERS
 from experiments.plan import Planner
 from experiments.runs import AGREEMENT, BOOTSTRAP, Run, variant_title
 from experiments.trained import OtherDataError, TrainedRun
-from preprocess.batches import read_columns
 from prerank import folders
+from training.batches import read_columns
 from training.run_folder import to_json
-
-RANKER = "dcn_v2"
 
 
 def measure(
@@ -21,7 +20,7 @@ def measure(
     planner: Planner,
     *,
     ranker: str = RANKER,
-    users: int = agreement.USERS,
+    users: int = USERS,
     report: Callable[[str], object] = print,
 ) -> None:
     """Write `bootstrap.csv` and `ranker_agreement.json` of every finished run that lacks them.

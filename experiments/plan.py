@@ -11,9 +11,9 @@ from preprocess.options import ResolvedOptions
 from preprocess.prepare import prepare
 from preprocess.prepared import PreparedData
 from prerank.errors import InputError
-from training.app import locate
 from training.config import Config, parse
 from training.run_folder import RunFolder
+from training.source import locate
 
 _OVERRIDE = re.compile(r"([a-z][a-z0-9_]*)=(.*)")
 _OWN = ("model_name", "protocol", "random_seed", "data_path", "output_dir", "save_predictions", "overwrite")

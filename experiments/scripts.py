@@ -10,7 +10,7 @@ from typing import Any
 from preprocess.generated import without_suffix
 from preprocess.options import DataOptions
 from prerank.errors import InputError
-from training.app import DataSource
+from training.source import DataSource
 
 ROOT = Path(__file__).parents[1]
 _PREFIX, _SUFFIX = "train_", "_whole_models.py"

@@ -11,9 +11,9 @@ import models
 from experiments.plan import Planner
 from experiments.runs import Run
 from models import PreRankingModel
-from preprocess.batches import Batches, read_columns
 from preprocess.prepared import PreparedData
 from prerank.errors import InputError
+from training.batches import Batches, read_columns
 from training.callbacks import predict
 
 _BATCH = 8192

@@ -6,9 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-import legacy_keras  # noqa: F401  (before TensorFlow)  # isort: skip
-import tensorflow as tf  # isort: skip
+import tensorflow as tf
 
 from features import MISSING, RESERVED, UNSEEN, FeatureSpec, Field
 from models import PreRankingModel

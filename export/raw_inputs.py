@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
-
-import legacy_keras  # noqa: F401  (before TensorFlow)  # isort: skip
-import tensorflow as tf  # isort: skip
+import tensorflow as tf
 
 from features import MISSING, RESERVED, UNSEEN, FeatureSpec, Field
 from prerank import hashed_ids

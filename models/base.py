@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from features import FeatureSpec, Field
 from layers.lookup_plan import LookupPlan, with_gathered
+from models.columns import columns
 from models.inputs import FeatureEncoder, Inputs
 from models.options import ModelOptions
 from models.scorers import ScorerSpec
@@ -104,7 +105,7 @@ class PreRankingModel(tf.keras.Model):
     def make_encoder(self, keep: Sequence[str] = (), embedding_dim: int | None = None) -> FeatureEncoder:
         """A feature encoder for both sides of the data set, with a table of its own; see :class:`FeatureEncoder`."""
         dim = embedding_dim or self.options.embedding_dim
-        user, item = self.spec.columns("user", dim), self.spec.columns("item", dim)
+        user, item = columns(self.spec, "user", dim), columns(self.spec, "item", dim)
         return FeatureEncoder(user, item, keep, seed=self.next_seed(), xla=self.xla, name="encoder")
 
     def plan_lookups(self) -> LookupPlan | None:

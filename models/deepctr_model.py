@@ -6,29 +6,18 @@ from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
-from deepctr.feature_column import VarLenSparseFeat
-from deepctr.layers.core import DNN
-from deepctr.layers.interaction import CrossNet, InteractingLayer
-from deepctr.layers.utils import Linear
-from pydantic import Field, PositiveInt
 
-from features import Column, FeatureSpec
+from features import FeatureSpec
 from layers import Dropout
 from models.base import PreRankingModel
+from models.columns import Column, columns
+from models.deepctr import DNN, CrossNet, InteractingLayer, Linear, VarLenSparseFeat
 from models.inputs import Inputs
-from models.options import TowerOptions
+from models.options import RankingOptions
 
 MakeModel = Callable[..., tf.keras.Model]
 
 _LINEAR_PREFIX = "linear"
-
-
-class RankingOptions(TowerOptions):
-    """Options of every ranking model of deepctr."""
-
-    hidden_units: tuple[PositiveInt, ...] = Field(
-        (300, 300, 128), min_length=1, description="widths of the deep part's layers, comma-separated"
-    )
 
 
 class DeepCTRModel(PreRankingModel):
@@ -54,14 +43,14 @@ class DeepCTRModel(PreRankingModel):
     def __init__(self, spec: FeatureSpec, options: RankingOptions, make: MakeModel, further: dict[str, Any], **kwargs):
         super().__init__(spec, options, **kwargs)
         dim = options.embedding_dim
-        columns = [_of_any_length(column) for column in spec.columns("user", dim) + spec.columns("item", dim)]
+        inputs = [_of_any_length(column) for column in columns(spec, "user", dim) + columns(spec, "item", dim)]
         policy = tf.keras.mixed_precision.global_policy()
         tf.keras.mixed_precision.set_global_policy("float32")
         try:
             with contextlib.redirect_stdout(io.StringIO()):  # CrossNet prints
                 whole = make(
-                    columns,
-                    columns,
+                    inputs,
+                    inputs,
                     dnn_hidden_units=options.hidden_units,
                     dnn_dropout=options.dropout,
                     l2_reg_linear=0,

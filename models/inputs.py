@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
-from deepctr.feature_column import DenseFeat, SparseFeat, VarLenSparseFeat
 
-from features import MISSING, Column, Side
+from features import MISSING, Side
 from layers import FieldEmbedding
 from layers.embedding import masked_mean
 from layers.lookup_plan import DISTINCT, LookupPlan
+from models.columns import Column
+from models.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
 
 Inputs = Mapping[str, Any]
 """Features by name, tensors; beside them the plan of their look-ups and the embeddings, where made ahead."""

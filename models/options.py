@@ -1,8 +1,15 @@
-"""Typed options that models have in common. A model's own options live beside it."""
+"""Typed options that several models have in common. A model's own options are in its folder."""
+
+from typing import Literal
 
 from pydantic import Field, PositiveInt
 
 from prerank.options import Options
+
+Similarity = Literal["scaled_cosine", "cosine", "dot"]
+"""As `layers.scaled_similarity` has it, which needs TensorFlow."""
+NOT_CALIBRATED = "sampled softmax orders the items of a user, its logit is not the log-odds of a positive"
+"""Why the logit of a retrieval model is no log-odds."""
 
 
 class ModelOptions(Options):
@@ -18,3 +25,23 @@ class TowerOptions(ModelOptions):
     hidden_units: tuple[PositiveInt, ...] = Field(
         (300, 300, 32), min_length=1, description="widths of a tower's layers, comma-separated"
     )
+
+
+class RankingOptions(TowerOptions):
+    """Options of every ranking model of deepctr."""
+
+    hidden_units: tuple[PositiveInt, ...] = Field(
+        (300, 300, 128), min_length=1, description="widths of the deep part's layers, comma-separated"
+    )
+
+
+class RetrievalOptions(TowerOptions):
+    """Options of every retrieval model."""
+
+    hidden_units: tuple[PositiveInt, ...] = Field(
+        (300, 300),
+        min_length=1,
+        description="widths of the user tower's layers, comma-separated; embedding_dim follows",
+    )
+    temperature: float = Field(0.05, gt=0, description="inner products of vectors of length 1 are divided by it")
+    sampled_items: PositiveInt = Field(512, description="items drawn uniformly at each step as negatives")

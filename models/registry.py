@@ -1,30 +1,41 @@
-"""The registry of models. A model registers itself in its own file; importing this package's files finds it."""
+"""The registry of models: what is known of each without TensorFlow, and the class, which needs it.
+
+A model is a folder `models/<name>/`: `options.py` holds its options and its entry, `model.py` its class. Or it is one
+file `models/<name>.py` whose class has the decorator :func:`register`; reading its options then takes TensorFlow. Both
+are found by looking for them. A class of another program enters by the same decorator.
+"""
+
+from __future__ import annotations
 
 import functools
 import importlib
-import pkgutil
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import models
 from features import FeatureSpec
-from models.base import PreRankingModel, TwoTowerModel
 from models.options import ModelOptions
 from prerank.errors import InputError
+
+if TYPE_CHECKING:
+    from models.base import PreRankingModel
 
 FLAGS = ("decoupled", "exportable", "differentiable", "calibrated")
 """What a model is, unless its `limits` say why not: see :class:`ModelEntry`."""
 
+_IN_ONE_FILE = re.compile(r"^(@|ENTRY = )register\(", re.MULTILINE)
 _ONE_TOWER = "one tower takes the features of user and item together"
 
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """A registered model.
+    """A registered model. As a decorator it enters the class.
 
     Attributes:
         name: what `--model_name` takes.
-        model: the class.
         options: its options.
         kind: what family it belongs to, for tables.
         source: the paper.
@@ -32,11 +43,36 @@ class ModelEntry:
     """
 
     name: str
-    model: type[PreRankingModel]
     options: type[ModelOptions]
     kind: str
     source: str
     limits: Mapping[str, str] = field(default_factory=dict)
+
+    def __call__(self, model: type[PreRankingModel]) -> type[PreRankingModel]:
+        """Enter the class.
+
+        Raises:
+            ValueError: another model has the name, or the class is decoupled and the entry is not, or the reverse.
+        """
+        from models.base import TwoTowerModel
+
+        if (known := _find(self.name)) not in (None, self):
+            raise ValueError(f"model {self.name!r} is registered twice, by {known.model} and {model}")
+        if issubclass(model, TwoTowerModel) != self.decoupled:
+            raise ValueError(f"{self.name}: decoupled={self.decoupled}, which {model} is not")
+        model.options_class = self.options
+        _REGISTERED.setdefault(self.name, self)
+        _CLASSES[self.name] = model
+        return model
+
+    @property
+    def model(self) -> type[PreRankingModel]:
+        """The class. Imports it, and TensorFlow, when it is first asked for."""
+        if self.name not in _CLASSES:
+            importlib.import_module(f"{models.__name__}.{self.name}.model")
+        if self.name not in _CLASSES:
+            raise ImportError(f"no class in models/{self.name}/model.py has the decorator @ENTRY")
+        return _CLASSES[self.name]
 
     @property
     def decoupled(self) -> bool:
@@ -59,44 +95,62 @@ class ModelEntry:
         return "calibrated" not in self.limits
 
 
-_ENTRIES: dict[str, ModelEntry] = {}
+_REGISTERED: dict[str, ModelEntry] = {}
+_CLASSES: dict[str, type[PreRankingModel]] = {}
 
 
 def register(
-    name: str, *, options: type[ModelOptions], kind: str, source: str, limits: Mapping[str, str] | None = None
-) -> Callable[[type[PreRankingModel]], type[PreRankingModel]]:
-    """Class decorator that enters a model under `name`.
+    name: str,
+    *,
+    options: type[ModelOptions],
+    kind: str,
+    source: str,
+    decoupled: bool = True,
+    limits: Mapping[str, str] | None = None,
+) -> ModelEntry:
+    """The entry of a model, which is the decorator of its class.
 
-    Whether it is decoupled follows from its class; the other limits are named here.
+    Args:
+        name: what `--model_name` takes; the name of the model's folder.
+        options: its options.
+        kind: what family it belongs to, for tables.
+        source: the paper.
+        decoupled: whether the class is a `TwoTowerModel`.
+        limits: the reasons of other flags that do not hold.
 
     Raises:
-        ValueError: the name is taken, or a limit is none of :data:`FLAGS`.
+        ValueError: a limit is none of :data:`FLAGS`.
     """
     if unknown := sorted(set(limits or {}) - set(FLAGS)):
         raise ValueError(f"limits must name flags out of {FLAGS}. Received: {unknown}")
-
-    def enter(model: type[PreRankingModel]) -> type[PreRankingModel]:
-        if name in _ENTRIES:
-            raise ValueError(f"model {name!r} is registered twice, by {_ENTRIES[name].model} and {model}")
-        model.options_class = options
-        of_class = {} if issubclass(model, TwoTowerModel) else {"decoupled": _ONE_TOWER}
-        _ENTRIES[name] = ModelEntry(name, model, options, kind, source, {**of_class, **(limits or {})})
-        return model
-
-    return enter
+    of_class = {} if decoupled else {"decoupled": _ONE_TOWER}
+    return ModelEntry(name, options, kind, source, {**of_class, **(limits or {})})
 
 
 @functools.cache
-def _import_all() -> None:
-    package = importlib.import_module("models")
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"models.{module.name}")
+def _modules() -> dict[str, str]:
+    """What to import for the entry of each model of this package, by the model's name."""
+    found = {}
+    for place in map(Path, models.__path__):
+        for file in place.glob("*/options.py"):
+            found[file.parent.name] = f"{models.__name__}.{file.parent.name}.options"
+        for file in place.glob("*.py"):
+            if _IN_ONE_FILE.search(file.read_text(encoding="utf-8")):
+                found[file.stem] = f"{models.__name__}.{file.stem}"
+    return found
 
 
 def names() -> list[str]:
     """Names of all models, sorted."""
-    _import_all()
-    return sorted(_ENTRIES)
+    return sorted(_modules().keys() | _REGISTERED.keys())
+
+
+def _find(name: str) -> ModelEntry | None:
+    if name not in _REGISTERED and name in _modules():
+        module = importlib.import_module(_modules()[name])
+        if isinstance(entry := getattr(module, "ENTRY", None), ModelEntry):
+            _REGISTERED.setdefault(entry.name, entry)
+    return _REGISTERED.get(name)
 
 
 def get(name: str) -> ModelEntry:
@@ -104,11 +158,14 @@ def get(name: str) -> ModelEntry:
 
     Raises:
         InputError: there is none.
+        ImportError: its file registers no model of this name.
     """
-    _import_all()
-    if name not in _ENTRIES:
+    if name not in names():
         raise InputError(f"--model_name: there is no model {name!r}, choose one of {', '.join(names())}")
-    return _ENTRIES[name]
+    entry = _find(name)
+    if entry is None:
+        raise ImportError(f"{_modules()[name]} registers no model {name!r}: a model has the name of its folder or file")
+    return entry
 
 
 def build(
@@ -118,7 +175,7 @@ def build(
     seed: int = 0,
     xla: bool = False,
 ) -> PreRankingModel:
-    """Make the model `name` for a data set, its weights built.
+    """Make the model `name` for a data set, its weights built. Imports TensorFlow.
 
     Args:
         name: a registered name.

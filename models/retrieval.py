@@ -3,28 +3,13 @@
 from collections.abc import Sequence
 
 import tensorflow as tf
-from pydantic import Field, PositiveInt
 
 from features import RESERVED, FeatureSpec
 from layers import SampledSoftmaxLoss
 from layers.vectors import unit
 from models.base import State, TwoTowerModel
 from models.inputs import Inputs
-from models.options import TowerOptions
-
-NOT_CALIBRATED = "sampled softmax orders the items of a user, its logit is not the log-odds of a positive"
-
-
-class RetrievalOptions(TowerOptions):
-    """Options of every retrieval model."""
-
-    hidden_units: tuple[PositiveInt, ...] = Field(
-        (300, 300),
-        min_length=1,
-        description="widths of the user tower's layers, comma-separated; embedding_dim follows",
-    )
-    temperature: float = Field(0.05, gt=0, description="inner products of vectors of length 1 are divided by it")
-    sampled_items: PositiveInt = Field(512, description="items drawn uniformly at each step as negatives")
+from models.options import RetrievalOptions
 
 
 class RetrievalModel(TwoTowerModel):

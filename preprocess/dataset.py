@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
-
-import ibis.expr.types as ir
+from typing import TYPE_CHECKING, Protocol
 
 from features import FeatureSpec
 from preprocess.engines import Engine
 from preprocess.options import ResolvedOptions
-from preprocess.raw import RawFile, RawTable
+
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+
+    from preprocess.raw import RawFile, RawTable
 
 
 @dataclass(frozen=True)

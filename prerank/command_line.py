@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-from prerank import answering, index_command
+from prerank import answering, index_command, tensorflow_log
 from prerank.terminal import Parser, positive, run
 
 
@@ -26,4 +26,5 @@ def _main(argv: list[str]) -> None:
     index_command.add_flags(index)
     index.set_defaults(action=index_command.index_command)
     flags = parser.parse_args(argv)
+    tensorflow_log.hide_without_gpu()
     flags.action(flags)

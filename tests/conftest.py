@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from legacy_keras import tf
+import legacy_keras  # noqa: F401  (before TensorFlow)  # isort: skip
+import tensorflow as tf  # isort: skip
 
 # A second device for tests of tf.distribute, which has to be there before TensorFlow computes anything.
 tf.config.set_logical_device_configuration(

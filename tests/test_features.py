@@ -2,7 +2,6 @@ import dataclasses
 import json
 
 import pytest
-from deepctr.feature_column import DenseFeat, SparseFeat, VarLenSparseFeat
 from support import SPEC
 
 from features import MISSING, RESERVED, UNSEEN, FeatureSpec, Field
@@ -15,29 +14,6 @@ def test_reserved_rows():
 def test_sides_keep_the_order_of_the_fields():
     assert [field.name for field in SPEC.side("user")] == ["user_id", "gender", "age", "user_mean_rating", "user_hist"]
     assert [field.name for field in SPEC.side("item")] == ["movie_id", "genres", "item_mean_rating"]
-
-
-def test_columns_of_deepctr():
-    user, item = SPEC.columns("user", 8), SPEC.columns("item", 8)
-    assert [column.name for column in user + item] == [field.name for field in SPEC.fields]
-    assert isinstance(user[0], SparseFeat)
-    assert (user[0].vocabulary_size, user[0].embedding_dim) == (30, 8)
-    assert isinstance(user[3], DenseFeat)
-    assert user[3].dimension == 1
-    assert isinstance(user[4], VarLenSparseFeat)
-    assert (user[4].maxlen, user[4].combiner) == (6, "mean")
-    # the history shares the item's table
-    assert user[4].embedding_name == item[0].embedding_name == "movie_id"
-    assert item[1].embedding_name == "genres"
-
-
-def test_deepctr_builds_a_model_from_the_columns():
-    from deepctr.models import DeepFM
-
-    columns = SPEC.columns("user", 4) + SPEC.columns("item", 4)
-    model = DeepFM(columns, columns, dnn_hidden_units=(4,))
-    tables = [layer for layer in model.layers if getattr(layer, "input_dim", 0) == 40 and layer.output_dim == 4]
-    assert len(tables) == 1
 
 
 def test_tables_are_listed_once():

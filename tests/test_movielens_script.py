@@ -119,7 +119,7 @@ def test_divergence_has_an_exit_code_of_its_own(here, sample_folder, capsys):  #
 def test_wrong_input_is_one_line_and_leaves_nothing(here, capsys, flags, words):
     (here / "taken").mkdir()
     (here / "taken" / "thesis.tex").write_text("")
-    if flags == ["--device", "gpu"] and script.legacy_keras.tf.config.list_physical_devices("GPU"):
+    if flags == ["--device", "gpu"] and tf.config.list_physical_devices("GPU"):
         pytest.skip("this machine has a GPU")
     assert main(script.SOURCE, flags) == 2
     error = capsys.readouterr().err

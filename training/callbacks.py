@@ -6,8 +6,8 @@ import numpy as np
 import tensorflow as tf
 
 from models import PreRankingModel
-from preprocess.batches import Batches
 from training import metrics
+from training.batches import Batches
 from training.distribution import Distribution
 from training.progress import CheckpointStore, Progress
 

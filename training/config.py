@@ -28,6 +28,8 @@ NOT_IDENTITY = {
     "download", "data_path", "prepared_dir", "schema", "strategy",
     "prepare_only", "engine", "spark_master", "spark_scratch", "spark_conf",
 }  # fmt: skip
+_ALSO = {"epoch": "epochs"}
+"""Further spellings of options, as flags and as keys."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,9 @@ def parse(
     known, rest = first.parse_known_args(argv)
     _check_spaces(argv)
     values = {} if known.config is None else read_yaml(known.config, "--config")
+    for option, spelling in _ALSO.items():
+        if spelling in values:
+            values.setdefault(option, values.pop(spelling))
     if known.model_name is not None:
         values["model_name"] = known.model_name
     name = values.get("model_name", RunOptions.model_fields["model_name"].default)
@@ -142,7 +147,7 @@ def _flags(
             cli_exit_on_error=False,
             cli_hide_none_type=True,
             cli_avoid_json=True,
-            cli_shortcuts={},
+            cli_shortcuts=_ALSO,
         )
 
         @classmethod
@@ -169,7 +174,8 @@ def _check_spaces(argv: Sequence[str]) -> None:
 
 def _first_error(error: ValidationError, config: Path | None, argv: Sequence[str]) -> str:
     name = str((*error.errors()[0]["loc"], "")[0])
-    from_flag = any(argument.split("=")[0] == f"--{name}" for argument in argv)
+    spellings = (f"--{name}", f"--{_ALSO.get(name, name)}")
+    from_flag = any(argument.split("=")[0] in spellings for argument in argv)
     where = "" if not name else f"--{name}: " if from_flag or config is None else f"{config}: {name}: "
     return where + problem(error, None)
 

@@ -10,8 +10,8 @@ import tensorflow as tf
 
 import models
 from models import PreRankingModel
-from preprocess.batches import Batches, Plan, Share
 from prerank.errors import InputError
+from training.batches import Batches, Plan, Share
 from training.cluster import Cluster
 from training.options import RunOptions
 

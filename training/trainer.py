@@ -19,11 +19,11 @@ import tensorflow as tf
 import models
 from features import UNSEEN
 from models import PreRankingModel
-from preprocess.batches import Batches, read_columns
 from preprocess.prepared import PreparedData
 from prerank import folders
 from prerank.errors import InputError
 from training import metrics
+from training.batches import Batches, read_columns
 from training.callbacks import EpochEnd, copy_weights, predict
 from training.config import Config
 from training.distribution import Distribution

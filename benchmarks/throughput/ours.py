@@ -8,9 +8,9 @@ import tensorflow as tf
 import models
 from benchmarks.throughput.profile import operations
 from benchmarks.throughput.timing import gradients, stages
-from preprocess.batches import Batches
 from preprocess.prepared import PreparedData
 from training import metrics
+from training.batches import Batches
 from training.callbacks import predict
 from training.optimizer import LazyAdam
 from training.options import RunOptions

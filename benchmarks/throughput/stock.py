@@ -4,13 +4,18 @@ import time
 
 import numpy as np
 import tensorflow as tf
-from deepctr.feature_column import build_input_features, input_from_feature_columns
-from deepctr.layers import DNN, combined_dnn_input
 
+import legacy_keras
 from benchmarks.throughput.timing import stages
 from features import FeatureSpec
-from preprocess.batches import Batches
+from models.columns import columns as columns_of
 from preprocess.prepared import PreparedData
+from training.batches import Batches
+
+legacy_keras.mend_deepctr()
+
+from deepctr.feature_column import build_input_features, input_from_feature_columns  # noqa: E402  (mended first)
+from deepctr.layers import DNN, combined_dnn_input  # noqa: E402
 
 _WARM_STEPS = 5
 
@@ -19,7 +24,7 @@ def _model(spec: FeatureSpec, hidden: tuple[int, ...], embedding_dim: int) -> tf
     """Two towers from feature columns as deepctr's own models are made, its default regularisers included."""
     inputs, vectors = [], []
     for side in ("user", "item"):
-        columns = spec.columns(side, embedding_dim)
+        columns = columns_of(spec, side, embedding_dim)
         features = build_input_features(columns)
         inputs += list(features.values())
         embeddings, dense = input_from_feature_columns(features, columns, 1e-5, 1024)

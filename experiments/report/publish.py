@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from experiments.collect import collect
+from experiments.defaults import PUBLISHED
 from experiments.report import files, shown
 from experiments.report.build import FIGURES, LATENCIES, LEADERBOARD, build, read_latencies
 from experiments.report.dropped import Row, dropped_figures, dropped_rows, summary
@@ -19,8 +20,6 @@ from preprocess.generated import is_generated_name
 from prerank.errors import InputError
 from prerank.locks import LOCK, locked
 
-PUBLISHED = Path("docs/results")
-"""The committed evidence: the small files of runs, and what the report makes of them."""
 README = Path("README.md")
 _COMPARED = ("dataset", "data", "setting", "model", "options", "seeds")
 _OF_LATENCY = ("serving_latency.md", "serving_latency.png")

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
 import models
-from experiments.agreement import CUTOFFS
+from experiments.defaults import CUTOFFS
 from experiments.report import published
 from experiments.report.entries import Board, Comparison, Entry, Spread
 from experiments.report.table import DASH, Cell, Table, code

@@ -11,15 +11,16 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
-
-import ibis.expr.types as ir
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from prerank.errors import InputError
 
+if TYPE_CHECKING:
+    import ibis.expr.types as ir
+    import pyarrow as pa
+
 EngineName = Literal["duckdb", "spark"]
-Values = Callable[[ir.Table], Mapping[str, ir.Value]]
+Values = Callable[["ir.Table"], Mapping[str, "ir.Value"]]
 """Makes columns, by name, from a table."""
 
 

@@ -5,7 +5,7 @@ import pytest
 import models
 from experiments import agreement
 from experiments.agreement import NOT_AN_ITEM, Candidates, compare, top_items
-from preprocess.batches import read_columns
+from training.batches import read_columns
 
 _NAMES = ["group", "item_group", "timestamp", "label"]
 

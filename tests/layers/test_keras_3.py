@@ -10,7 +10,7 @@ import legacy_keras
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.skipif(not legacy_keras.IS_LEGACY, reason="this is the run on Keras 3")
+@pytest.mark.skipif(not legacy_keras.is_legacy(), reason="this is the run on Keras 3")
 def test_all_tests_of_layers_pass_on_keras_3():
     """Every test of this folder, its NumPy computations and gradients included, in a process with Keras 3."""
     command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", str(Path(__file__).parent)]

@@ -5,13 +5,14 @@ import pytest
 import tensorflow as tf
 from support import SPEC, random_batch
 
+from models.columns import column, columns
 from models.inputs import FeatureEncoder
 
 DIM = 4
 
 
 def make(xla=False, keep=()):
-    encoder = FeatureEncoder(SPEC.columns("user", DIM), SPEC.columns("item", DIM), keep, seed=1, xla=xla)
+    encoder = FeatureEncoder(columns(SPEC, "user", DIM), columns(SPEC, "item", DIM), keep, seed=1, xla=xla)
     encoder(random_batch(SPEC, 2)[0], "user")
     encoder.embedding.table.assign(tf.random.stateless_normal(encoder.embedding.table.shape, [1, 2]))
     return encoder
@@ -103,9 +104,9 @@ def test_longer_sequences_than_in_training():
 
 
 def test_columns_that_do_not_fit():
-    user, item = SPEC.columns("user", DIM), SPEC.columns("item", 2 * DIM)
+    user, item = columns(SPEC, "user", DIM), columns(SPEC, "item", 2 * DIM)
     with pytest.raises(ValueError, match=r"one size. Received: \[4, 8\]"):
         FeatureEncoder(user, item)
     smaller = dataclasses.replace(SPEC["movie_id"], vocabulary_size=39)
     with pytest.raises(ValueError, match="'movie_id' differ in vocabulary_size"):
-        FeatureEncoder(user, [smaller.column(DIM)])
+        FeatureEncoder(user, [column(smaller, DIM)])

@@ -6,12 +6,12 @@ import pytest
 from scipy.special import logit
 
 import models
-from preprocess.batches import Batches, read_columns
 from preprocess.generate.movielens import PROBABILITIES, SAMPLE_ROWS, generate
 from preprocess.movielens import ADAPTER
 from preprocess.options import DataOptions
 from preprocess.prepare import prepare
 from training import metrics
+from training.batches import Batches, read_columns
 from training.callbacks import predict
 from training.options import RunOptions
 from training.trainer import compile_model, floor

@@ -6,8 +6,8 @@ from support import SPEC, random_batch, take
 from test_optimizer import BATCHES, RATE, Model, assert_state, numpy_steps, step_data
 
 from layers import Dropout
-from preprocess.batches import Batches, Share
 from prerank.errors import InputError
+from training.batches import Batches, Share
 from training.callbacks import copy_weights
 from training.config import parse
 from training.distribution import Distribution, check_strategy, connect

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from preprocess.batches import Batches
 from preprocess.prepared import PreparedData
+from training.batches import Batches
 from training.config import parse
 from training.trainer import train
 

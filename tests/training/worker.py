@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 
-from legacy_keras import tf
-from preprocess.batches import Batches
+import legacy_keras  # noqa: F401  (before TensorFlow)  # isort: skip
+import tensorflow as tf  # isort: skip
 from train_movielens_whole_models import SOURCE
 from training.app import main
+from training.batches import Batches
 
 COLUMNS = ("user_id", "movie_id", "user_mean_rating", "item_mean_rating")
 

@@ -1,0 +1,5 @@
+"""DeepFM, a ranking model."""
+
+from models.lazy import lazily
+
+__getattr__ = lazily("models.deep_fm.model", "DeepFM")

@@ -1,0 +1,12 @@
+"""Options of YoutubeDNN, and what is known of it without TensorFlow."""
+
+from models.options import NOT_CALIBRATED, RetrievalOptions
+from models.registry import register
+
+ENTRY = register(
+    "youtube_dnn",
+    options=RetrievalOptions,
+    kind="retrieval: sampled softmax on positives",
+    source="Covington et al., RecSys 2016",
+    limits={"calibrated": NOT_CALIBRATED},
+)
