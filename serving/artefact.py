@@ -121,7 +121,7 @@ def _read_features(folder: Path) -> dict[str, Any]:
 
 def _read_weights(path: Path) -> Mapping[str, np.ndarray]:
     try:
-        with np.load(path) as weights:
+        with np.load(path, allow_pickle=False) as weights:
             return dict(weights)
     except (OSError, ValueError, EOFError, RuntimeError, tokenize.TokenError, zipfile.BadZipFile) as error:
         raise ArtefactError(f"truncated or damaged: {error}", path=path) from error

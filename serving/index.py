@@ -146,7 +146,7 @@ def _load(path: Path, described: Mapping[str, Any]) -> np.ndarray:
     if _checksum(path) != described["sha256"]:
         raise ArtefactError("damaged: its SHA-256 is not that of the manifest", path=path)
     try:
-        return np.asarray(np.load(path, mmap_mode="r"))  # a plain array's slices are cheaper
+        return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))  # a plain array's slices are cheaper
     except (ValueError, tokenize.TokenError) as error:
         raise ArtefactError(f"damaged: {error}", path=path) from error
 
