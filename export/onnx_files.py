@@ -42,7 +42,8 @@ def plain_copy(model: PreRankingModel) -> PreRankingModel:
     Raises:
         InputError: it is larger than an ONNX file can be.
     """
-    size = sum(int(np.prod(weight.shape)) * weight.dtype.size for weight in model.weights)
+    weights = model.get_weights()
+    size = sum(weight.nbytes for weight in weights)
     if size >= _MOST_BYTES:
         raise InputError(f"--export_format onnx: a file holds less than 2 GiB. The model's weights take {size:,} bytes")
     policy = tf.keras.mixed_precision.global_policy()
@@ -52,7 +53,7 @@ def plain_copy(model: PreRankingModel) -> PreRankingModel:
         copy.build_weights()
     finally:
         tf.keras.mixed_precision.set_global_policy(policy)
-    copy.set_weights(model.get_weights())
+    copy.set_weights(weights)
     return copy
 
 

@@ -50,7 +50,7 @@ class RawInputs(tf.Module):
     def _encode(self, field: Field, raw: tf.Tensor) -> tf.Tensor:
         if field.kind == "dense":
             value = tf.where(tf.math.is_nan(raw), tf.constant(field.default, tf.float32), raw)
-            return (value - field.mean) / field.scale
+            return tf.cast((tf.cast(value, tf.float64) - field.mean) / field.scale, tf.float32)
         missing = tf.equal(raw, _missing(raw.dtype))
         index = _hashed(raw, field.hash_buckets) if field.hash_buckets else self._tables[field.vocabulary].lookup(raw)
         return tf.cast(tf.where(missing, tf.constant(MISSING, index.dtype), index), tf.int32)

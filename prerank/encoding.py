@@ -134,7 +134,7 @@ class Indexer:
         if item["kind"] == "dense":
             values = _numbers(item, raw)
             values = np.where(np.isnan(values), np.float32(item["default"]), values)
-            return (values - np.float32(item["mean"])) / np.float32(item["scale"])
+            return ((values.astype(np.float64) - item["mean"]) / item["scale"]).astype(np.float32)
         values = _ids(item, _padded(item, raw) if item["kind"] == "sequence" else raw)
         places = self._vocabularies[item["vocabulary"]].find(values)
         indices = np.where(places < 0, self._reserved["unseen"], places + self._reserved["first"])

@@ -1,9 +1,8 @@
 """What the conformance tests of models share. A model is tested by being registered."""
 
-import numpy as np
 import pytest
 import tensorflow as tf
-from support import SPEC, random_batch
+from support import SPEC
 
 import models
 
@@ -47,16 +46,6 @@ def small_options(name):
 
 def build(name, seed=0, **options):
     return models.build(name, SPEC, {**small_options(name), **options}, seed=seed)
-
-
-def random_training_part(names, most_rows=None):
-    """Columns of rows whose labels depend on every field."""
-    inputs, _ = random_batch(SPEC, 4000, seed=7)
-    columns = {name: values.numpy() for name, values in inputs.items()}
-    terms = [values if values.ndim == 1 else (values != 0).sum(axis=1) for values in columns.values()]
-    score = sum((term - term.mean()) / term.std() for term in terms)
-    columns[SPEC.label] = (score > 0).astype(np.float32)
-    return {name: columns[name] for name in names}
 
 
 def total_loss(model, inputs, labels):

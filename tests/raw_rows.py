@@ -2,7 +2,9 @@
 
 import numpy as np
 import tensorflow as tf
+from support import fit_directly
 
+import models
 from export.raw_inputs import RawInputs
 
 
@@ -40,6 +42,8 @@ def keras_logits(model, prepared, raw):
 
 def perturb(model, seed=3):
     """Weights as after a training: embeddings start so small that every row would score the same."""
+    if not models.get(model.name).differentiable:
+        fit_directly(model)
     rng = np.random.default_rng(seed)
     for weight in model.trainable_weights:
         weight.assign_add(rng.normal(0, 0.1, weight.shape).astype(np.float32))

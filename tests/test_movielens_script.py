@@ -1,5 +1,6 @@
 """The training script as a user runs it."""
 
+import dataclasses
 import json
 import os
 import resource
@@ -9,15 +10,20 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 from sample import prepared, sample_folder  # noqa: F401
 
 import train_movielens_whole_models as script
-from models import names
+from features import RESERVED
+from models import names, registry
 from models.options import ModelOptions
 from models.registry import get
+from preprocess.batches import read_columns
 from preprocess.options import DataOptions
+from serving.artefact import Artefact
+from serving.items import columns, read_table
 from training.app import main
 from training.options import RunOptions
 
@@ -87,6 +93,56 @@ def test_from_raw_files_to_onnx(here, sample_folder):  # noqa: F811
     }  # fmt: skip
 
 
+def test_both_exports_of_trees_give_the_logits_of_the_training(here, sample_folder, prepared, capsys):  # noqa: F811
+    pytest.importorskip("tf2onnx", reason="requirements-onnx.txt is not installed")
+    flags = ["--data_path", str(sample_folder), "--model_name", "gbdt", "--trees", "30", "--export_examples", "99999"]
+    assert main(script.SOURCE, [*flags, "--save_predictions", "--export_dir", "out/saved_model"]) == 0
+    (run,) = (here / "runs").glob("**/checkpoints")
+    assert os.listdir(run) == ["best.npz"]
+    capsys.readouterr()
+    assert main(script.SOURCE, [*flags, "--export_dir", "out/onnx", "--export_format", "onnx"]) == 0
+    assert "nothing is trained" in capsys.readouterr().out
+    known = read_columns(prepared, "test", ["movie_id"])["movie_id"] >= RESERVED
+    expected = pq.read_table(run.parent / "predictions.parquet")["logit"].to_numpy()[known]
+    assert len(expected) > 500
+    for name in ("saved_model", "onnx"):
+        place = here / "out" / name
+        model = Artefact(place)
+        assert list(model.backend.signatures) == ["serving_default"]
+        fields = model.inputs()
+        raw = columns(read_table(place / "examples.parquet"), fields, place)
+        found = model.signature("serving_default", [field["name"] for field in fields])(raw)
+        np.testing.assert_allclose(found["logit"], expected, rtol=0, atol=1e-5)
+
+
+def test_a_model_that_cannot_be_exported_says_why(here, capsys, monkeypatch):
+    limited = dataclasses.replace(get("dssm"), limits={"exportable": "it is a secret"})
+    monkeypatch.setitem(registry._ENTRIES, "dssm", limited)
+    assert main(script.SOURCE, ["--model_name", "dssm", "--export_dir", "out"]) == 2
+    assert capsys.readouterr().err == "error: --export_dir: dssm cannot be exported: it is a secret\n"
+    assert os.listdir(here) == []
+
+
+def test_trees_in_a_file_that_could_run_code_are_not_read(here, sample_folder, capsys):  # noqa: F811
+    flags = ["--data_path", str(sample_folder), "--model_name", "gbdt", "--trees", "3", "--export_dir", "out"]
+    assert main(script.SOURCE, flags) == 0
+    (trees,) = (here / "runs").glob("**/best.npz")
+    runs_code = f"cos\nsystem\n(S'touch {here}/code-ran'\ntR.".encode()
+    for name, content, words in (
+        ("best.npz", trees.read_bytes()[:-100], "best.npz"),
+        ("best.npz", runs_code, "best.npz"),
+        ("best.joblib", runs_code, "train the run again"),
+    ):
+        trees.unlink(missing_ok=True)
+        (trees.parent / name).write_bytes(content)
+        capsys.readouterr()
+        assert main(script.SOURCE, flags) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert words in error
+    assert not (here / "code-ran").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("protocol", ["strict", "reference"])
 def test_every_model_trains_without_special_flags(here, sample_folder, protocol):  # noqa: F811
@@ -113,7 +169,6 @@ def test_divergence_has_an_exit_code_of_its_own(here, sample_folder, capsys):  #
         (["--strategy", "multi_worker"], ["--strategy multi_worker", "TF_CONFIG", "not set"]),
         (["--strategy", "mirrored", "--jit"], ["--jit", "--strategy mirrored"]),
         (["--strategy", "mirrored", "--model_name", "gbdt"], ["--strategy mirrored", "gbdt", "gradient steps"]),
-        (["--model_name", "gbdt", "--export_dir", "out"], ["--export_dir", "gbdt", "scikit-learn"]),
     ],
 )
 def test_wrong_input_is_one_line_and_leaves_nothing(here, capsys, flags, words):

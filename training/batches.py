@@ -92,7 +92,10 @@ class _Layout:
                 _pad(column, integers[:, start:stop])
         floats = np.empty((table.num_rows, len(self.dense) + 1), np.float32)
         for position, field in enumerate(self.dense):
-            floats[:, position] = (table[field.name].to_numpy() - field.mean) / field.scale
+            # An export is asked with 32 bits. From the same 32 bits it computes the same, to the last bit: a tree
+            # sends two rows that differ in the last bit different ways.
+            numbers = table[field.name].to_numpy().astype(np.float32).astype(np.float64)
+            floats[:, position] = (numbers - field.mean) / field.scale
         floats[:, -1] = table[self.label].to_numpy()
         return integers, floats
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-import joblib
 import numpy as np
 import tensorflow as tf
 from sklearn.ensemble import HistGradientBoostingClassifier
@@ -12,11 +11,16 @@ from features import MISSING, FeatureSpec
 from features import Field as Feature
 from models.base import PreRankingModel, ReadColumns
 from models.gbdt.options import ENTRY, GBDTOptions
+from models.gbdt.scikit_learn_trees import trees_of
+from models.gbdt.tree_scores import TreeScores
+from models.gbdt.trees import CATEGORIES, Trees
 from models.inputs import Inputs
+from prerank.errors import InputError
 
-_MOST_CATEGORIES = 255
 _MOST_ROWS = 4_000_000
-_FILE = "best.joblib"
+_ROWS_AT_ONCE = 100_000
+_FILE = "best.npz"
+_OLD_FILE = "best.joblib"
 
 
 @ENTRY
@@ -30,8 +34,8 @@ class GBDT(PreRankingModel):
     Neither `embedding_dim` nor `dropout` plays a role, and the seed only decides which rows the bins come from where
     there are more than 200,000.
 
-    The trees are kept as joblib writes them: joblib comes with scikit-learn. Reading such a file runs code that it
-    names, so read only your own.
+    scikit-learn only grows the trees. They are kept as arrays of numbers, and scored from these by operations of
+    TensorFlow, in training as in an export. XLA does not compile these, as the levels of trees differ in size.
     """
 
     options: GBDTOptions
@@ -39,69 +43,84 @@ class GBDT(PreRankingModel):
 
     def __init__(self, spec: FeatureSpec, options: GBDTOptions, **kwargs):
         super().__init__(spec, options, **kwargs)
-        self._trees: HistGradientBoostingClassifier | None = None
+        self._scores = TreeScores(sum(_width(field) for field in spec.fields))
 
     def fit_directly(self, read: ReadColumns) -> bool:
         columns = read([*(field.name for field in self.spec.fields), self.spec.label], _MOST_ROWS)
         options = self.options
-        trees = HistGradientBoostingClassifier(
+        categorical = [
+            field.kind == "sparse" and _is_small(field) for field in self.spec.fields for _ in range(_width(field))
+        ]
+        growing = HistGradientBoostingClassifier(
             learning_rate=options.tree_lr,
             max_iter=options.trees,
             max_leaf_nodes=options.leaves,
             min_samples_leaf=options.leaf_rows,
-            categorical_features=[
-                field.kind == "sparse" and _is_small(field) for field in self.spec.fields for _ in range(_width(field))
-            ],
+            categorical_features=categorical,
             early_stopping=False,
             random_state=self.seed,
         )
-        self._trees = trees.fit(self._table(columns), columns[self.spec.label])
+        table = self._whole_table(columns)
+        self._scores.assign(trees_of(growing.fit(table, columns[self.spec.label]), categorical, table))
         return True
 
     def call(self, inputs: Inputs, training: bool | None = None) -> tf.Tensor:
-        """Logits (B,) float32, from Python and not from the graph; all equal before :meth:`fit_directly`."""
-        fields = [field.name for field in self.spec.fields]
-        logits = tf.numpy_function(self._logits, [inputs[name] for name in fields], tf.float32)
-        logits = tf.ensure_shape(logits, [None])
-        return logits + self.bias
+        """Logits (B,) float32; all equal before :meth:`fit_directly`."""
+        return tf.cast(self._scores(self._table(inputs)), tf.float32) + self.bias
 
-    def _logits(self, *columns: np.ndarray) -> np.ndarray:
-        if self._trees is None:
-            return np.zeros(len(columns[0]), np.float32)
-        named = dict(zip([field.name for field in self.spec.fields], columns, strict=True))
-        return self._trees.decision_function(self._table(named)).astype(np.float32)
+    def _table(self, inputs: Inputs) -> tf.Tensor:
+        """(B, F) float32, as many columns a field as :func:`_width` says."""
+        return tf.concat([_columns(field, inputs[field.name]) for field in self.spec.fields], axis=1)
 
-    def _table(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
-        """(n, F) numbers, as many columns a field as :func:`_width` says."""
-        return np.column_stack([_columns(field, columns[field.name]) for field in self.spec.fields]).astype(np.float32)
+    def _whole_table(self, columns: Mapping[str, np.ndarray]) -> np.ndarray:
+        """:meth:`_table` of many rows, some at a time."""
+        rows = len(columns[self.spec.label])
+        table = np.empty((rows, sum(_width(field) for field in self.spec.fields)), np.float32)
+        for start in range(0, rows, _ROWS_AT_ONCE):
+            part = slice(start, start + _ROWS_AT_ONCE)
+            table[part] = self._table(
+                {field.name: tf.constant(columns[field.name][part]) for field in self.spec.fields}
+            )
+        return table
 
     def parameters(self) -> int:
-        """A number each for the leaves and the splits of all trees."""
-        if self._trees is None:
-            return 0
-        return sum(len(tree.nodes) for trees in self._trees._predictors for tree in trees)
+        """A number each for the leaves and the splits of all trees; 0 before :meth:`fit_directly`."""
+        nodes = len(self._scores.trees().value)
+        return nodes if nodes > 1 else 0
 
     def save_trained(self, folder: Path) -> None:
-        joblib.dump(self._trees, folder / _FILE)
+        self._scores.trees().write(folder / _FILE)
 
     def load_trained(self, folder: Path) -> None:
-        self._trees = joblib.load(folder / _FILE)
+        """Read what :meth:`save_trained` wrote.
+
+        Raises:
+            InputError: the file is missing or damaged, or is of other data.
+        """
+        path = folder / _FILE
+        if not path.exists() and (folder / _OLD_FILE).exists():
+            raise InputError(
+                "a file of an earlier version, and reading it could run code: train the run again",
+                path=folder / _OLD_FILE,
+            )
+        self._scores.assign(Trees.read(path, self._scores.columns))
 
 
 def _is_small(field: Feature) -> bool:
-    return field.vocabulary_size <= _MOST_CATEGORIES
+    return field.vocabulary_size <= CATEGORIES
 
 
 def _width(field: Feature) -> int:
     return field.vocabulary_size - 1 if field.kind == "sequence" and _is_small(field) else 1
 
 
-def _columns(field: Feature, values: np.ndarray) -> np.ndarray:
-    """(n, width) numbers of one field."""
+def _columns(field: Feature, values: tf.Tensor) -> tf.Tensor:
+    """(B, width) float32 numbers of one field."""
     if field.kind != "sequence":
-        return values[:, np.newaxis]
+        return tf.cast(values, tf.float32)[:, tf.newaxis]
     if not _is_small(field):
-        return (values != MISSING).sum(axis=1, keepdims=True)
-    present = np.zeros((len(values), field.vocabulary_size), np.int8)
-    np.put_along_axis(present, values, 1, axis=1)
-    return present[:, MISSING + 1 :]
+        return tf.reduce_sum(tf.cast(values != MISSING, tf.float32), axis=1, keepdims=True)
+    rows = tf.broadcast_to(tf.range(tf.shape(values)[0])[:, tf.newaxis], tf.shape(values))
+    places = tf.stack([rows, tf.cast(values, tf.int32)], axis=-1)
+    absent = tf.zeros([tf.shape(values)[0], field.vocabulary_size])
+    return tf.tensor_scatter_nd_update(absent, places, tf.ones(tf.shape(values)))[:, MISSING + 1 :]

@@ -21,8 +21,5 @@ ENTRY = register(
     kind="boosted trees on the tabular features",
     source="scikit-learn's HistGradientBoostingClassifier",
     decoupled=False,
-    limits={
-        "exportable": "its trees are scikit-learn's, and no TensorFlow graph",
-        "differentiable": "trees are grown, not trained by gradient steps",
-    },
+    limits={"differentiable": "trees are grown, not trained by gradient steps"},
 )

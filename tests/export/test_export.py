@@ -7,11 +7,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
-from raw_rows import keras_logits, perturb, raw_rows, vocabularies
+from raw_rows import keras_logits, perturb, random_raw_rows, raw_rows, tensors, vocabularies
 
 import models
 from export.raw_inputs import RawInputs
 from export.writer import export, target
+from models.gbdt.trees import ROWS_AT_ONCE
+from preprocess.batches import Batches, read_columns
 from prerank.errors import InputError
 
 _FRESH = """
@@ -87,6 +89,30 @@ def test_raw_values_become_the_indices_of_the_prepared_data(prepared):
         elif field.kind == "sequence":
             lists = table[field.name].to_pylist()
             assert [[index for index in row if index] for row in encoded[field.name].numpy().tolist()] == lists
+
+
+def test_raw_numbers_become_those_of_the_training_to_the_last_bit(prepared):
+    encode = tf.function(RawInputs(prepared.spec, vocabularies(prepared)).encode)  # a graph, as an export is
+    for field in prepared.spec.fields:
+        if field.kind == "dense":
+            raw = read_columns(prepared, "train", [field.name])[field.name].astype(np.float32)
+            trained = Batches(prepared, "train", 512).columns([field.name])[field.name]
+            assert len(np.unique(trained)) > 100
+            np.testing.assert_array_equal(encode({field.name: tf.constant(raw)})[field.name], trained)
+
+
+def test_exported_trees_agree_on_many_rows_and_long_histories(prepared, tmp_path):
+    model = models.build("gbdt", prepared.spec, {"trees": 50})
+    perturb(model)
+    place = target(tmp_path / "out")
+    export(model, vocabularies(prepared), place, {})
+    loaded = tf.saved_model.load(str(place))
+    assert list(loaded.signatures) == ["serving_default"]
+    longest = max(field.max_length for field in prepared.spec.fields)
+    for rows, length in ((2 * ROWS_AT_ONCE + 3, 0), (300, 3 * longest), (0, 1)):
+        raw = random_raw_rows(prepared, rows, length)
+        found = loaded.signatures["serving_default"](**tensors(prepared, raw))["logit"]
+        np.testing.assert_allclose(found, keras_logits(model, prepared, raw), rtol=0, atol=1e-6)
 
 
 def test_features_json_and_companions(prepared, tmp_path):

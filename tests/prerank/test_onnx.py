@@ -16,6 +16,7 @@ from raw_rows import keras_logits, perturb, random_raw_rows, raw_rows, vocabular
 import models
 from export import onnx_files
 from export.writer import export, target
+from models.gbdt.trees import ROWS_AT_ONCE
 from prerank.artefact import Artefact
 from prerank.build_index import build
 from prerank.encoding import Indexer
@@ -28,8 +29,8 @@ pytest.importorskip("tf2onnx", reason="requirements-onnx.txt is not installed")
 
 ROOT = Path(__file__).parents[2]
 _EXPORTABLE = [name for name in models.names() if models.get(name).exportable]
-# One of each kind: heads, states chosen by the item, deepctr's layers, embeddings of size 1, numbers alone.
-_IN_EVERY_RUN = {"hit", "fit", "deep_fm", "lr", "target_means"}
+# One of each kind: heads, states chosen by the item, deepctr's layers, trees, embeddings of size 1, only numbers.
+_IN_EVERY_RUN = {"hit", "fit", "deep_fm", "gbdt", "lr", "target_means"}
 
 _FRESH = """
 import json, sys
@@ -96,6 +97,15 @@ def test_onnx_agrees_with_the_model(name, prepared, tmp_path):
     _assert_agrees(place, model, prepared, {key: value[:1] for key, value in raw_rows(prepared).items()})
     _assert_agrees(place, model, prepared, random_raw_rows(prepared, rows=5, length=0))
     _assert_agrees(place, model, prepared, random_raw_rows(prepared, rows=300))
+
+
+def test_trees_agree_on_many_rows_and_long_histories(prepared, tmp_path):
+    model = models.build("gbdt", prepared.spec, {"trees": 50})
+    perturb(model)
+    place = _export(model, prepared, tmp_path / "out")
+    _assert_agrees(place, model, prepared, random_raw_rows(prepared, 2 * ROWS_AT_ONCE + 3))
+    longest = max(field.max_length for field in prepared.spec.fields)
+    _assert_agrees(place, model, prepared, random_raw_rows(prepared, 300, 3 * longest))
 
 
 def test_it_runs_without_tensorflow_and_this_project(prepared, tmp_path):

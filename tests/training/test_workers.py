@@ -110,7 +110,7 @@ def _check_rows(folder):
     data = _prepared(folder)
     columns = Batches(data, "train", 256).columns([*COLUMNS, data.spec.label])
     wanted = np.stack([columns[name] for name in (*COLUMNS, data.spec.label)], axis=1).astype(np.float32)
-    parts = [np.load(folder / f"rows{number}.npy") for number in range(2)]
+    parts = [np.load(folder / f"rows{number}.npy", allow_pickle=False) for number in range(2)]
     assert abs(len(parts[0]) - len(parts[1])) <= len(Batches(data, "train", 256))
     np.testing.assert_array_equal(_sorted(np.concatenate(parts)), _sorted(wanted))
 
