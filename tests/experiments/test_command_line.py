@@ -70,6 +70,7 @@ def test_two_models_from_training_to_report(here, sample_folder, prepared):
     found = json.loads((folders[0] / "ranker_agreement.json").read_text())
     assert found["users"] == 5
     assert 0 <= found["overlap@100"] <= 1
+    assert 0 <= found["unseen@100"] <= 1
     main(["collect", "--out", "results"])
     main(["report", "--out", "results"])
     auc = json.loads((folders[0] / "metrics.json").read_text())["test"]["auc"]
