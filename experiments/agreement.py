@@ -16,7 +16,7 @@ from pydantic import with_config
 from typing_extensions import TypedDict
 
 from experiments.defaults import CUTOFFS, USERS
-from features import Field
+from features import RESERVED, Field
 from models import PreRankingModel, TwoTowerModel
 from preprocess.prepared import PreparedData
 from prerank.order import best_first
@@ -60,12 +60,14 @@ class Candidates:
         items: inputs of the item side, leading axis N.
         left_out: of each user the places in the catalogue of the training part's items. Length U.
         positives: of each user the places of the test part's positives that are not left out. Length U.
+        unseen: which items have no row in the training part, or no id of their own. Shape (N,), bool.
     """
 
     users: Inputs
     items: Inputs
     left_out: list[np.ndarray]
     positives: list[np.ndarray]
+    unseen: np.ndarray
 
     @classmethod
     def of(cls, data: PreparedData, users: int = USERS) -> "Candidates":
@@ -83,6 +85,7 @@ class Candidates:
             items,
             left_out,
             [np.setdiff1d(found, known) for found, known in zip(wanted, left_out, strict=True)],
+            (items[data.spec.item_id] < RESERVED) | ~np.isin(numbers, train["item_group"]),
         )
 
     @property
@@ -191,18 +194,20 @@ def compare(best: np.ndarray, of_ranker: np.ndarray | None, candidates: Candidat
     Args:
         best: of the model, from :func:`top_items`.
         of_ranker: of the ranking model; None if the model is the ranking model itself.
-        candidates: the users and their positives.
+        candidates: the users, their positives and the catalogue.
 
     Returns:
         `overlap@K`, the mean over the users of the share of the ranking model's best K that is among the model's (None
         without `of_ranker`); `recall@K`, the mean over the users with a positive of the share of their positives among
-        the model's best K (None if there is no such user); `users`, `users_with_positives`, `items`.
+        the model's best K (None if there is no such user); `unseen@K`, the mean over the users of the share of unseen
+        items among the model's best K; `users`, `users_with_positives`, `items`, `unseen_items`.
     """
     with_positives = [user for user, found in enumerate(candidates.positives) if len(found)]
     results: dict[str, Any] = {
         "users": candidates.user_count,
         "users_with_positives": len(with_positives),
         "items": candidates.item_count,
+        "unseen_items": int(candidates.unseen.sum()),
     }
     for k in CUTOFFS:
         overlap = None
@@ -210,6 +215,8 @@ def compare(best: np.ndarray, of_ranker: np.ndarray | None, candidates: Candidat
             overlap = _mean(_share(best[user, :k], of_ranker[user, :k]) for user in range(candidates.user_count))
         results[f"overlap@{k}"] = overlap
         results[f"recall@{k}"] = _mean(_share(best[user, :k], candidates.positives[user]) for user in with_positives)
+        items = [found[found != NOT_AN_ITEM] for found in best[:, :k]]
+        results[f"unseen@{k}"] = _mean(candidates.unseen[found].mean() for found in items if len(found))
     return results
 
 

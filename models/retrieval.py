@@ -19,6 +19,11 @@ class RetrievalModel(TwoTowerModel):
     deepmatch's `SampledSoftmaxLayer` gives the same loss, but draws negatives that a resumed training would not repeat,
     or weighs a batch's items by counts that have to be known beforehand.
 
+    All items that are unseen, or have no id, share one row of the table. A positive of that row says nothing about any
+    of them, and does not count: as a positive that is never drawn, the row would come close to every user. A loss of
+    its own moves the row to where its score for a user is the mean score of the drawn items. So an unseen item ranks
+    near the middle of the catalogue.
+
     Subclasses define `encode_user` and `similarity`; `vectors_for` where a user has several vectors.
 
     Args:
@@ -49,9 +54,31 @@ class RetrievalModel(TwoTowerModel):
 
     def loss_terms(self, inputs: Inputs, labels: tf.Tensor) -> dict[str, tf.Tensor]:
         user, item = self.encode_user(inputs, training=True), self.encode_item(inputs, training=True)
-        ids = self._sample()
-        vectors = [self.vectors_for(user, item), item["item_vector"], self._item_vectors(ids)]
-        return {"sampled_softmax": self.loss_layer([*vectors, inputs[self.spec.item_id], ids, labels])}
+        own, drawn = inputs[self.spec.item_id], self._sample()
+        vectors = self._item_vectors(tf.concat([tf.range(RESERVED), drawn], axis=0))
+        reserved, sampled = vectors[:RESERVED], vectors[RESERVED:]
+        known = tf.cast(labels, tf.float32) * tf.cast(own >= RESERVED, tf.float32)
+        of_user = self.vectors_for(user, item)
+        return {
+            "sampled_softmax": self.loss_layer([of_user, item["item_vector"], sampled, own, drawn, known]),
+            "reserved_rows": self._off_the_mean(user, reserved, sampled),
+        }
+
+    def _off_the_mean(self, user: State, reserved: tf.Tensor, sampled: tf.Tensor) -> tf.Tensor:
+        """How far the scores of vectors (R, E) are from the mean score of vectors (S, E); trains the former only.
+
+        Each row's user compares each of the R vectors with one of the S. The sum over R of the mean squared difference,
+        in units of the inner product, is smallest at the mean.
+        """
+        user = {name: tf.stop_gradient(user[name]) for name in self.user_state}
+        rows = tf.range(tf.shape(user[self.user_state[0]])[0])
+        others = tf.stop_gradient(tf.gather(sampled, tf.math.floormod(rows, self.options.sampled_items)))
+        score = self.similarity(user, {"item_vector": others})
+        losses = []
+        for vector in tf.unstack(reserved):
+            above = self.similarity(user, {"item_vector": tf.broadcast_to(vector, tf.shape(others))}) - score
+            losses.append(tf.reduce_mean(tf.square(self.options.temperature * above)))
+        return tf.add_n(losses)
 
     def _sample(self) -> tf.Tensor:
         """Ids (S,) of known items; a function of the seed and of a saved step count."""

@@ -140,29 +140,33 @@ def agreement(board: Board) -> Table | None:
     measured = [entry for entry in board.defaults if any(run.agreement for run in entry.finished.values())]
     if not measured:
         return None
+    agreements = [run.agreement for entry in measured for run in entry.finished.values() if run.agreement]
+    measures = ["overlap", "recall"]
+    if shows_unseen := any(f"unseen@{CUTOFFS[0]}" in found for found in agreements):  # earlier versions lack it
+        measures.append("unseen")
     rows = []
     for entry in measured:
         runs = [run for run in entry.finished.values() if run.agreement]
-        names = [*(f"overlap@{k}" for k in CUTOFFS), *(f"recall@{k}" for k in CUTOFFS)]
+        names = [f"{measure}@{k}" for measure in measures for k in CUTOFFS]
         rows.append(
             [code(entry.model), Cell("yes" if entry.decoupled else "no"), *(_agreed(runs, name) for name in names)]
         )
-    first = next(run.agreement for run in measured[0].finished.values() if run.agreement)
+    first = agreements[0]
     ranker, of_run = first["ranker"], first["ranker_run"]
     rows.sort(key=lambda row: -(row[2 + len(CUTOFFS) - 1].value or 0))
-    header = [
-        "model", "decoupled", *(f"overlap, top {k}" for k in CUTOFFS), *(f"recall, top {k}" for k in CUTOFFS),
-    ]  # fmt: skip
+    header = ["model", "decoupled", *(f"{measure}, top {k}" for measure in measures for k in CUTOFFS)]
     notes = [
         f"The ranking model is `{ranker}`, run `{of_run}`; its own row is of its other seeds, where there are any, "
         f"and its recall of all. {first['users']:,} users of the test part, {first['users_with_positives']:,} with a "
         f"positive; {first['items']:,} items, less those that the user has in the training part."
     ]
+    if shows_unseen:
+        notes[0] += " Unseen is the share of the best items that the training part lacks."
     return Table(heading(board), header, rows, notes)
 
 
 def _agreed(runs: Sequence[Run], name: str) -> Cell:
-    found = [run.agreement[name] for run in runs if run.agreement and run.agreement[name] is not None]
+    found = [run.agreement[name] for run in runs if run.agreement and run.agreement.get(name) is not None]
     return Cell(f"{fmean(found):.3f}", fmean(found)) if found else DASH
 
 

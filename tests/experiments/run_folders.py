@@ -35,6 +35,7 @@ def write_run(
     dataset: str = "movielens",
     data: str = "data",
     raw_data: str | None = None,
+    unseen: float | None = None,
 ) -> Path:
     """A run's folder below `root`; a leak that is switched off counts as other data, and so does another `data`."""
     flags = [f"--model_name={model}", f"--protocol={protocol}", f"--random_seed={seed}", "--data_path=/secret/place"]
@@ -74,7 +75,7 @@ def write_run(
             spread = np.random.default_rng(0).normal(0, 0.002, bootstrap.SAMPLES)
             (folder / "bootstrap.csv").write_text(bootstrap.to_csv(np.column_stack([auc + spread, auc + spread])))
         if overlap is not None:
-            (folder / "ranker_agreement.json").write_text(json.dumps(_agreement(overlap)))
+            (folder / "ranker_agreement.json").write_text(json.dumps(_agreement(overlap, unseen)))
     (folder / "metrics.json").write_text(json.dumps(metrics))
     text = io.StringIO()
     csv.writer(text).writerows([["epoch", "val_auc"], [1, auc - 0.1], [2, auc]])
@@ -82,8 +83,10 @@ def write_run(
     return folder
 
 
-def _agreement(overlap: float) -> dict:
+def _agreement(overlap: float, unseen: float | None) -> dict:
     shares = {f"{name}@{k}": overlap for name in ("overlap", "recall") for k in (10, 50, 100)}
+    if unseen is not None:  # files of earlier versions lack it
+        shares |= {f"unseen@{k}": unseen for k in (10, 50, 100)}
     return {"ranker": "dcn_v2", "ranker_run": "seed0-x", "asked_users": 5, "users": 5, "users_with_positives": 4,
             "items": 50, **shares}  # fmt: skip
 

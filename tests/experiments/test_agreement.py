@@ -69,6 +69,13 @@ def test_training_items_are_left_out_and_test_positives_wanted(candidates, rows)
         assert set(numbers[candidates.positives[place]]) == liked
 
 
+def test_unseen_items_are_those_that_training_lacks(candidates, rows):
+    numbers = np.unique(np.concatenate([part["item_group"] for part in rows.values()]))
+    trained = set(rows["train"]["item_group"])
+    assert candidates.unseen.tolist() == [number not in trained for number in numbers]
+    assert 0 < candidates.unseen.sum() < candidates.item_count
+
+
 @pytest.mark.parametrize("items_a_call", [65_536, 7])
 @pytest.mark.parametrize("name", ["fit", "cold"])
 def test_best_items_are_those_of_the_whole_forward_pass(prepared, candidates, name, items_a_call, monkeypatch):
@@ -85,13 +92,16 @@ def test_best_items_are_those_of_the_whole_forward_pass(prepared, candidates, na
 
 
 def test_shares_by_hand():
-    made = Candidates({}, {"movie_id": np.arange(6)}, [np.array([], int)] * 2, [np.array([1, 5]), np.array([], int)])
+    unseen = np.array([False, True, False, True, True, False])
+    nothing = np.array([], int)
+    made = Candidates({}, {"movie_id": np.arange(6)}, [nothing] * 2, [np.array([1, 5]), nothing], unseen)
     best = np.array([[0, 1, 2], [3, 4, NOT_AN_ITEM]])
     ranker = np.array([[2, 0, 3], [4, 3, NOT_AN_ITEM]])
     found = compare(best, ranker, made)
     assert found["overlap@10"] == pytest.approx((2 / 3 + 1) / 2)
     assert found["recall@10"] == pytest.approx(1 / 2)  # of the one user with a positive
-    assert (found["users"], found["users_with_positives"], found["items"]) == (2, 1, 6)
+    assert found["unseen@10"] == pytest.approx((1 / 3 + 1) / 2)  # of the second user's two items
+    assert (found["users"], found["users_with_positives"], found["items"], found["unseen_items"]) == (2, 1, 6, 3)
     assert compare(ranker, None, made)["overlap@10"] is None
 
 
@@ -99,7 +109,7 @@ def test_a_user_with_few_items_left_has_no_more(prepared, candidates):
     model = models.build("target_means", prepared.spec)
     users = {name: values[:1] for name, values in candidates.users.items()}
     items = {name: values[:5] for name, values in candidates.items.items()}
-    some = Candidates(users, items, [np.array([0, 3])], [np.array([1])])
+    some = Candidates(users, items, [np.array([0, 3])], [np.array([1])], candidates.unseen[:5])
     # untrained, it gives all the same score
     assert top_items(model, some, count=10).tolist() == [[1, 2, 4, *[NOT_AN_ITEM] * 7]]
     assert top_items(model, some, count=2).tolist() == [[1, 2]]

@@ -94,6 +94,7 @@ def test_two_models_from_training_to_report(here, sample_folder, prepared):
     found = json.loads((folders[0] / "ranker_agreement.json").read_text())
     assert found["users"] == 5
     assert 0 <= found["overlap@100"] <= 1
+    assert 0 <= found["unseen@100"] <= 1
     main(["collect"])
     main(["report"])
     auc = json.loads((folders[0] / "metrics.json").read_text())["test"]["auc"]

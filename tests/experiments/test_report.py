@@ -114,6 +114,18 @@ def test_agreement_is_the_mean_over_the_seeds(out):
     assert (row["model"], row["overlap, top 10"], row["recall, top 100"]) == ("`hit`", "0.600", "0.600")
 
 
+def test_unseen_items_are_shown_where_they_were_measured(out, tmp_path):
+    assert "unseen, top" not in (out / "README.md").read_text()
+    for seed, unseen in enumerate((0.2, 0.4, None)):
+        write_run(tmp_path / "new", "hit", seed, 0.88, overlap=0.6, unseen=unseen)
+    write_run(tmp_path / "new", "fit", 0, 0.88, overlap=0.5)
+    build(boards(read_all(tmp_path / "new")), tmp_path / "shown")
+    text = (tmp_path / "shown" / "README.md").read_text().split("### Agreement")[1]
+    assert "Unseen is the share" in text
+    shares = {row["model"]: row["unseen, top 50"] for row in rows_of(text, "`strict`")}
+    assert shares == {"`hit`": "0.300", "`fit`": "–"}
+
+
 def test_csv_files_hold_every_run_and_entry(out):
     runs = list(csv.DictReader((out / "runs.csv").open()))
     assert len(runs) == 16

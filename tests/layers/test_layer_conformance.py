@@ -26,6 +26,10 @@ class Case:
     training: bool = False
 
 
+LIKED = tf.constant([[1.0, 0, 1, 0], [0, 0, 0, 1], [1, 1, 0, 0]])
+STAGES = tf.constant([[2, 0, 1, 1], [0, 0, 2, 1], [1, 1, 1, 0]])
+ROWS = tf.sequence_mask([4, 3, 2], 4)
+
 CASES = {
     "ContrastiveLoss": Case(
         lambda: layers.ContrastiveLoss(0.5),
@@ -85,6 +89,33 @@ CASES = {
     "PrototypeAttention": Case(lambda: layers.PrototypeAttention(5, seed=3), normal(6, 3, 4)),
     "ScaledSimilarity": Case(lambda: layers.ScaledSimilarity(), [normal(6, 4), normal(6, 4)]),
     "SqueezeExcitation": Case(lambda: layers.SqueezeExcitation(seed=3), normal(6, 3, 4)),
+    "FullStageLoss": Case(lambda: layers.FullStageLoss([0, 1, 2]), {"logits": normal(3, 4), "stages": STAGES}),
+    "JointRankingCalibrationLoss": Case(
+        lambda: layers.JointRankingCalibrationLoss(0.3), {"logits": normal(3, 4, 2), "labels": LIKED, "mask": ROWS}
+    ),
+    "ListSoftmaxLoss": Case(
+        lambda: layers.ListSoftmaxLoss(keep_positives=False),
+        {"logits": normal(3, 4), "labels": LIKED, "log_q": normal(1, 4), "items": tf.constant([[4, 2, 7, 2]])},
+    ),
+    "ListwiseDistillationLoss": Case(
+        lambda: layers.ListwiseDistillationLoss(2.0), {"logits": normal(3, 4), "teacher": normal(3, 4), "mask": ROWS}
+    ),
+    "PairwiseDistillationLoss": Case(
+        lambda: layers.PairwiseDistillationLoss(), {"logits": normal(3, 4), "teacher": normal(3, 4)}
+    ),
+    "PairwiseLoss": Case(
+        lambda: layers.PairwiseLoss(0.5), {"logits": normal(3, 4), "labels": LIKED, "weights": normal(3, 1) ** 2}
+    ),
+    "PointwiseDistillationLoss": Case(
+        lambda: layers.PointwiseDistillationLoss(2.0), {"logits": normal(3, 4), "teacher": normal(3, 4)}
+    ),
+    "RegressionCompatibleLoss": Case(
+        lambda: layers.RegressionCompatibleLoss(0.3), {"logits": normal(3, 4), "labels": LIKED, "mask": ROWS}
+    ),
+    "StageSoftmaxLoss": Case(
+        lambda: layers.StageSoftmaxLoss([1, 2], [1.0, 0.5]), {"logits": normal(3, 4), "stages": STAGES}
+    ),
+    "TopKLoss": Case(lambda: layers.TopKLoss(2, 0.5), {"logits": normal(3, 4), "labels": LIKED, "mask": ROWS}),
     "Tower": Case(lambda: layers.Tower((8, 5), 3, dropout=0.25, seed=3), normal(6, 4), training=True),
 }
 

@@ -5,10 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
-from support import SPEC, random_batch, randomise
+from support import SPEC, dense, random_batch, randomise
 
 import models
-from features import RESERVED
+from features import MISSING, RESERVED, UNSEEN
+from training.options import RunOptions
+from training.trainer import compile_model
 
 SMALL = {"hidden_units": (9, 6), "embedding_dim": 4, "dropout": 0.0, "sampled_items": 20}
 
@@ -56,12 +58,14 @@ def test_the_loss_of_positives_against_the_sampled_items(name):
     u, v = model.vectors_for(user, item).numpy(), item["item_vector"].numpy()
     sampled = model._item_vectors(tf.constant(ids)).numpy()
     losses = []
-    for row in np.flatnonzero(labels):
+    known = np.asarray(inputs["movie_id"]) >= RESERVED
+    assert not known[np.flatnonzero(labels)].all()
+    for row in np.flatnonzero(labels * known):
         own = np.exp(u[row] @ v[row] / 0.5)
         kept = ids != inputs["movie_id"][row].numpy()
         losses.append(-np.log(own / (own + np.exp(sampled[kept] @ u[row] / 0.5).sum())))
     terms = model.loss_terms(inputs, labels)
-    assert list(terms) == ["sampled_softmax"]
+    assert list(terms) == ["sampled_softmax", "reserved_rows"]
     assert float(terms["sampled_softmax"]) == pytest.approx(np.mean(losses), rel=1e-4)
     assert int(model._step) == before + 1
 
@@ -84,6 +88,54 @@ def test_a_batch_without_positives(name):
     model = build(name)
     inputs, _ = random_batch(SPEC, 8)
     assert float(model.loss_terms(inputs, tf.zeros([8]))["sampled_softmax"]) == 0
+
+
+@every_retrieval_model
+def test_the_loss_of_reserved_rows_trains_nothing_else(name):
+    model = build(name)
+    inputs, labels = random_batch(SPEC, 32)
+    with tf.GradientTape() as tape:
+        loss = model.loss_terms(inputs, labels)["reserved_rows"]
+    table = model.encoder.embedding.table
+    gradients = tape.gradient(loss, [table, *(weight for weight in model.trainable_weights if weight is not table)])
+    rows = np.flatnonzero(np.any(dense(gradients[0]) != 0, axis=1)) - model.encoder.embedding._start["movie_id"]
+    assert rows.tolist() == [MISSING, UNSEEN]
+    assert all(gradient is None for gradient in gradients[1:])
+
+
+def planted(random, rows, masked):
+    """Positives of users that like one half of the items each, by gender; a share of the item ids is hidden."""
+    inputs, _ = random_batch(SPEC, rows, seed=random.integers(1 << 30))
+    gender = random.integers(RESERVED, 4, rows)
+    popular = np.repeat([4.0, 1.0], [6, 13])
+    item = RESERVED + 19 * (gender - RESERVED) + random.choice(19, rows, p=popular / popular.sum())
+    item = np.where(random.random(rows) < masked, random.choice([MISSING, UNSEEN], rows), item)
+    chosen = {"gender": gender, "movie_id": item}
+    return inputs | {key: tf.constant(value, tf.int32) for key, value in chosen.items()}, tf.ones([rows])
+
+
+@every_retrieval_model
+@pytest.mark.parametrize("masked", [0.0, 0.1])
+def test_reserved_rows_rank_in_the_middle_of_the_catalogue(name, masked):
+    """For every user they are below the items that the user likes, and above the others, whatever training hides."""
+    model = models.build(name, SPEC, SMALL | {"temperature": 0.2, "embedding_dim": 8}, seed=1)
+    compile_model(model, RunOptions(lr=0.01))
+    random = np.random.default_rng(0)
+    step = tf.function(model.train_step, reduce_retracing=True)
+    for _ in range(150):
+        step(planted(random, 256, masked))
+    inputs, _ = planted(random, 40, 0.0)
+    items = model.item_tower({**inputs, "movie_id": tf.range(40)})
+    users = {key: tf.repeat(value, 40, axis=0) for key, value in model.user_tower(inputs).items()}
+    repeated = {key: tf.tile(value, [40, 1]) for key, value in items.items()}
+    scores = model.score(users, repeated).numpy().reshape(40, 40)
+    likes = (np.arange(38) >= 19) == (np.asarray(inputs["gender"])[:, np.newaxis] == 3)
+    for row in (MISSING, UNSEEN):
+        above = scores[:, RESERVED:] > scores[:, [row]]
+        assert above[likes].mean() > 0.85
+        assert above[~likes].mean() < 0.2
+        assert 0.2 < (scores[:, RESERVED:].mean(axis=0) > scores[:, row].mean()).mean() < 0.8  # the mean user
+    assert scores[:, RESERVED:][likes].mean() > scores[:, RESERVED:][~likes].mean() + 1
 
 
 @every_retrieval_model
