@@ -22,7 +22,7 @@ from preprocess.names import ROW
 from prerank import values as contract
 from prerank.columns import TYPES, column
 from prerank.errors import InputError
-from prerank.values import Kind, WrongValueError, short
+from prerank.values import Kind, WrongValueError, missing, short
 
 _BLOCK = 1 << 23
 _LONGEST_LINE = 1 << 26
@@ -128,8 +128,8 @@ def _by_line(path: Path, first: int, block: bytes, members: Sequence[Member]) ->
                 message = f"{member.name} has to be {error.expected}. Received: {short(given)}"
                 raise InputError(message, path=path, line=number) from error
             if value is None and member.required:
-                received = f". Received: {given!r}" if member.name in found else ""
-                raise InputError(f"{member.name} may not be missing{received}", path=path, line=number)
+                what = f"{member.name} {missing(given)}" if member.name in found else f"there is no {member.name}"
+                raise InputError(what, path=path, line=number)
             values[member.name].append(value)
     arrays = [pa.array(values[member.name], member.type) for member in members]
     return pa.RecordBatch.from_arrays(arrays, names=[member.name for member in members])

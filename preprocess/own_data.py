@@ -23,7 +23,7 @@ from preprocess.parquet_rows import Source, read_parquet
 from preprocess.raw import Column, Layout, RawFile, RawTable
 from preprocess.schema import LabelSchema, Schema
 from prerank.errors import InputError
-from prerank.values import EXPECTED, INTEGER, KINDS
+from prerank.values import EXPECTED, INTEGER, KINDS, short
 
 _SUFFIXES = (".parquet", ".csv", ".csv.gz")
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
@@ -201,7 +201,7 @@ def _split(engine: Engine, raw: RawTable, name: str, separator: str, kind: str) 
     raw.check(
         engine,
         only(wrong, ROW, _given=wrong[name]),
-        lambda row: f"{name} has to be integers, each {EXPECTED['int']} of 64 bits. Received: {row['_given']!r}",
+        lambda row: f"{name} has to be a list of values, each {EXPECTED['int']}. Received: {short(row['_given'])}",
     )
     return raw.with_table(with_columns(raw.table, {name: texts.map(lambda text: text.try_cast("int64"))}))
 

@@ -17,7 +17,7 @@ from preprocess.names import ROW
 from preprocess.raw import Place, RawFile, RawTable
 from prerank.columns import TYPES, column, lists
 from prerank.errors import InputError
-from prerank.values import Kind, WrongValueError, short
+from prerank.values import Kind, WrongValueError, missing, short
 
 _ROWS = 1 << 17
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
@@ -119,13 +119,13 @@ def _of_file(path: Path, partitions: dict[str, str | None], sources: Sequence[So
 def _converted(values: pa.Array, source: Source, path: Path, first: int) -> pa.Array:
     try:
         found = _cast(values, source.kind, source.per_second, source.sequence)
-        if source.required and found.null_count:
-            place = pc.index(pc.is_null(found), True).as_py()
-            raise WrongValueError("may not be missing", values[place].as_py(), place)
     except WrongValueError as error:
-        expected = error.expected if error.expected.startswith("may") else f"has to be {error.expected}"
-        message = f"{source.column} {expected}. Received: {short(error.value)} ({values.type})"
+        message = f"{source.column} has to be {error.expected}. Received: {short(error.value)} ({values.type})"
         raise InputError(message, path=f"{path}, row {first + (error.place or 0) + 1}") from error
+    if source.required and found.null_count:
+        place = pc.index(pc.is_null(found), True).as_py()
+        message = f"{source.column} {missing(values[place].as_py())}"
+        raise InputError(message, path=f"{path}, row {first + place + 1}")
     return found
 
 

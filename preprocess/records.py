@@ -21,7 +21,7 @@ from preprocess.names import ROW
 from preprocess.raw import Column, Layout
 from prerank.columns import TYPES, column
 from prerank.errors import InputError
-from prerank.values import WrongValueError, short
+from prerank.values import WrongValueError, missing, short
 
 _ROWS = 1 << 16
 _LONGEST = 1 << 30
@@ -151,7 +151,11 @@ def _batch(
         try:
             arrays.append(_converted(texts, found))
         except WrongValueError as error:
-            wrong.append((error.place or 0, f"{found.title} {error.expected}. Received: {short(error.value)}"))
+            wrong.append((error.place or 0, f"{found.title} has to be {error.expected}. Received: {short(error.value)}"))
+            continue
+        if found.required and arrays[-1].null_count:
+            first_missing = pc.index(pc.is_null(arrays[-1]), True).as_py()
+            wrong.append((first_missing, f"{found.title} {missing(texts[first_missing].as_py())}"))
     if wrong:
         place, message = min(wrong)
         raise InputError(message, path=path, line=pending[place][0])
@@ -159,15 +163,6 @@ def _batch(
 
 
 def _converted(texts: pa.Array, found: Column) -> pa.Array:
-    """A column's values, or an error whose `expected` says what is wrong."""
-    given = texts
     if found.missing:
         texts = pc.if_else(pc.equal(texts, found.missing), pa.scalar(None, pa.string()), texts)
-    try:
-        converted = column(texts, found.kind, found.per_second)
-    except WrongValueError as error:
-        raise WrongValueError(f"has to be {error.expected}", error.value, error.place) from error
-    if found.required and converted.null_count:
-        place = pc.index(pc.is_null(converted), True).as_py()
-        raise WrongValueError("may not be missing", given[place].as_py(), place)
-    return converted
+    return column(texts, found.kind, found.per_second)

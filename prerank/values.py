@@ -44,7 +44,7 @@ EXPECTED: dict[Kind, str] = {
     "int": "an integer",
     "number": "a number",
     "label": "a number",
-    "seconds": "whole seconds since 1970, or a timestamp",
+    "seconds": "an integer or a timestamp",
 }
 """What a column of a kind has to be, for messages."""
 _BEYOND: dict[Kind, str] = {
@@ -52,7 +52,7 @@ _BEYOND: dict[Kind, str] = {
     "int": "an integer of 64 bits",
     "number": "a finite number of 32 bits",
     "label": "a finite number",
-    "seconds": "seconds of the years 1900 to 2199, or else its unit has to be named",
+    "seconds": "a time from 1900 to 2199: does its unit fit",
 }
 """What it has to be where its form is right, and the value is still out of range."""
 _NULLS = ("NAType", "NaTType", "MaskedConstant")
@@ -77,6 +77,12 @@ def short(value: Any) -> str:
     """A value as a message shows it, in one line of at most 60 characters."""
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
+
+
+def missing(value: Any) -> str:
+    """What is wrong with a value that may not be missing, for a message that begins with its name."""
+    shown = "null" if value is None else "empty" if value == MISSING_TEXT else str(value)
+    return f"is {shown}, and may not be missing"
 
 
 def wrong(kind: Kind, value: Any, place: int | None = None, *, beyond: bool = False) -> WrongValueError:
