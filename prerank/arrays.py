@@ -35,7 +35,7 @@ def array(values: Any, kind: Kind, *, required: bool = False) -> np.ndarray:
     Raises:
         WrongValueError: one is no value of the kind, with its place.
     """
-    if isinstance(values, np.ndarray) and values.dtype == np.int64 and kind == "int":
+    if isinstance(values, np.ndarray) and values.dtype == np.int64 and values.ndim == 1 and kind == "int":
         return values
     column = None if isinstance(values, Sequence) else _as_arrow(values)
     if column is not None:
@@ -71,11 +71,12 @@ def _as_arrow(values: Any) -> pa.Array | None:
 
 
 def _of_ints(values: list[Any]) -> np.ndarray | None:
-    """The fast way for Python's and NumPy's integers; None for a list that holds anything else, or nothing."""
-    if not values or not all(isinstance(value, int | np.integer) for value in values):
+    """The fast way for Python's and NumPy's integers; None for a list that holds anything else."""
+    try:
+        found = np.asarray(values)
+    except ValueError:  # lists of several lengths
         return None
-    found = np.asarray(values)
-    return found.astype(np.int64) if found.dtype.kind in "bi" else None
+    return found.astype(np.int64) if found.ndim == 1 and found.dtype.kind in "bi" else None
 
 
 def _of_texts(values: list[Any]) -> np.ndarray | None:
