@@ -19,7 +19,7 @@ Kind = Literal["sparse", "sequence", "dense"]
 RawType = Literal["int64", "string", "float32"]
 
 MISSING = 0
-"""Index of a missing value (raw -1, '' or NaN), and the padding of sequences."""
+"""Index of a missing value (see :mod:`prerank.values`), and the padding of sequences."""
 UNSEEN = 1
 """Index of a value that is not in the vocabulary."""
 RESERVED = 2
@@ -43,6 +43,7 @@ class Field:
         hash_buckets: if not 0, a value's index is RESERVED + its hash modulo this, and there is no vocabulary.
         default: what a missing dense value counts as, in raw units.
         mean, scale: a dense value enters a model as `(value - mean) / scale`.
+        limit: how many ids of a sequence a model sees, the last ones; 0 for all.
     """
 
     __pydantic_config__: ClassVar = _CHECKED
@@ -58,6 +59,7 @@ class Field:
     default: float = 0.0
     mean: float = 0.0
     scale: float = 1.0
+    limit: int = 0
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,10 @@ class FeatureSpec:
     def side(self, side: Side) -> tuple[Field, ...]:
         """The fields of one side, in order."""
         return tuple(field for field in self.fields if field.side == side)
+
+    def beside(self, name: str) -> str:
+        """Name of a column beside the fields: `name`, or `_name` where a field has it; no field's begins so."""
+        return f"_{name}" if any(field.name == name for field in self.fields) else name
 
     @property
     def liked(self) -> str | None:

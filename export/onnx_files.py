@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from export.raw_inputs import last_values
 from features import MISSING, RESERVED, UNSEEN, FeatureSpec, Field
 from models import PreRankingModel
 from prerank.errors import InputError
@@ -34,6 +35,11 @@ def tensor_spec(field: Field) -> tf.TensorSpec:
     """The encoded input of a field: (B,) float32 or int32, or (B, L) int32 for a sequence of any length L."""
     shape = [None, None] if field.kind == "sequence" else [None]
     return tf.TensorSpec(shape, tf.float32 if field.kind == "dense" else tf.int32, name=field.name)
+
+
+def encode(spec: FeatureSpec) -> Callable[[Mapping[str, tf.Tensor]], dict[str, tf.Tensor]]:
+    """What makes encoded inputs the model's own."""
+    return lambda inputs: last_values(spec, inputs, lambda dtype: tf.constant(MISSING, dtype))
 
 
 def plain_copy(model: PreRankingModel) -> PreRankingModel:

@@ -126,7 +126,7 @@ def _write_onnx(model: PreRankingModel, vocabularies: Mapping[str, np.ndarray], 
     """Write the ONNX files and the vocabularies, and return what `features.json` says of them."""
     onnx_files.require()
     plain = onnx_files.plain_copy(model)  # named, as signatures do not keep their variables alive
-    signatures = _signatures(plain, dict, onnx_files.tensor_spec)
+    signatures = _signatures(plain, onnx_files.encode(model.spec), onnx_files.tensor_spec)
     looked_up = {field.vocabulary for field in model.spec.fields if not field.hash_buckets}
     listed = {name: values for name, values in vocabularies.items() if name in looked_up}
     onnx_files.write(signatures, listed, folder)
@@ -204,6 +204,8 @@ def _describe(model: PreRankingModel, signatures: Mapping[str, Any], export_form
             described |= {"missing": missing, "vocabulary": field.vocabulary, "vocabulary_size": field.vocabulary_size}
         if field.hash_buckets:
             described["hash_buckets"] = field.hash_buckets
+        if field.limit:
+            described["limit"] = field.limit
         if field.kind == "sequence":
             described |= {
                 "trained_length": field.max_length,

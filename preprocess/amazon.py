@@ -11,7 +11,7 @@ import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 import ibis
 import ibis.expr.types as ir
@@ -20,11 +20,13 @@ from pydantic import Field
 
 from preprocess import object_lines
 from preprocess.dataset import Adapter, RawData, check_coverage
-from preprocess.diagnosis import first_line
+from preprocess.delimited import read
 from preprocess.engines import Engine
+from preprocess.names import LABEL, ROW, TIMESTAMP, only
 from preprocess.object_lines import Member
 from preprocess.options import DataOptions, ResolvedOptions
-from preprocess.raw import Column, Layout, RawFile, RawTable, plain_or_gz, read
+from preprocess.raw import Column, Layout, Place, RawFile, RawTable, plain_or_gz
+from preprocess.records import first as first_line
 from preprocess.schema import FieldSchema, Schema
 from prerank.errors import InputError
 
@@ -42,12 +44,12 @@ _LIKED = 4
 _REVIEW = (
     Member("reviewerID", required=True),
     Member("asin", required=True),
-    Member("overall", "number", required=True),
-    Member("unixReviewTime", "int", required=True),
+    Member("overall", "label", required=True),
+    Member("unixReviewTime", "seconds", required=True),
 )
 _PRODUCT = (Member("asin", required=True), Member("categories", "paths"), Member("price", "number"))
 _REVIEWER, _ASIN = Column("reviewerID", required=True), Column("asin", required=True)
-_OVERALL, _TIME = Column("overall", "number", required=True), Column("unixReviewTime", "int", required=True)
+_OVERALL, _TIME = Column("overall", "label", required=True), Column("unixReviewTime", "seconds", required=True)
 _OFFICIAL = {column.name: column for column in (_REVIEWER, _ASIN, _OVERALL, _TIME)} | {
     "categories": Column("categories"),
     "price": Column("price", "number"),
@@ -100,6 +102,8 @@ class Amazon:
 
     category: Category = "electronics"
 
+    samples_version: ClassVar[int] = 2
+
     @property
     def name(self) -> str:
         return f"amazon_{self.category}"
@@ -143,13 +147,8 @@ class Amazon:
             )
         items, notes = _items(engine, reviews, files.get("products"), official_name(self.category))
         table = reviews.table
-        rows = table.select(
-            "row",
-            reviewer_id=table.reviewerID,
-            asin=table.asin,
-            timestamp=table.unixReviewTime,
-            label=(table.overall >= _LIKED).cast("int8"),
-        )
+        made = {TIMESTAMP: table.unixReviewTime, LABEL: (table.overall >= _LIKED).cast("int8")}
+        rows = only(table, ROW, "asin", reviewer_id=table.reviewerID, **made)
         return RawData(
             rows=rows,
             users=engine.save(rows.select("reviewer_id").distinct()),
@@ -167,8 +166,8 @@ def _reviews(engine: Engine, file: RawFile) -> tuple[RawTable, bool]:
         found, positives_only = _read_objects(engine, file, _REVIEW), False
     else:
         found, positives_only = _read_delimited(engine, file)
-    wrong = found.table.filter(~found.table.overall.between(1, 5)).select("row", "overall")
-    found.check(engine, wrong, "overall has to be between 1 and 5. Received: {overall}")
+    wrong = found.table.filter(~found.table.overall.between(1, 5)).select(ROW, "overall")
+    found.check(engine, wrong, lambda row: f"overall has to be between 1 and 5. Received: {row['overall']}")
     return found, positives_only
 
 
@@ -178,14 +177,15 @@ def _holds_objects(file: RawFile) -> bool:
 
 def _read_objects(engine: Engine, file: RawFile, members: tuple[Member, ...]) -> RawTable:
     batches = object_lines.read(file.path, members)
-    return RawTable(file, engine.load(object_lines.schema(members), batches))
+    table = engine.load(object_lines.schema(members), batches)
+    return RawTable(file, table, lambda row: Place(file.path, "line", row + 1))
 
 
 def _read_delimited(engine: Engine, file: RawFile) -> tuple[RawTable, bool]:
     """A file with or without a header, commas or tabs, official or ReChorus' names; with or without ratings."""
     first = first_line(file.path, Layout((), "\n", encoding="utf-8"))[0]
     delimiter = "\t" if "\t" in first else ","
-    names = first_line(file.path, Layout((), delimiter, encoding="utf-8", quote='"'))
+    names = [name.strip() for name in first_line(file.path, Layout((), delimiter, encoding="utf-8", quote='"'))]
     header = bool({*_OFFICIAL, *_RECHORUS} & {*names})
     if not header:
         found = {3: (_REVIEWER, _ASIN, _TIME), 4: (_REVIEWER, _ASIN, _OVERALL, _TIME)}.get(len(names))
@@ -208,7 +208,7 @@ def _read_delimited(engine: Engine, file: RawFile) -> tuple[RawTable, bool]:
     positives_only = "overall" not in table.columns
     if positives_only:
         table = table.mutate(overall=ibis.literal(5.0))
-    return RawTable(file, table, header), positives_only
+    return raw.with_table(table), positives_only
 
 
 def _items(engine: Engine, reviews: RawTable, file: RawFile | None, official: str) -> tuple[ir.Table, tuple[str, ...]]:
@@ -241,7 +241,7 @@ def _products(engine: Engine, file: RawFile) -> RawTable:
     if _holds_objects(file):
         return _read_objects(engine, file, _PRODUCT)
     raw = read(engine, file, _RECHORUS_PRODUCT)
-    return RawTable(file, raw.table.rename(asin="item_id", categories="i_category"), raw.header)
+    return raw.with_table(raw.table.rename(asin="item_id", categories="i_category"))
 
 
 def _with_category(engine: Engine, source: RawTable, known: ir.Table) -> ir.Table:
@@ -273,6 +273,6 @@ def _name_of(engine: Engine, source: RawTable, text: str) -> str | None:
         found = ()
     if found is not None and not isinstance(found, str):
         table = source.table
-        row = engine.one(table.filter(table.categories == text).agg(row=table.row.min()))["row"]
+        row = engine.one(table.filter(table.categories == text).agg(row=table[ROW].min()))["row"]
         raise source.error(row, f"categories has to be text, or a literal list of category paths. Received: {text}")
     return found

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from features import FeatureSpec
 from preprocess.engines import Engine
+from preprocess.names import ROW, only
 from preprocess.options import ResolvedOptions
 
 if TYPE_CHECKING:
@@ -21,18 +22,19 @@ if TYPE_CHECKING:
 class RawData:
     """The labelled rows of a data set and what is known of their users and items, in raw spelling.
 
-    Null is a missing value, and so are -1, '' and NaN.
+    Values are as the contract has them (:mod:`prerank.values`); null is a missing value. No id of a user or an item, no
+    label and no time is missing.
 
     Attributes:
-        rows: one line a labelled row: the columns `row` (int64, 0-based data line of the raw file),
-            `timestamp` (int64 seconds; 0 where nothing is timed), `label` (0 or 1), the user's and the item's id under
-            the names that `spec` gives them, and a column for each field in `spec.context`.
+        rows: one line a labelled row: the columns :data:`preprocess.names.ROW` (int64, 0-based data line of the raw
+            file), `TIMESTAMP` (int64 seconds; 0 where nothing is timed), `LABEL` (0 or 1), the user's and the item's id
+            under the names that `spec` gives them, and a column for each field in `spec.context`.
         users: one line a user: its id and a column for each of `spec.table_fields("user")`. A user of `rows` without a
             line has the id alone, everything else is missing.
         items: the same of the items.
         spec: the fields and their roles. Vocabulary sizes, means and scales are not filled in yet.
-        behaviours: a log for the fields in `spec.behaviours`, one line a behaviour: the user's id, `timestamp` and
-            `row` (int64, orders behaviours of the same time), and for each of the fields one value. None if there
+        behaviours: a log for the fields in `spec.behaviours`, one line a behaviour: the user's id, `TIMESTAMP` and
+            `ROW` (int64, orders behaviours of the same time), and for each of the fields one value. None if there
             are no such fields.
         filter_by_part: what the `user_filter` leak drops: True, a user's rows in the test part, or in the others, if
             none of those is a positive; False, all rows of a user without a positive at all.
@@ -40,7 +42,7 @@ class RawData:
             day is the test part, the day before the validation part. None: it cuts by shares of the rows.
         means_before_split: the `target_mean` leak takes means over all rows, before they are split; if not, over the
             test rows and over the others.
-        timed: whether `timestamp` means something; if not, only `--split random` is possible, and nothing is as-of.
+        timed: whether `TIMESTAMP` means something; if not, only `--split random` is possible, and nothing is as-of.
         notes: lines for the user about what the data lack.
     """
 
@@ -62,6 +64,10 @@ class Adapter(Protocol):
     @property
     def name(self) -> str:
         """Name of the data set: snake_case, also its folder's name."""
+
+    @property
+    def samples_version(self) -> int:
+        """Changes whenever the same files and options give other samples; part of every run's id."""
 
     def find(self, data_path: Path) -> Mapping[str, Path]:
         """The raw files by role.
@@ -101,12 +107,13 @@ def check_coverage(engine: Engine, rows: RawTable, key: str, known: RawTable, kn
         InputError: more do; says how many, and names the first value without a line.
     """
     table = rows.table
-    found = known.table.select(known_key=known_key).distinct()
-    lost = table.anti_join(found, table[key] == found.known_key)
-    counted = engine.one(lost.agg(rows=lost.count(), first=lost.row.min()))
+    found = known.table.select(_known=known_key).distinct()
+    lost = table.anti_join(found, table[key] == found["_known"])
+    counted = engine.one(lost.agg(rows=lost.count(), first=lost[ROW].min()))
     total = engine.one(table.agg(rows=table.count()))["rows"]
     if counted["rows"] > most * total:
-        example = engine.one(table.filter(table.row == counted["first"]).select(value=table[key]))["value"]
+        one = table.filter(table[ROW] == counted["first"])
+        example = engine.one(only(one, _value=one[key]))["_value"]
         raise rows.error(
             counted["first"],
             f"{counted['rows']} of {total} rows ({counted['rows'] / total:.0%}) have a {key} that "

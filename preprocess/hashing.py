@@ -24,14 +24,14 @@ def with_hash(table: ir.Table, name: str, keys: Sequence[str], salt: int) -> ir.
 
     Args:
         table: the table.
-        name: name of the new int64 column, values 0 .. 2^32 - 1.
+        name: name of the new int64 column, values 0 .. 2^32 - 1; begins with an underscore, as all of the preparation.
         keys: names of integer or string columns; no nulls.
         salt: another salt gives an independent hash. 0 <= salt < 2^31.
 
     Each step is a mutate of its own: Ibis keeps them apart instead of inlining them, which would
     double the expression at each step.
     """
-    word, digest = f"{name}_word", f"{name}_digest"
+    word, digest = f"_word{name}", f"_digest{name}"
     hashed = table.mutate(**{name: ibis.literal(start(salt), "int64")})
     for key in keys:
         if not hashed[key].type().is_integer():
@@ -65,7 +65,7 @@ def with_bucket(table: ir.Table, name: str, column: str, buckets: int) -> ir.Tab
         column: name of the integer or string column with the ids.
         buckets: how many.
     """
-    word = f"{name}_id"
+    word = f"_id{name}"
     hashed = with_hash(table.mutate(**{word: _word(table[column])}), name, [word], SALT)
     return hashed.mutate(**{name: hashed[name] % buckets}).drop(word)
 

@@ -10,15 +10,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 import ibis
 import ibis.expr.types as ir
 
 from preprocess.dataset import RawData
+from preprocess.delimited import read
 from preprocess.engines import Engine
+from preprocess.names import LABEL, ROW, TIMESTAMP, only
 from preprocess.options import ResolvedOptions
-from preprocess.raw import Column, Layout, RawFile, RawTable, plain_or_gz, read
+from preprocess.raw import Column, Layout, RawFile, RawTable, plain_or_gz
 from preprocess.schema import FieldSchema, Schema
 from prerank.errors import InputError
 
@@ -26,7 +28,7 @@ _NEUTRAL = 3
 
 _USER_ID = Column("user_id", "int", required=True)
 _MOVIE_ID = Column("movie_id", "int", required=True)
-_RATING = (_USER_ID, _MOVIE_ID, Column("rating", "int", required=True), Column("timestamp", "int", required=True))
+_RATING = (_USER_ID, _MOVIE_ID, Column("rating", "int", required=True), Column("timestamp", "seconds", required=True))
 
 _ML_1M = {
     "ratings": Layout(_RATING, "::"),
@@ -100,6 +102,7 @@ class MovieLens:
     """The adapter of the three layouts (see :class:`preprocess.dataset.Adapter`)."""
 
     name: str = "movielens"
+    samples_version: ClassVar[int] = 1
 
     def find(self, data_path: Path) -> dict[str, Path]:
         """The raw files by role, each plain or as `.gz`.
@@ -147,8 +150,8 @@ ADAPTER = MovieLens()
 
 
 def _check_known(engine: Engine, ratings: RawTable, known: RawTable, key: str) -> None:
-    unknown = ratings.table.anti_join(known.table, key).select(key, "row")
-    ratings.check(engine, unknown, f"{key} {{{key}}} is not in {known.file.path.name}")
+    unknown = ratings.table.anti_join(known.table, key).select(key, ROW)
+    ratings.check(engine, unknown, lambda row: f"{key} {row[key]} is not in {known.file.path.name}")
 
 
 def _raw_data(
@@ -156,10 +159,11 @@ def _raw_data(
 ) -> RawData:
     """The tables of any layout, once they have ML-1M's columns (genres as `a|b`)."""
     table = ratings.table
-    wrong = table.filter(~table.rating.between(1, 5)).select("row", "rating")
-    ratings.check(engine, wrong, "a rating is 1, 2, 3, 4 or 5. Received: {rating}")
+    wrong = table.filter(~table.rating.between(1, 5)).select(ROW, "rating")
+    ratings.check(engine, wrong, lambda row: f"a rating is 1, 2, 3, 4 or 5. Received: {row['rating']}")
     rows = table.filter(table.rating != _NEUTRAL)
-    rows = rows.select("row", "user_id", "movie_id", "timestamp", label=(rows.rating > _NEUTRAL).cast("int8"))
+    made = {TIMESTAMP: rows.timestamp, LABEL: (rows.rating > _NEUTRAL).cast("int8")}
+    rows = only(rows, ROW, "user_id", "movie_id", **made)
     return RawData(
         rows=rows,
         users=engine.save(users.select("user_id", "gender", "age", "occupation")),

@@ -8,6 +8,7 @@ import ibis.expr.types as ir
 from features import FeatureSpec
 from preprocess.engines import Engine
 from preprocess.hashing import with_hash
+from preprocess.names import LABEL, ROW, TIMESTAMP, only, renamed
 
 _SALT = 701
 
@@ -20,52 +21,54 @@ def with_negatives(engine: Engine, rows: ir.Table, spec: FeatureSpec, number: in
     positive of the user. There are 2 * `number` + 8 draws: a positive gets fewer negatives where those hit fewer
     other items, as at the very beginning of the data.
 
-    Rows are numbered anew: `row` becomes `row` * (`number` + 1), plus 1, 2, ... for the negatives.
+    Rows are numbered anew: a number n becomes n * (`number` + 1), plus 1, 2, ... for the negatives.
 
     Args:
         engine: keeps tables.
-        rows: every row, with `row`, `timestamp`, `label` and the ids.
+        rows: every row, with its number, time, label and ids.
         spec: names of the ids.
         number: how many for each positive, at least 1.
     """
-    positives = rows.filter(rows.label == 1)
+    positives = rows.filter(rows[LABEL] == 1)
     # kept: Spark takes minutes to plan joins on a hash that is still to be computed
     drawn = engine.save(_drawn(positives, _alive(rows, spec.item_id), spec, 2 * number + 8))
-    items = _arrivals(rows, spec.item_id).select("place", drawn_item=spec.item_id)
-    own = rows.select(own_user=spec.user_id, own_item=spec.item_id).distinct()
-    found = drawn.join(items, "place")
-    found = found.anti_join(own, [found[spec.user_id] == own.own_user, found.drawn_item == own.own_item])
-    first = found.group_by(["row", "drawn_item"]).agg(draw=found.draw.min())
-    ranked = first.mutate(rank=ibis.row_number().over(group_by=first.row, order_by=first.draw))
-    chosen = engine.save(ranked.filter(ranked["rank"] < number).select("row", "drawn_item", "rank"))
-    negatives = positives.join(chosen, "row")
+    items = _arrivals(rows, spec.item_id).select("_place", _drawn=spec.item_id)
+    own = rows.select(_own_user=spec.user_id, _own_item=spec.item_id).distinct()
+    found = drawn.join(items, "_place")
+    found = found.anti_join(own, [found[spec.user_id] == own["_own_user"], found["_drawn"] == own["_own_item"]])
+    first = found.group_by([ROW, "_drawn"]).agg(_draw=found["_draw"].min())
+    ranked = first.mutate(_rank=ibis.row_number().over(group_by=first[ROW], order_by=first["_draw"]))
+    chosen = engine.save(ranked.filter(ranked["_rank"] < number).select(ROW, "_drawn", "_rank"))
+    negatives = positives.join(chosen, ROW)
     changed = {
-        spec.item_id: negatives.drawn_item,
-        "row": negatives.row * (number + 1) + negatives["rank"] + 1,
-        "label": ibis.literal(0),
+        spec.item_id: negatives["_drawn"],
+        ROW: negatives[ROW] * (number + 1) + negatives["_rank"] + 1,
+        LABEL: ibis.literal(0),
     }
-    negatives = negatives.select(**{name: changed.get(name, negatives[name]) for name in rows.columns})
-    return engine.save(rows.mutate(row=rows.row * (number + 1)).union(negatives.cast(rows.schema())))
+    negatives = renamed(negatives, {name: changed.get(name, negatives[name]) for name in rows.columns})
+    numbered = rows.mutate(**{ROW: rows[ROW] * (number + 1)})
+    return engine.save(numbered.union(negatives.cast(rows.schema())))
 
 
 def _arrivals(rows: ir.Table, item: str) -> ir.Table:
     """Every item with its first time and its place, from 0, in the order of first times."""
-    first = rows.group_by(item).agg(first=rows.timestamp.min())
-    return first.mutate(place=ibis.row_number().over(order_by=[first["first"], first[item]]))
+    first = rows.group_by(item).agg(_first=rows[TIMESTAMP].min())
+    return first.mutate(_place=ibis.row_number().over(order_by=[first["_first"], first[item]]))
 
 
 def _alive(rows: ir.Table, item: str) -> ir.Table:
-    """For each `timestamp` of a row, how many items are `alive`: those at the places below that number."""
+    """For each time of a row, how many items are `_alive`: those at the places below that number."""
     arrivals = _arrivals(rows, item)
-    first = arrivals.group_by(timestamp=arrivals["first"]).agg(new=arrivals.count())
-    times = rows.select("timestamp").distinct().left_join(first, "timestamp")
-    times = times.select("timestamp", new=times.new.fill_null(0))
-    return times.select("timestamp", alive=times.new.sum().over(ibis.cumulative_window(order_by=times.timestamp)))
+    first = arrivals.group_by(**{TIMESTAMP: arrivals["_first"]}).agg(_new=arrivals.count())
+    times = rows.select(TIMESTAMP).distinct().left_join(first, TIMESTAMP)
+    times = only(times, TIMESTAMP, _new=times["_new"].fill_null(0))
+    so_far = ibis.cumulative_window(order_by=times[TIMESTAMP])
+    return only(times, TIMESTAMP, _alive=times["_new"].sum().over(so_far))
 
 
 def _drawn(positives: ir.Table, alive: ir.Table, spec: FeatureSpec, draws: int) -> ir.Table:
-    """`draws` lines a positive: its `row` and user, the number of the `draw`, and the `place` of the item drawn."""
-    keyed = positives.join(alive, "timestamp").select("row", spec.user_id, spec.item_id, "timestamp", "alive")
-    each = keyed.mutate(draw=ibis.range(0, draws)).unnest("draw")
-    hashed = with_hash(each, "place", [spec.user_id, spec.item_id, "timestamp", "draw"], _SALT)
-    return hashed.select("row", spec.user_id, "draw", place=hashed.place % hashed.alive)
+    """`draws` lines a positive: its number and user, the number of the `_draw`, and the `_place` of the item drawn."""
+    keyed = only(positives.join(alive, TIMESTAMP), ROW, spec.user_id, spec.item_id, TIMESTAMP, "_alive")
+    each = keyed.mutate(_draw=ibis.range(0, draws)).unnest("_draw")
+    hashed = with_hash(each, "_place", [spec.user_id, spec.item_id, TIMESTAMP, "_draw"], _SALT)
+    return only(hashed, ROW, spec.user_id, "_draw", _place=hashed["_place"] % hashed["_alive"])

@@ -9,31 +9,24 @@ from __future__ import annotations
 
 import ast
 import json
-import re
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.json
 
 from preprocess.addresses import opened
+from preprocess.names import ROW
+from prerank import values as contract
+from prerank.columns import TYPES, column
 from prerank.errors import InputError
+from prerank.values import Kind, WrongValueError, missing, short
 
 _BLOCK = 1 << 23
 _LONGEST_LINE = 1 << 26
-_INT64 = range(-(2**63), 2**63)
-_SURROGATE = re.compile("[\ud800-\udfff]")
-_TYPES = {
-    "text": pa.string(),
-    "int": pa.int64(),
-    "number": pa.float64(),
-    "paths": pa.list_(pa.list_(pa.string())),
-}
-_EXPECTED = {"text": "text", "int": "an integer", "number": "a finite number", "paths": "a list of lists of text"}
+_PATHS = pa.list_(pa.list_(pa.string()))
 
 
 @dataclass(frozen=True)
@@ -42,22 +35,27 @@ class Member:
 
     Attributes:
         name: its name.
-        kind: "text", "int" 64 bits, "number" finite, "paths" a list of lists of text.
-        required: an object without it is an error, and so is a null; otherwise it is missing.
+        kind: what it has to be, see :mod:`prerank.values`, or "paths", a list of lists of text.
+        required: an object without it is an error, and so is a missing value.
     """
 
     name: str
-    kind: Literal["text", "int", "number", "paths"] = "text"
+    kind: Kind | Literal["paths"] = "text"
     required: bool = False
+
+    @property
+    def type(self) -> pa.DataType:
+        """What it becomes."""
+        return _PATHS if self.kind == "paths" else TYPES[self.kind]
 
 
 def schema(members: Sequence[Member]) -> pa.Schema:
-    """The columns of :func:`read`: `row` int64 and each member."""
-    return pa.schema([("row", pa.int64()), *((member.name, _TYPES[member.kind]) for member in members)])
+    """The columns of :func:`read`: :data:`preprocess.names.ROW` int64 and each member."""
+    return pa.schema([(ROW, pa.int64()), *((member.name, member.type) for member in members)])
 
 
 def read(path: Path, members: Sequence[Member]) -> Iterator[pa.RecordBatch]:
-    """The members of each line's object, in the order of the lines; `row` is the 0-based line. Others are left out.
+    """The members of each line's object, with the 0-based number of the line. Others are left out.
 
     Raises:
         InputError: a line is neither JSON nor a literal, is no object, or a member is missing or of another kind.
@@ -95,7 +93,7 @@ def _by_arrow(block: bytes, lines: int, members: Sequence[Member]) -> pa.RecordB
     if not block.startswith(b"{") or block.count(b"\n{") != lines - 1:
         return None
     options = pa.json.ParseOptions(
-        explicit_schema=pa.schema([(member.name, _TYPES[member.kind]) for member in members]),
+        explicit_schema=pa.schema([(member.name, member.type) for member in members]),
         unexpected_field_behavior="ignore",
     )
     try:
@@ -103,17 +101,19 @@ def _by_arrow(block: bytes, lines: int, members: Sequence[Member]) -> pa.RecordB
         table.validate(full=True)
     except pa.ArrowInvalid:
         return None
-    if table.num_rows != lines or not all(_is_plain(table[member.name], member) for member in members):
+    if table.num_rows != lines:
         return None
-    return table.combine_chunks().to_batches()[0]
+    try:
+        arrays = [_by_contract(table[member.name], member) for member in members]
+    except WrongValueError:
+        return None
+    if any(member.required and array.null_count for member, array in zip(members, arrays, strict=True)):
+        return None
+    return pa.RecordBatch.from_arrays(arrays, names=[member.name for member in members])
 
 
-def _is_plain(column: pa.ChunkedArray, member: Member) -> bool:
-    if member.required and column.null_count:
-        return False
-    if member.kind == "number":
-        return pc.all(pc.is_finite(column)).as_py() in (True, None)
-    return True
+def _by_contract(found: pa.ChunkedArray, member: Member) -> pa.Array:
+    return found.combine_chunks() if member.kind == "paths" else column(found, member.kind)
 
 
 def _by_line(path: Path, first: int, block: bytes, members: Sequence[Member]) -> pa.RecordBatch:
@@ -121,14 +121,17 @@ def _by_line(path: Path, first: int, block: bytes, members: Sequence[Member]) ->
     for number, line in enumerate(block.split(b"\n")[:-1], first + 1):
         found = _parse(path, number, line)
         for member in members:
-            value = found.get(member.name)
+            given = found.get(member.name)
+            try:
+                value = _read(given, member)
+            except WrongValueError as error:
+                message = f"{member.name} has to be {error.expected}. Received: {short(given)}"
+                raise InputError(message, path=path, line=number) from error
             if value is None and member.required:
-                raise InputError(f"there is no {member.name}", path=path, line=number)
-            if value is not None and not _IS[member.kind](value):
-                message = f"{member.name} has to be {_EXPECTED[member.kind]}. Received: {_short(value)}"
-                raise InputError(message, path=path, line=number)
+                what = f"{member.name} {missing(given)}" if member.name in found else f"there is no {member.name}"
+                raise InputError(what, path=path, line=number)
             values[member.name].append(value)
-    arrays = [pa.array(values[member.name], _TYPES[member.kind]) for member in members]
+    arrays = [pa.array(values[member.name], member.type) for member in members]
     return pa.RecordBatch.from_arrays(arrays, names=[member.name for member in members])
 
 
@@ -152,23 +155,20 @@ def _parse(path: Path, number: int, line: bytes) -> dict[str, Any]:
     return found
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and not _SURROGATE.search(value)
-
-
-def _is_int(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value in _INT64
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+def _read(value: Any, member: Member) -> Any:
+    if member.kind != "paths":
+        return contract.read(value, member.kind)
+    if value is None or _is_paths(value):
+        return value
+    raise WrongValueError("a list of lists of text", value)
 
 
 def _is_paths(value: Any) -> bool:
     return isinstance(value, list) and all(isinstance(path, list) and all(map(_is_text, path)) for path in value)
 
 
-_IS = {"text": _is_text, "int": _is_int, "number": _is_number, "paths": _is_paths}
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and (not value or contract.read(value, "text") is not None)
 
 
 def _short(value: Any) -> str:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar
 
 import ibis
 import ibis.expr.types as ir
@@ -15,22 +15,18 @@ from pydantic import Field as Option
 from features import Side
 from preprocess import schema as schemas
 from preprocess.dataset import Adapter, RawData, check_coverage
+from preprocess.delimited import read
 from preprocess.engines import Engine
+from preprocess.names import LABEL, ROW, TIMESTAMP, only, with_columns
 from preprocess.options import DataOptions, ResolvedOptions
-from preprocess.parquet_rows import Kind, Source, read_parquet
-from preprocess.raw import Column, Layout, RawFile, RawTable, read
+from preprocess.parquet_rows import Source, read_parquet
+from preprocess.raw import Column, Layout, RawFile, RawTable
 from preprocess.schema import LabelSchema, Schema
 from prerank.errors import InputError
+from prerank.values import EXPECTED, INTEGER, KINDS, short
 
 _SUFFIXES = (".parquet", ".csv", ".csv.gz")
-_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000}
-_CSV_KINDS: dict[Kind, Literal["int", "number", "text"]] = {
-    "text": "text",
-    "int": "int",
-    "number": "number",
-    "seconds": "int",
-}
-_LABEL, _TIME = "label", "timestamp"
+_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 with warnings.catch_warnings():
@@ -52,6 +48,7 @@ class NoSchema:
     """Stands for the adapter as long as the user has named no schema."""
 
     name = "your own data"
+    samples_version = 0
 
     def find(self, data_path: Path) -> dict[str, Path]:
         """Say what is missing.
@@ -91,6 +88,8 @@ class OwnData:
         """
         return cls(schemas.load(path), path)
 
+    samples_version: ClassVar[int] = 2
+
     @property
     def name(self) -> str:
         return self.schema.dataset
@@ -104,8 +103,10 @@ class OwnData:
         named = self.schema.files.model_dump() if self.schema.files else {}
         found = {role: data_path / name for role, name in named.items() if name} or {"rows": data_path}
         for role, path in found.items():
+            if path.is_dir():
+                continue  # of Parquet files, as Spark writes them: RawFile looks what is in it
             if not path.is_file():
-                what = f"files.{role} in {self.path} names it" if named else "--data_path names one file"
+                what = f"files.{role} in {self.path} names it" if named else "--data_path names one file or folder"
                 raise InputError(f"no such file: {what}", path=path)
             if not path.name.endswith(_SUFFIXES):
                 raise InputError(f"a file of data ends in {', '.join(_SUFFIXES)}", path=path)
@@ -136,12 +137,14 @@ class OwnData:
                 table = self._read(engine, files[role], [key, *others], [])
                 table.check_unique(engine, key)
                 check_coverage(engine, rows, key, table, key)
-                tables[role] = engine.save(table.table.select(key, *others))
+                tables[role] = engine.save(only(table.table, key, *others))
             else:
                 tables[role] = rows.one_each(engine, key, others)
         labelled = _labelled(engine, rows, schema.label)
+        if schema.time is None:
+            labelled = labelled.mutate(**{TIMESTAMP: ibis.literal(0, "int64")})
         return RawData(
-            rows=engine.save(labelled.select("row", _TIME, _LABEL, *of_rows)),
+            rows=engine.save(only(labelled, ROW, TIMESTAMP, LABEL, *of_rows)),
             users=tables["users"],
             items=tables["items"],
             spec=spec,
@@ -151,78 +154,68 @@ class OwnData:
 
     def _label_and_time(self) -> list[Source]:
         label, time = self.schema.label, self.schema.time
-        found = [Source(_LABEL, label.column, "number", required=True)] if label else []
-        return found + ([Source(_TIME, time.column, "seconds", True, _PER_SECOND[time.unit])] if time else [])
+        found = [Source(LABEL, label.column, "label", required=True)] if label else []
+        return found + ([Source(TIMESTAMP, time.column, "seconds", True, _PER_SECOND[time.unit])] if time else [])
 
     def _read(self, engine: Engine, file: RawFile, names: Iterable[str], others: Sequence[Source]) -> RawTable:
         """The columns of some fields, and others, of one file."""
-        parquet = file.path.suffix == ".parquet"
-        sources = [*(self._source(name, parquet) for name in names), *others]
-        found = read_parquet(engine, file, sources) if parquet else _read_csv(engine, file, sources, self.schema)
-        table = found.table
+        sources = [*(self._source(name, file.is_parquet) for name in names), *others]
+        found = read_parquet(engine, file, sources) if file.is_parquet else self._read_csv(engine, file, sources)
         for name in names:
             field = self.schema.fields[name]
             if field.separator:
-                table = _split(engine, replace(found, table=table), name, field.separator, field.type)
-        missing = {_TIME: ibis.literal(0, "int64"), _LABEL: ibis.literal(1.0)}
-        made = {name: value for name, value in missing.items() if name not in table.columns}
-        return replace(found, table=engine.save(table.mutate(**made)))
+                found = _split(engine, found, name, field.separator, field.type)
+        return found.with_table(engine.save(found.table))
 
     def _source(self, name: str, parquet: bool) -> Source:
         field = self.schema.fields[name]
         column = field.column or name
-        required = name in (self.schema.user_id, self.schema.item_id)
         if field.kind == "dense":
             return Source(name, column, "number")
-        if field.kind == "sequence" and not field.separator:
-            if not parquet:
-                message = f"fields.{name}.separator is needed: a csv file has no lists"
-                raise InputError(message, path=self.path)
-            return Source(name, column, "texts" if field.type == "string" else "ints")
-        return Source(name, column, "int" if field.type == "int64" and not field.separator else "text", required)
+        if field.separator:
+            return Source(name, column, "text")
+        sequence = field.kind == "sequence"
+        if sequence and not parquet:
+            raise InputError(f"fields.{name}.separator is needed: a csv file has no lists", path=self.path)
+        required = name in (self.schema.user_id, self.schema.item_id)
+        return Source(name, column, KINDS[field.type], required, sequence=sequence)
+
+    def _read_csv(self, engine: Engine, file: RawFile, sources: Sequence[Source]) -> RawTable:
+        columns = tuple(
+            Column(source.name, source.kind, source.required, source=source.column, per_second=source.per_second)
+            for source in sources
+        )
+        return read(engine, file, Layout(columns, self.schema.delimiter, header=True, quote='"', encoding="utf-8"))
 
 
-def _read_csv(engine: Engine, file: RawFile, sources: Sequence[Source], schema: Schema) -> RawTable:
-    columns: dict[str, Column] = {}
-    for source in sources:
-        kinds = {_CSV_KINDS[other.kind] for other in sources if other.column == source.column}
-        if "text" in kinds and len(kinds) > 1:
-            raise InputError(f"column {source.column} cannot be both text and a number", path=file.path)
-        required = any(other.required for other in sources if other.column == source.column)
-        columns[source.column] = Column(source.column, min(kinds), required)
-    layout = Layout(tuple(columns.values()), schema.delimiter, header=True, quote='"', encoding="utf-8")
-    raw = read(engine, file, layout)
-    values = {source.name: _csv_values(raw.table[source.column], source) for source in sources}
-    return replace(raw, table=raw.table.select("row", **values))
-
-
-def _csv_values(column: ir.Column, source: Source) -> ir.Value:
-    if source.kind == "number":
-        return column.cast("float64")
-    return column if source.per_second == 1 else (column // source.per_second).cast("int64")
-
-
-def _split(engine: Engine, raw: RawTable, name: str, separator: str, kind: str) -> ir.Table:
-    """A text column as lists."""
+def _split(engine: Engine, raw: RawTable, name: str, separator: str, kind: str) -> RawTable:
+    """The table with a text column as lists; an empty element is missing."""
     texts = raw.table[name].nullif("").split(separator)
     if kind == "string":
-        return raw.table.mutate(**{name: texts})
-    table = raw.table.mutate(**{name: texts.map(lambda text: text.try_cast("int64")), "given": raw.table[name]})
-    wrong = table.filter(table[name].filter(lambda number: number.isnull()).length() > 0)
-    raw.check(engine, wrong.select("row", "given"), f"{name} has to hold integers. Received: {{given}}")
-    return table.drop("given")
+        return raw.with_table(with_columns(raw.table, {name: texts}))
+
+    def is_wrong(text: ir.StringValue) -> ir.BooleanValue:
+        return (text != "") & ~(text.re_search(INTEGER) & text.try_cast("int64").notnull())
+
+    wrong = raw.table.filter(texts.filter(is_wrong).length() > 0)
+    raw.check(
+        engine,
+        only(wrong, ROW, _given=wrong[name]),
+        lambda row: f"{name} has to be a list of values, each {EXPECTED['int']}. Received: {short(row['_given'])}",
+    )
+    return raw.with_table(with_columns(raw.table, {name: texts.map(lambda text: text.try_cast("int64"))}))
 
 
 def _labelled(engine: Engine, rows: RawTable, label: LabelSchema | None) -> ir.Table:
     """The rows that have a label, 0 or 1."""
     table = rows.table
     if label is None:
-        return table.mutate(**{_LABEL: ibis.literal(1, "int8")})
+        return table.mutate(**{LABEL: ibis.literal(1, "int8")})
     if label.leave_out:
-        table = table.filter(~table[_LABEL].isin(label.leave_out))
+        table = table.filter(~table[LABEL].isin(label.leave_out))
     if label.positive_from is not None:
-        return table.mutate(**{_LABEL: (table[_LABEL] >= label.positive_from).cast("int8")})
-    wrong = table.filter(~table[_LABEL].isin([0.0, 1.0])).select("row", _LABEL)
-    what = f"{label.column} has to be 0 or 1, or the schema needs label.positive_from. Received: {{{_LABEL}}}"
-    rows.check(engine, wrong, what)
-    return table.mutate(**{_LABEL: table[_LABEL].cast("int8")})
+        return table.mutate(**{LABEL: (table[LABEL] >= label.positive_from).cast("int8")})
+    what = f"{label.column} has to be 0 or 1, or the schema needs label.positive_from"
+    wrong = only(table.filter(~table[LABEL].isin([0.0, 1.0])), ROW, LABEL)
+    rows.check(engine, wrong, lambda row: f"{what}. Received: {row[LABEL]}")
+    return table.mutate(**{LABEL: table[LABEL].cast("int8")})

@@ -1,37 +1,27 @@
-"""Reads a Parquet file as a typed table, row group by row group, and names the column and row that is wrong."""
+"""Reads Parquet, a file or a folder of files, as a typed table, and names the column and row that is wrong."""
 
 from __future__ import annotations
 
+import bisect
+import urllib.parse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from preprocess.engines import Engine
-from preprocess.raw import RawFile, RawTable
+from preprocess.names import ROW
+from preprocess.raw import Place, RawFile, RawTable
+from prerank.columns import TYPES, column, lists
 from prerank.errors import InputError
+from prerank.values import Kind, WrongValueError, missing, short
 
-Kind = Literal["text", "int", "number", "seconds", "texts", "ints"]
-_TYPES: dict[Kind, pa.DataType] = {
-    "text": pa.string(),
-    "int": pa.int64(),
-    "number": pa.float64(),
-    "seconds": pa.int64(),
-    "texts": pa.list_(pa.string()),
-    "ints": pa.list_(pa.int64()),
-}
-_EXPECTED: dict[Kind, str] = {
-    "text": "text",
-    "int": "integers of 64 bits",
-    "number": "finite numbers",
-    "seconds": "integers or timestamps",
-    "texts": "lists of text",
-    "ints": "lists of integers",
-}
 _ROWS = 1 << 17
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+"""How Spark calls the folder of rows whose partition column is null."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +31,10 @@ class Source:
     Attributes:
         name: what it is called in the table.
         column: its name in the file.
-        kind: what it becomes; "seconds" are integers or timestamps, which become seconds since 1970.
-        required: null is an error.
+        kind: what its values, or their elements, have to be, see :mod:`prerank.values`.
+        required: a missing value is an error.
         per_second: units of an integer time in a second.
+        sequence: whether it holds lists.
     """
 
     name: str
@@ -51,86 +42,91 @@ class Source:
     kind: Kind
     required: bool = False
     per_second: int = 1
+    sequence: bool = False
+
+    @property
+    def type(self) -> pa.DataType:
+        """What it becomes."""
+        return pa.list_(TYPES[self.kind]) if self.sequence else TYPES[self.kind]
 
 
 def read_parquet(engine: Engine, file: RawFile, sources: Sequence[Source]) -> RawTable:
-    """Read some columns of a Parquet file; NaN is null.
+    """Read some columns of a Parquet file, or of the files of a folder one after another, by the contract of values.
+
+    A folder `name=value` in the folder, as Spark writes partitions, is a column.
 
     Raises:
-        InputError: the file is damaged or lacks a column, or a value is null or of the wrong type; names the column.
+        InputError: a file is damaged or lacks a column, or a value is missing or wrong; names the column and the row.
     """
-    schema = pa.schema([("row", pa.int64()), *((source.name, _TYPES[source.kind]) for source in sources)])
-    try:
-        with file.path.open("rb") as stream, pq.ParquetFile(stream) as opened:
-            names = opened.schema_arrow.names
-            if missing := [source.column for source in sources if source.column not in names]:
-                raise InputError(f"no column {', '.join(missing)}. Received: {', '.join(names)}", path=file.path)
-            return RawTable(file, engine.load(schema, _batches(opened, file, sources, schema)))
-    except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"damaged, or no Parquet file ({str(error).splitlines()[0]})", path=file.path) from error
+    schema = pa.schema([(ROW, pa.int64()), *((source.name, source.type) for source in sources)])
+    files = file.files or (file.path,)
+    starts: list[int] = []
+    table = engine.load(schema, _rows(file.path, files, starts, sources, schema))
+
+    def place(row: int) -> Place:
+        which = bisect.bisect_right(starts, row) - 1
+        return Place(files[which], "row", row - starts[which] + 1)
+
+    return RawTable(file, table, place)
 
 
-def _batches(
-    opened: pq.ParquetFile, file: RawFile, sources: Sequence[Source], schema: pa.Schema
+def _rows(
+    folder: Path, files: Sequence[Path], starts: list[int], sources: Sequence[Source], schema: pa.Schema
 ) -> Iterator[pa.RecordBatch]:
+    """The rows of all files; where each file starts goes to `starts`."""
     first = 0
-    for batch in opened.iter_batches(_ROWS, columns=sorted({source.column for source in sources})):
-        rows = pa.array(range(first, first + len(batch)), pa.int64())
-        columns = [_converted(batch[source.column], source, file, first) for source in sources]
-        yield pa.RecordBatch.from_arrays([rows, *columns], schema=schema)
-        first += len(batch)
+    for path in files:
+        starts.append(first)
+        for batch in _of_file(path, _partitions(folder, path), sources):
+            rows = pa.array(range(first, first + len(batch)), pa.int64())
+            columns = [_converted(batch[source.column], source, path, first - starts[-1]) for source in sources]
+            yield pa.RecordBatch.from_arrays([rows, *columns], schema=schema)
+            first += len(batch)
 
 
-def _converted(values: pa.Array, source: Source, file: RawFile, first: int) -> pa.Array:
-    try:
-        found = _cast(values, source.kind, source.per_second)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
-        row = _first_bad(values, source.kind)
-        received = f"row {first + row + 1} {values[row].as_py()!r}" if values.type != pa.null() else str(error)
-        message = f"{source.column} has to hold {_EXPECTED[source.kind]}. Received: {received} ({values.type})"
-        raise InputError(message, path=file.path) from error
-    if source.required and found.null_count:
-        row = pc.index(pc.is_null(found), True).as_py()
-        raise InputError(f"{source.column} is missing in row {first + row + 1}", path=file.path)
+def _partitions(folder: Path, path: Path) -> dict[str, str | None]:
+    """The columns that the names of the folders between a folder and a file stand for."""
+    found: dict[str, str | None] = {}
+    for part in str(path)[len(str(folder)) :].split("/")[:-1]:
+        name, mark, value = part.partition("=")
+        if mark:
+            found[urllib.parse.unquote(name)] = None if value == _NO_VALUE else urllib.parse.unquote(value)
     return found
 
 
-def _cast(values: pa.Array, kind: Kind, per_second: int = 1) -> pa.Array:
-    """Values as what they become; raises an Arrow exception if one cannot."""
-    if pa.types.is_dictionary(values.type):
-        values = values.dictionary_decode()
-    if pa.types.is_floating(values.type):
-        values = pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
-        if pc.any(pc.is_inf(values)).as_py():
-            raise pa.ArrowInvalid("an infinite number")
-    if kind == "seconds" and pa.types.is_temporal(values.type):
-        if not (pa.types.is_timestamp(values.type) or pa.types.is_date(values.type)):
-            raise pa.ArrowInvalid("no point in time")
-        return (
-            pc.floor_temporal(values.cast(pa.timestamp("us")), unit="second").cast(pa.timestamp("s")).cast(pa.int64())
-        )
-    if kind == "text" and (pa.types.is_floating(values.type) or pa.types.is_temporal(values.type)):
-        raise pa.ArrowInvalid("no text")
-    if kind in ("texts", "ints") and values.type.num_fields != 1:
-        raise pa.ArrowInvalid("no list")
-    found = values.cast(_TYPES[kind])
-    return found if per_second == 1 else _floor_divided(found, per_second)
+def _of_file(path: Path, partitions: dict[str, str | None], sources: Sequence[Source]) -> Iterator[pa.RecordBatch]:
+    try:
+        with path.open("rb") as stream, pq.ParquetFile(stream) as opened:
+            names = [*opened.schema_arrow.names, *partitions]
+            wanted = sorted({source.column for source in sources})
+            if missing := [name for name in wanted if name not in names]:
+                raise InputError(f"no column {', '.join(missing)}. Received: {', '.join(names)}", path=path)
+            if twice := [name for name in wanted if opened.schema_arrow.names.count(name) > 1]:
+                raise InputError(f"a column's name occurs twice: {twice[0]}", path=path)
+            stored = [name for name in wanted if name not in partitions]
+            for batch in opened.iter_batches(_ROWS, columns=stored):
+                for name in wanted:
+                    if name in partitions:
+                        values = pa.array([partitions[name]] * len(batch), pa.string())
+                        batch = batch.append_column(name, values)
+                yield batch
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"damaged, or no Parquet file ({str(error).splitlines()[0]})", path=path) from error
 
 
-def _floor_divided(values: pa.Array, divisor: int) -> pa.Array:
-    towards_zero = pc.divide(values, divisor)
-    too_large = pc.less(values, pc.multiply(towards_zero, divisor))
-    return pc.subtract(towards_zero, too_large.cast(pa.int64()))
+def _converted(values: pa.Array, source: Source, path: Path, first: int) -> pa.Array:
+    try:
+        found = _cast(values, source.kind, source.per_second, source.sequence)
+    except WrongValueError as error:
+        message = f"{source.column} has to be {error.expected}. Received: {short(error.value)} ({values.type})"
+        raise InputError(message, path=f"{path}, row {first + (error.place or 0) + 1}") from error
+    if source.required and found.null_count:
+        place = pc.index(pc.is_null(found), True).as_py()
+        message = f"{source.column} {missing(values[place].as_py())}"
+        raise InputError(message, path=f"{path}, row {first + place + 1}")
+    return found
 
 
-def _first_bad(values: pa.Array, kind: Kind) -> int:
-    """Place of the first value that cannot be cast alone, by halving."""
-    low, high = 0, len(values)
-    while high - low > 1:
-        middle = (low + high) // 2
-        try:
-            _cast(values[low:middle], kind)
-            low = middle
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError):
-            high = middle
-    return low
+def _cast(values: pa.Array, kind: Kind, per_second: int = 1, sequence: bool = False) -> pa.Array:
+    """Values as what they become."""
+    return lists(values, kind) if sequence else column(values, kind, per_second)

@@ -14,7 +14,7 @@ from preprocess import generated, samples, writing
 from preprocess.dataset import Adapter
 from preprocess.engines import Engine, engine_class
 from preprocess.options import DataOptions, ResolvedOptions, without_added
-from preprocess.prepared import FORMAT_VERSION, MANIFEST, SAMPLES_VERSION, PreparedData
+from preprocess.prepared import FORMAT_VERSION, MANIFEST, PreparedData
 from preprocess.raw import RawFile
 from preprocess.sequences import laid_out
 from preprocess.splits import PARTS
@@ -44,7 +44,7 @@ def prepare(dataset: Adapter, options: DataOptions, report: Report = print) -> P
     dataset = generated.named(dataset, found.values())
     files = {role: RawFile.inspect(path) for role, path in sorted(found.items())}
     resolved = options.resolved()
-    described = _described(dataset.name, files, resolved)
+    described = _described(dataset, files, resolved)
     folder = options.prepared_dir / dataset.name / described["fingerprint"]
     try:
         # One at a time prepares a data set, as it takes much memory and disk.
@@ -66,11 +66,11 @@ def prepare(dataset: Adapter, options: DataOptions, report: Report = print) -> P
         raise InputError(f"cannot write: {str(error).splitlines()[0]}", path=options.prepared_dir) from error
 
 
-def _described(dataset: str, files: Mapping[str, RawFile], options: ResolvedOptions) -> dict[str, Any]:
+def _described(dataset: Adapter, files: Mapping[str, RawFile], options: ResolvedOptions) -> dict[str, Any]:
     """What a prepared data set depends on, and the fingerprint of it."""
     depends = {
-        "format_version": SAMPLES_VERSION,
-        "dataset": dataset,
+        "format_version": dataset.samples_version,
+        "dataset": dataset.name,
         "raw_files": {
             role: {"name": file.path.name, "sha256": file.sha256, "bytes": file.bytes} for role, file in files.items()
         },
@@ -125,6 +125,6 @@ def _write_samples(engine: Engine, built: samples.Samples, options: ResolvedOpti
     return {
         "spec": spec.to_dict(),
         "training_mean_label": built.training_mean_label,
-        "parts": writing.measure(files),
+        "parts": writing.measure(spec, files),
         "out_of_vocabulary": writing.out_of_vocabulary(spec, files["test"]),
     }

@@ -22,10 +22,8 @@ from prerank import reading
 from prerank.errors import InputError
 from prerank.names import name
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 """Changes whenever what is written changes, so that nothing written by older code is read."""
-SAMPLES_VERSION = 1
-"""Changes whenever the same files and options give other samples; part of the fingerprint, and so of every run's id."""
 MANIFEST = "manifest.json"
 
 
@@ -65,7 +63,8 @@ class PreparedData:
     The files of a part have one column for each field of the spec (sparse: int32 index; sequence: list
     of int32 indices, oldest first, not padded; dense: float64 in raw units), and `label` int8, `group` and
     `item_group` int32 (number of the distinct user and item, from 0), `row` int64 (0-based data line of the raw file),
-    `timestamp` int64. Training rows are in random order, the others in that of the raw file.
+    `timestamp` int64. Where a field has one of these names, the column has an underscore before it
+    (:meth:`features.FeatureSpec.beside`). Training rows are in random order, the others in that of the raw file.
 
     Attributes:
         path: the folder.

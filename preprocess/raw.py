@@ -1,58 +1,66 @@
-"""Reads delimited raw files as typed tables, and says exactly which line is wrong when one is.
-
-A file is read three times at most: once as bytes (checksum, gzip integrity, number of lines), once by
-the engine, and, only when something is wrong, once by :mod:`preprocess.diagnosis`, line by line.
-"""
+"""Raw files as they lie on disk, and the typed tables that are read from them."""
 
 from __future__ import annotations
 
 import gzip
 import hashlib
 import zlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
 
-from preprocess import diagnosis
 from preprocess.addresses import opened
 from preprocess.engines import Engine
+from preprocess.names import ROW, only
 from prerank.errors import InputError
+from prerank.values import Kind, short
 
 _CHUNK = 1 << 20
+_PARQUET = ".parquet"
+_HIDDEN = ("_", ".")
+"""How the names of files begin that Spark and others write beside their data."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column of a raw file.
+    """One column of a delimited file.
 
     Attributes:
-        name: its name in the typed table, and in the file's header if it has one.
-        kind: "int" a decimal integer of 64 bits, "number" a decimal number, "text" anything.
-        required: an empty value is an error, not a missing value.
-        missing: another spelling of a missing value, besides the empty one.
+        name: its name in the typed table.
+        kind: what its values have to be, see :mod:`prerank.values`.
+        required: a missing value is an error.
+        missing: another spelling of a missing value, besides those of the contract.
+        source: its name in the file's header, if that is another.
+        per_second: units of an integer time in a second.
     """
 
     name: str
-    kind: Literal["int", "number", "text"] = "text"
+    kind: Kind = "text"
     required: bool = False
     missing: str = ""
+    source: str = ""
+    per_second: int = 1
+
+    @property
+    def title(self) -> str:
+        """Its name in the file."""
+        return self.source or self.name
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a raw file is written.
+    """How a delimited file is written.
 
     Attributes:
         columns: the columns; with a header those that must be there, in any order and among others, whatever blanks
             are around their names.
-        delimiter: between two values; may be several characters.
+        delimiter: between two values; may be several characters where there are no quotes.
         header: the first line names the columns.
-        quote: encloses values that hold the delimiter, or empty.
+        quote: encloses values that hold the delimiter or a line end, or empty.
         encoding: "latin-1" or "utf-8".
     """
 
@@ -65,32 +73,39 @@ class Layout:
 
 @dataclass(frozen=True)
 class RawFile:
-    """A raw file as its bytes are.
+    """A raw file, or a folder of Parquet files, as its bytes are.
 
     Attributes:
         path: where it is.
-        sha256: checksum of the bytes on disk.
+        sha256: checksum of the bytes on disk; of a folder, also of the names.
         bytes: size on disk.
-        lines: number of lines, unpacked, without blank ones at the end.
+        lines: number of lines, unpacked, without blank ones at the end; of no meaning for Parquet.
+        files: the files of a folder, in the order of their names; else the file.
     """
 
     path: Path
     sha256: str
     bytes: int
     lines: int
+    files: tuple[Path, ...] = ()
+
+    @property
+    def is_parquet(self) -> bool:
+        """Whether it holds Parquet; a folder does."""
+        return bool(self.files) or self.path.suffix == _PARQUET
 
     @classmethod
     def inspect(cls, path: Path) -> RawFile:
-        """Read a file's bytes once.
+        """Read the bytes once.
 
         Raises:
-            InputError: it cannot be read, is empty, or is a damaged gzip file.
+            InputError: it cannot be read, is empty, is a damaged gzip file, or is a folder of other files than Parquet.
         """
+        if path.is_dir():
+            return _inspect_folder(path)
         digest = hashlib.sha256()
         try:
-            with path.open("rb") as file:
-                for chunk in iter(lambda: file.read(_CHUNK), b""):
-                    digest.update(chunk)
+            _add_bytes(digest, path)
             lines = _count_lines(path)
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise InputError(f"damaged or truncated gzip file ({error})", path=path) from error
@@ -106,6 +121,44 @@ def plain_or_gz(path: Path) -> Path | None:
     return next((file for file in (path, path.with_name(path.name + ".gz")) if file.is_file()), None)
 
 
+def _inspect_folder(folder: Path) -> RawFile:
+    digest, size = hashlib.sha256(), 0
+    files = sorted(parquet_files(folder), key=str)
+    try:
+        for file in files:
+            digest.update(str(file)[len(str(folder)) :].encode() + b"\0")
+            _add_bytes(digest, file)
+            size += file.stat().st_size
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror or error}", path=folder) from error
+    return RawFile(folder, digest.hexdigest(), size, 0, tuple(files))
+
+
+def parquet_files(folder: Path) -> list[Path]:
+    """The Parquet files in a folder and below it, without hidden ones and marks such as `_SUCCESS`.
+
+    Raises:
+        InputError: there is none, or a file of another kind.
+    """
+    found = []
+    for path in folder.rglob("*"):
+        parts = str(path)[len(str(folder)) :].strip("/").split("/")
+        if any(part.startswith(_HIDDEN) for part in parts) or path.is_dir():
+            continue
+        if path.suffix != _PARQUET:
+            raise InputError(f"a folder has to hold Parquet files only (*{_PARQUET})", path=path)
+        found.append(path)
+    if not found:
+        raise InputError(f"the folder holds no Parquet file (*{_PARQUET})", path=folder)
+    return found
+
+
+def _add_bytes(digest: Any, path: Path) -> None:
+    with path.open("rb") as file:
+        for chunk in iter(lambda: file.read(_CHUNK), b""):
+            digest.update(chunk)
+
+
 def _count_lines(path: Path) -> int:
     lines, tail = 0, b""
     with opened(path) as file:
@@ -117,36 +170,50 @@ def _count_lines(path: Path) -> int:
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a row lies, for messages: "line 7" or "row 7" of a file, from 1."""
+
+    path: Path
+    unit: str
+    number: int
+
+
+@dataclass(frozen=True)
 class RawTable:
     """A typed table and the file it came from.
 
     Attributes:
         file: the raw file.
-        table: its columns and `row`, the 0-based data line.
-        header: whether the file's first line names the columns.
+        table: its columns and :data:`preprocess.names.ROW`, the 0-based number of the row.
+        place: where a row of this number lies.
     """
 
     file: RawFile
     table: ir.Table
-    header: bool = False
+    place: Callable[[int], Place]
 
-    def check(self, engine: Engine, bad: ir.Table, message: str) -> None:
+    def with_table(self, table: ir.Table) -> RawTable:
+        """Another table with the same rows."""
+        return replace(self, table=table)
+
+    def check(self, engine: Engine, bad: ir.Table, message: Callable[[Mapping[str, Any]], str]) -> None:
         """Raise an error at the first of some rows.
 
         Args:
             engine: runs the check.
-            bad: rows of `table` (with `row`) that are wrong; none if all is well.
-            message: what is wrong, with names of columns of `bad` in braces.
+            bad: rows of `table` (with their numbers) that are wrong; none if all is well.
+            message: says of the first of them, by its columns, what is wrong.
 
         Raises:
             InputError: `bad` has a row.
         """
-        if first := engine.one(bad.order_by("row")):
-            raise self.error(first.pop("row"), message.format(**first))
+        if first := engine.one(bad.order_by(ROW)):
+            raise self.error(first[ROW], message(first))
 
     def error(self, row: int, message: str) -> InputError:
         """An error about one row."""
-        return InputError(message, path=self.file.path, line=row + 1 + self.header)
+        place = self.place(row)
+        return InputError(message, path=f"{place.path}, {place.unit} {place.number}")
 
     def check_unique(self, engine: Engine, key: str) -> None:
         """Raise an error if two rows have the same `key`.
@@ -154,11 +221,15 @@ class RawTable:
         Raises:
             InputError: at the second of them.
         """
-        earlier = self.table.group_by(key).agg(first=self.table.row.min())
-        repeated = self.table.join(earlier, key).filter(lambda joined: joined.row > joined.first)
-        offset = 1 + self.header
-        repeated = repeated.select(key, "row", line=repeated.first + offset)
-        self.check(engine, repeated, f"{key} {{{key}}} is already on line {{line}}")
+        earlier = self.table.group_by(key).agg(_first=self.table[ROW].min())
+        joined = self.table.join(earlier, key)
+        repeated = only(joined.filter(joined[ROW] > joined["_first"]), key, ROW, "_first")
+
+        def message(row: Mapping[str, Any]) -> str:
+            first = self.place(row["_first"])
+            return f"{key} {short(row[key]).strip(chr(39))} is already on {first.unit} {first.number}"
+
+        self.check(engine, repeated, message)
 
     def one_each(self, engine: Engine, key: str, columns: Sequence[str]) -> ir.Table:
         """One line for each value of `key`, with its columns as on its first line.
@@ -168,78 +239,18 @@ class RawTable:
         """
         first = engine.save(self.first_of_each(key, columns))
         if columns:
-            both = self.table.select("row", key, *columns).join(first, key, rname="first_{name}")
-            differs = [(~both[name].identical_to(both[f"first_{name}"]), name) for name in columns]
-            found = both.select("row", key, column=ibis.cases(*differs))
-            message = f"{key} {{{key}}} has other values on an earlier line ({{column}})"
-            self.check(engine, found.filter(found.column.notnull()), message)
+            both = only(self.table, ROW, key, *columns).join(first, key, rname="_first_{name}")
+            differs = [(~both[name].identical_to(both[f"_first_{name}"]), name) for name in columns]
+            found = only(both, ROW, key, _column=ibis.cases(*differs))
+            self.check(
+                engine,
+                found.filter(found["_column"].notnull()),
+                lambda row: f"{key} {row[key]} has other values on an earlier line ({row['_column']})",
+            )
         return first
 
     def first_of_each(self, key: str, columns: Sequence[str]) -> ir.Table:
         """One line for each value of `key`, with its columns as on its first line, whatever the others have."""
-        table = self.table.select("row", key, *columns)
-        numbered = table.mutate(place=ibis.row_number().over(group_by=table[key], order_by=table.row))
-        return numbered.filter(numbered.place == 0).drop("place", "row")
-
-
-def read(engine: Engine, file: RawFile, layout: Layout) -> RawTable:
-    """Read a raw file as a typed table.
-
-    Raises:
-        InputError: a line does not follow the layout, with its number.
-    """
-    names = _header(file, layout) if layout.header else [column.name for column in layout.columns]
-    try:
-        table = engine.read_numbered(
-            file.path,
-            names,
-            partial(_typed, columns=layout.columns),
-            delimiter=layout.delimiter,
-            quote=layout.quote,
-            encoding=layout.encoding,
-            header=layout.header,
-        )
-        found = engine.one(table.agg(rows=table.count(), good=table.well_formed.all()))
-    except engine.RESOURCE_ERRORS:
-        raise
-    except engine.READ_ERRORS as error:
-        diagnosis.raise_first(file.path, layout, names)
-        raise InputError(f"cannot be read: {str(error).splitlines()[0]}", path=file.path) from error
-    if found["rows"] != file.lines - layout.header or not found["good"]:
-        diagnosis.raise_first(file.path, layout, names)
-        raise InputError(f"{file.lines} lines, but {found['rows']} rows could be read", path=file.path)
-    return RawTable(file, table.drop("well_formed"), layout.header)
-
-
-def _header(file: RawFile, layout: Layout) -> list[str]:
-    names = [name.strip().removeprefix("\ufeff") for name in diagnosis.first_line(file.path, layout)]
-    missing = [column.name for column in layout.columns if column.name not in names]
-    if missing or len(set(names)) < len(names):
-        what = f"no column {', '.join(missing)}" if missing else "a column's name occurs twice"
-        raise InputError(f"{what} in the header. Received: {', '.join(names)}", path=file.path, line=1)
-    if file.lines < 2:
-        raise InputError("a header, but no data line", path=file.path)
-    return names
-
-
-def _typed(text: ir.Table, columns: Iterable[Column]) -> dict[str, Any]:
-    """String columns as the layout's types; `well_formed` is false where a value is not of its type."""
-    values: dict[str, Any] = {}
-    checks: list[Any] = []
-    for column in columns:
-        value = text[column.name]
-        if column.missing:
-            value = value.nullif(column.missing)
-        good = value.notnull()
-        if column.kind == "int":
-            values[column.name] = value.try_cast("int64")
-            good = (values[column.name].cast("string") == value).fill_null(False)
-        elif column.kind == "number":
-            values[column.name] = value.try_cast("float64")
-            good = value.re_search(diagnosis.NUMBER).fill_null(False) & values[column.name].notnull()
-        else:
-            values[column.name] = value
-        checks.append(good if column.required else good | value.isnull())
-    while len(checks) > 1:  # by pairs: hundreds of columns would nest too deep otherwise
-        checks = [ibis.and_(*checks[place : place + 2]) for place in range(0, len(checks), 2)]
-    return values | {"well_formed": checks[0]}
+        table = only(self.table, ROW, key, *columns)
+        numbered = table.mutate(_place=ibis.row_number().over(group_by=table[key], order_by=table[ROW]))
+        return numbered.filter(numbered["_place"] == 0).drop("_place", ROW)

@@ -7,20 +7,33 @@ from dataclasses import dataclass, replace
 
 import ibis
 import ibis.expr.types as ir
+import numpy as np
 
 from features import RESERVED, FeatureSpec, Field, Side
 from preprocess import splits, state, vocabulary
 from preprocess.dataset import RawData
 from preprocess.engines import Engine
+from preprocess.names import (
+    INDEX,
+    ITEM,
+    LABEL,
+    PART,
+    ROW,
+    SHUFFLE,
+    TIMESTAMP,
+    USER,
+    WEIGHT,
+    only,
+    renamed,
+    with_columns,
+)
 from preprocess.negatives import with_negatives
 from preprocess.options import ResolvedOptions
 from preprocess.sequences import Sequences
 from preprocess.splits import PARTS, TRAIN
-from preprocess.state import GROUP, ITEM_GROUP
-from preprocess.vocabulary import INDEX, WEIGHT, Vocabulary
+from preprocess.state import COUNTS
+from preprocess.vocabulary import Vocabulary
 from prerank.errors import InputError
-
-LABEL = "label"
 
 
 @dataclass(frozen=True)
@@ -28,7 +41,8 @@ class Samples:
     """What is written to disk.
 
     Attributes:
-        rows: the columns of the parts but those of `sequences`, the columns that these need, `part` and `shuffle`.
+        rows: the columns of the parts but those of `sequences`, and those of the preparation: what `sequences` need,
+            and what :mod:`preprocess.names` has of rows.
         sequences: what the fields are cut out of that are no columns of `rows`.
         catalogue: every item in raw spelling with its current mean label, by its id, without fields of the context.
         vocabularies: by name.
@@ -60,15 +74,15 @@ def build(engine: Engine, raw: RawData, options: ResolvedOptions) -> Samples:
     spec = _with_defaults(engine, raw, rows, spec, training[0] / training[1], options)
     users = _features(engine, raw.users, rows, spec, "user", vocabularies)
     items = _features(engine, raw.items, rows, spec, "item", vocabularies)
-    numbers = users.select(spec.user_id, GROUP)
+    numbers = users.select(spec.user_id, USER)
     counted = engine.save(state.with_counts(rows, spec, options).join(numbers, spec.user_id))
     sequences = []
     if raw.behaviours is not None:
         log = engine.save(_indexed_log(raw.behaviours.join(numbers, spec.user_id), spec, vocabularies))
         counted, logged = state.with_behaviours(engine, counted, log, spec, options)
         sequences.append(logged)
-    joined = counted.join(users.drop(GROUP), spec.user_id).join(items, spec.item_id)
-    joined = _with_fields(joined, "row", [spec[name] for name in spec.context], vocabularies)
+    joined = counted.join(users.drop(USER), spec.user_id).join(items, spec.item_id)
+    joined = _with_fields(joined, ROW, [spec[name] for name in spec.context], vocabularies)
     if spec.liked:
         joined, liked = state.with_history(joined, options, INDEX.format(spec.item_id), spec.liked)
         sequences.append(liked)
@@ -96,7 +110,7 @@ def _parted(engine: Engine, raw: RawData, options: ResolvedOptions) -> ir.Table:
     if options.negatives:
         # a negative goes with its positive to a part, and to a place of its own among the training rows
         rows = with_negatives(engine, rows, raw.spec, options.negatives)
-        rows = engine.save(splits.with_order(rows.drop("shuffle"), raw.spec))
+        rows = engine.save(splits.with_order(rows.drop(SHUFFLE), raw.spec))
     if raw.means_before_split and "target_mean" in options.leaks:
         rows = engine.save(state.with_whole_counts(rows, raw.spec))
     return rows
@@ -104,8 +118,8 @@ def _parted(engine: Engine, raw: RawData, options: ResolvedOptions) -> ir.Table:
 
 def _training(engine: Engine, rows: ir.Table, options: ResolvedOptions) -> tuple[int, int]:
     """Positives and rows of the training part."""
-    counts = rows.group_by("part").agg(rows=rows.count(), positives=rows.label.cast("int64").sum())
-    found = {row["part"]: row for row in engine.table(counts).to_pylist()}
+    counts = rows.group_by(PART).agg(rows=rows.count(), positives=rows[LABEL].cast("int64").sum())
+    found = {row[PART]: row for row in engine.table(counts).to_pylist()}
     sizes = {name: found.get(place, {"rows": 0})["rows"] for place, name in enumerate(PARTS)}
     if not all(sizes.values()):
         received = ", ".join(f"{name} {size}" for name, size in sizes.items())
@@ -124,7 +138,7 @@ def _completed(engine: Engine, raw: RawData, rows: ir.Table) -> RawData:
     def completed(table: ir.Table, key: str) -> ir.Table:
         unknown = rows.select(key).distinct().anti_join(table, key)
         empty = {name: ibis.null(kind) for name, kind in table.schema().items() if name != key}
-        return engine.save(table.union(unknown.mutate(**empty).select(table.columns)))
+        return engine.save(table.union(with_columns(unknown, empty).select(table.columns)))
 
     return replace(raw, users=completed(raw.users, raw.spec.user_id), items=completed(raw.items, raw.spec.item_id))
 
@@ -141,7 +155,7 @@ def _fitted(
             known = vocabularies[field.vocabulary]
             field = replace(field, vocabulary_size=RESERVED + known.size, hash_buckets=known.buckets)
         if field.name in (spec.liked, *spec.behaviours):
-            field = replace(field, max_length=options.max_history)
+            field = replace(field, max_length=options.max_history, limit=options.max_history)
         elif field.kind == "sequence":
             table = rows if field.name in spec.context else raw.users if field.side == "user" else raw.items
             longest = engine.one(table.agg(longest=table[field.name].length().max()))["longest"]
@@ -153,12 +167,12 @@ def _fitted(
 def _sources(engine: Engine, raw: RawData, rows: ir.Table, options: ResolvedOptions) -> list[tuple[Field, ir.Table]]:
     """What the vocabularies are learnt from; each line says how many training rows (or behaviours) it stands for."""
     spec, everything = raw.spec, "encoders" in options.leaks
-    weighted = rows.mutate(**{WEIGHT: (ibis.literal(True) if everything else rows.part == TRAIN).cast("int64")})
+    weighted = rows.mutate(**{WEIGHT: (ibis.literal(True) if everything else rows[PART] == TRAIN).cast("int64")})
 
     def counted(table: ir.Table, key: str) -> ir.Table:
         counts = weighted.group_by(key).agg(**{WEIGHT: weighted[WEIGHT].sum()})
-        joined = table.left_join(counts, key)
-        return joined.select(*table.columns, **{WEIGHT: joined[WEIGHT].fill_null(0)})
+        joined = table.left_join(counts, key, rname="_right_{name}")
+        return only(joined, *table.columns, **{WEIGHT: joined[WEIGHT].fill_null(0)})
 
     tables: dict[Side, ir.Table] = {
         "user": counted(raw.users, spec.user_id),
@@ -168,7 +182,7 @@ def _sources(engine: Engine, raw: RawData, rows: ir.Table, options: ResolvedOpti
     found += [(spec[name], weighted) for name in spec.context]
     if raw.behaviours is not None:
         log = state.of_training_time(raw.behaviours, rows, spec, everything)
-        counted_log = log.group_by(spec.behaviours).agg(**{WEIGHT: log.known.cast("int64").sum()})
+        counted_log = log.group_by(spec.behaviours).agg(**{WEIGHT: log["_known"].cast("int64").sum()})
         log = engine.save(counted_log)
         found += [(spec[name], log) for name in spec.behaviours]
     return [(field, table) for field, table in found if field.vocabulary]
@@ -188,7 +202,7 @@ def _with_defaults(
     the training part that have it, each counted once. A number of the context: the mean over the training rows that
     have it. With the `encoders` leak all parts count.
     """
-    learnt = rows if "encoders" in options.leaks else rows.filter(rows.part == TRAIN)
+    learnt = rows if "encoders" in options.leaks else rows.filter(rows[PART] == TRAIN)
     fields = []
     for field in spec.fields:
         if field.name in (spec.user_mean, spec.item_mean):
@@ -204,11 +218,14 @@ def _with_defaults(
 
 
 def _mean(engine: Engine, table: ir.Table, name: str) -> float:
-    """Mean of a column's numbers, 0 without any: summed in the order of values, so that each engine gets the same."""
+    """Mean of a column's numbers, 0 without any: summed in the order of values, so that each engine gets the same.
+
+    In 32 bits, as an exported model is given numbers, so that a number that never varies is its own mean.
+    """
     numbers = table.select(value=_number(table[name])).filter(lambda found: found.value.notnull())
     counts = engine.table(numbers.group_by("value").agg(times=numbers.count()).order_by("value"))
     times = counts["times"].to_numpy()
-    return float(counts["value"].to_numpy() @ times / times.sum()) if len(times) else 0.0
+    return float(np.float32(counts["value"].to_numpy() @ times / times.sum())) if len(times) else 0.0
 
 
 def _number(column: ir.Column) -> ir.FloatingColumn:
@@ -226,7 +243,7 @@ def _features(
     vocabularies: dict[str, Vocabulary],
 ) -> ir.Table:
     """Indices and numbers of every user or item that has a row, and its place among them, by its id."""
-    key, number = (spec.user_id, GROUP) if side == "user" else (spec.item_id, ITEM_GROUP)
+    key, number = (spec.user_id, USER) if side == "user" else (spec.item_id, ITEM)
     present = rows.select(key).distinct()
     present = present.mutate(**{number: ibis.row_number().over(order_by=present[key]).cast("int32")})
     fields = spec.table_fields(side)
@@ -247,8 +264,8 @@ def _with_fields(table: ir.Table, key: str, fields: Iterable[Field], vocabularie
 
 def _indexed_log(behaviours: ir.Table, spec: FeatureSpec, vocabularies: dict[str, Vocabulary]) -> ir.Table:
     fields = [spec[name] for name in spec.behaviours]
-    indexed = _with_fields(behaviours, "row", fields, vocabularies)
-    return indexed.select(GROUP, "timestamp", "row", *(INDEX.format(field.name) for field in fields))
+    indexed = _with_fields(behaviours, ROW, fields, vocabularies)
+    return indexed.select(USER, TIMESTAMP, ROW, *(INDEX.format(field.name) for field in fields))
 
 
 def _columns(
@@ -258,15 +275,14 @@ def _columns(
     cut_out = {name for found in sequences for name in found.fields}
     columns: dict[str, ir.Value] = {}
     for field in spec.fields:
-        if field.name == spec.user_mean:
-            columns[field.name] = state.mean_label(joined.user_positives, joined.user_rows, training, plain)
-        elif field.name == spec.item_mean:
-            columns[field.name] = state.mean_label(joined.item_positives, joined.item_rows, training, plain)
+        if field.name in (spec.user_mean, spec.item_mean):
+            rows, positives = (joined[name] for name in COUNTS[field.side])
+            columns[field.name] = state.mean_label(positives, rows, training, plain)
         elif field.name not in cut_out:
             columns[field.name] = joined[INDEX.format(field.name)]
-    columns[LABEL] = joined.label.cast("int8")
-    needed = [name for found in sequences for name in found.columns]
-    return joined.select(*needed, GROUP, ITEM_GROUP, "row", "timestamp", "part", "shuffle", **columns)
+    columns[LABEL] = joined[LABEL].cast("int8")
+    needed = [*(name for found in sequences for name in found.columns), USER, ITEM, ROW, TIMESTAMP, PART, SHUFFLE]
+    return renamed(joined, {name: joined[name] for name in needed} | columns)
 
 
 def _catalogue(
@@ -275,8 +291,9 @@ def _catalogue(
     fields = spec.table_fields("item")
     columns: dict[str, ir.Value] = {field.name: items[field.name] for field in fields}
     if spec.item_mean:
-        items = items.left_join(state.current_counts(rows, spec.item_id, options), spec.item_id)
-        counts = items.item_positives.fill_null(0), items.item_rows.fill_null(0)
+        counts = state.current_counts(rows, spec.item_id, options)
+        items = items.left_join(counts, spec.item_id, rname="_right_{name}")
+        known, positives = (items[name].fill_null(0) for name in COUNTS["item"])
         columns = {field.name: items[field.name] for field in fields}
-        columns[spec.item_mean] = state.mean_label(*counts, training, "target_mean" in options.leaks)
-    return items.select(**columns).order_by(spec.item_id)
+        columns[spec.item_mean] = state.mean_label(positives, known, training, "target_mean" in options.leaks)
+    return renamed(items, columns).order_by(spec.item_id)

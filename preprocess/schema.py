@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import (
-    AfterValidator,
     BeforeValidator,
     StringConstraints,
     ValidationError,
@@ -24,27 +23,7 @@ from prerank.errors import InputError
 from prerank.options import Options
 from prerank.reading import InnerPath, problem
 
-_TAKEN = {
-    "alive", "bucket", "column", "day", "days", "draw", "drawn_item", "end", "every", "everyone", "first", "group",
-    "index", "is_test", "item_group", "item_positives", "item_rows", "known", "known_key", "known_value", "label",
-    "last_training_time", "liked", "liked_end", "liked_sequence", "logged", "logged_end", "logged_sequence", "of_row",
-    "one", "own_item", "own_user", "part", "place", "placed", "positive", "positives", "rank", "row", "sample",
-    "second", "shuffle", "test_cut", "timestamp", "total", "user_positives", "user_rows", "validation_cut", "value",
-    "weight",
-}  # fmt: skip
-"""Columns that the preparation makes: no field may be called so."""
-
-
-def _unlike_the_preparations(name: str) -> str:
-    if name in _TAKEN or name.endswith("_index"):
-        raise ValueError(
-            "this name is taken by the preparation: call the field otherwise, and say column: for its column"
-        )
-    return name
-
-
 Name = Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_]*$", max_length=100)]
-FieldName = Annotated[Name, AfterValidator(_unlike_the_preparations)]
 
 
 class FieldSchema(Options):
@@ -76,7 +55,7 @@ class TimeSchema(Options):
     """The time's column: integers since 1970-01-01 UTC, or timestamps."""
 
     column: str
-    unit: Literal["s", "ms", "us"] = Option(default="s", description="of integers")
+    unit: Literal["s", "ms", "us", "ns"] = Option(default="s", description="of integers")
 
 
 class FilesSchema(Options):
@@ -100,7 +79,7 @@ class Schema(Options):
     """
 
     dataset: Name = Option(description="name of the data set, and of its runs' folder")
-    fields: dict[FieldName, FieldSchema] = Option(description="the fields by name; these name the model's inputs")
+    fields: dict[Name, FieldSchema] = Option(description="the fields by name; these name the model's inputs")
     user_id: str = Option(description="the field that identifies a user")
     item_id: str = Option(description="the field that identifies an item")
     static: tuple[str, ...] = Option(
@@ -110,11 +89,9 @@ class Schema(Options):
         default=(), description="fields that belong to the row, and not to its user or item"
     )
     category: str | None = Option(default=None, description="the item's category")
-    history: FieldName | None = Option(
-        default=None, description="name of a field to be made: items of the user's positives"
-    )
-    user_mean: FieldName | None = Option(default=None, description="name of a field to be made: mean label of the user")
-    item_mean: FieldName | None = Option(default=None, description="name of a field to be made: mean label of the item")
+    history: Name | None = Option(default=None, description="name of a field to be made: items of the user's positives")
+    user_mean: Name | None = Option(default=None, description="name of a field to be made: mean label of the user")
+    item_mean: Name | None = Option(default=None, description="name of a field to be made: mean label of the item")
     label: Annotated[LabelSchema, _named("column")] | None = Option(
         default=None, description="column; none: positives alone"
     )
@@ -165,6 +142,7 @@ class Schema(Options):
             made["item"].append(Field(self.item_mean, "item", "dense", "float32"))
         sides: tuple[Side, Side] = ("user", "item")
         fields = {side: [*self._given(side), *made[side]] for side in sides}
+        names = {field.name for side in sides for field in fields[side]}
         static = {side: tuple(field.name for field in fields[side] if field.name in self.static) for side in sides}
         return FeatureSpec(
             dataset=self.dataset,
@@ -178,6 +156,7 @@ class Schema(Options):
             category=self.category,
             user_mean=self.user_mean,
             item_mean=self.item_mean,
+            label="label" if "label" not in names else "_label",
         )
 
     def _given(self, side: Side) -> list[Field]:

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from preprocess.engines import Engine
 
-SEQUENCE, END = "{}_sequence", "{}_end"
+SEQUENCE, END = "_sequence_{}", "_end_{}"
 """Names of the columns of rows that say which sequence a row knows, and how many of its entries, the first ones."""
 EVERYTHING = (1 << 31) - 1
 """As an end: all entries that the sequence has."""

@@ -10,6 +10,7 @@ import ibis.expr.types as ir
 from features import FeatureSpec
 from preprocess.engines import Engine
 from preprocess.hashing import RANGE, with_hash
+from preprocess.names import LABEL, PART, SHUFFLE, TIMESTAMP, only
 from preprocess.options import ResolvedOptions
 from prerank.errors import InputError
 
@@ -25,23 +26,23 @@ def sample_users(rows: ir.Table, user: str, rate: float) -> ir.Table:
     """The rows of a share of the users, chosen by a hash of the user's id."""
     if rate >= 1:
         return rows
-    hashed = with_hash(rows, "sample", [user], _SALT_SAMPLE)
-    return hashed.filter(hashed["sample"] < int(rate * RANGE)).drop("sample")
+    hashed = with_hash(rows, "_sample", [user], _SALT_SAMPLE)
+    return hashed.filter(hashed["_sample"] < int(rate * RANGE)).drop("_sample")
 
 
 def with_order(rows: ir.Table, spec: FeatureSpec) -> ir.Table:
-    """Adds `shuffle`, a hash of the row's key (user, item, timestamp): training rows are written in its order."""
-    return with_hash(rows, "shuffle", [spec.user_id, spec.item_id, "timestamp"], _SALT_ORDER)
+    """Adds :data:`SHUFFLE`, a hash of the row's key (user, item, time): training rows are written in its order."""
+    return with_hash(rows, SHUFFLE, [spec.user_id, spec.item_id, TIMESTAMP], _SALT_ORDER)
 
 
 def with_part(
     engine: Engine, rows: ir.Table, spec: FeatureSpec, options: ResolvedOptions, utc_offset: int | None = None
 ) -> ir.Table:
-    """Adds `part` (int8): a place in :data:`PARTS`.
+    """Adds :data:`PART` (int8): a place in :data:`PARTS`.
 
     Args:
         engine: finds the days there are.
-        rows: every row, with `timestamp`, the id of the user, and `shuffle`.
+        rows: every row, with its time, the id of the user, and :data:`SHUFFLE`.
         spec: names of the ids.
         options: names the split.
         utc_offset: `time` cuts by the days of this time zone, hours ahead of UTC; None: by shares of the rows.
@@ -55,7 +56,7 @@ def with_part(
         return _random(rows, options.protocol == "reference")
     if options.split == "user_time":
         return _by_time(rows, spec.user_id)
-    return _by_time(rows.mutate(everyone=ibis.literal(0, "int8")), "everyone").drop("everyone")
+    return _by_time(rows.mutate(_everyone=ibis.literal(0, "int8")), "_everyone").drop("_everyone")
 
 
 def _by_time(rows: ir.Table, group: str) -> ir.Table:
@@ -64,29 +65,29 @@ def _by_time(rows: ir.Table, group: str) -> ir.Table:
     A cut is the timestamp of the first row of the later part; all rows that share it go there. So moments are ordered,
     of which there are fewer than rows: an engine may do that in one place.
     """
-    moments = rows.group_by([group, "timestamp"]).agg(one=rows.count())
-    so_far = ibis.cumulative_window(group_by=moments[group], order_by=moments.timestamp)
-    ranked = moments.select(
+    moments = rows.group_by([group, TIMESTAMP]).agg(_one=rows.count())
+    so_far = ibis.cumulative_window(group_by=moments[group], order_by=moments[TIMESTAMP])
+    ranked = only(
+        moments,
         group,
-        "timestamp",
-        place=moments.one.sum().over(so_far).cast("int64"),
-        total=moments.one.sum().over(group_by=moments[group]).cast("int64"),
+        TIMESTAMP,
+        _place=moments["_one"].sum().over(so_far).cast("int64"),
+        _total=moments["_one"].sum().over(group_by=moments[group]).cast("int64"),
     )
-    tenth = ranked.total // 10
+    tenth = ranked["_total"] // 10
     cuts = ranked.group_by(group).agg(
-        test_cut=ranked.timestamp.min(where=ranked.place > ranked.total - tenth),
-        validation_cut=ranked.timestamp.min(where=ranked.place > ranked.total - 2 * tenth),
+        _test=ranked[TIMESTAMP].min(where=ranked["_place"] > ranked["_total"] - tenth),
+        _validation=ranked[TIMESTAMP].min(where=ranked["_place"] > ranked["_total"] - 2 * tenth),
     )
     cut = rows.join(cuts, group)
-    part = ibis.cases(
-        (cut.timestamp >= cut.test_cut, TEST), (cut.timestamp >= cut.validation_cut, VALIDATION), else_=TRAIN
-    )
-    return cut.select(*rows.columns, part=part.cast("int8"))
+    time = cut[TIMESTAMP]
+    part = ibis.cases((time >= cut["_test"], TEST), (time >= cut["_validation"], VALIDATION), else_=TRAIN)
+    return only(cut, *rows.columns, **{PART: part.cast("int8")})
 
 
 def _by_day(engine: Engine, rows: ir.Table, utc_offset: int) -> ir.Table:
     """The last day for test, the one before for validation."""
-    day = _day(rows.timestamp, utc_offset)
+    day = _day(rows[TIMESTAMP], utc_offset)
     days = engine.column(rows.select(day=day).distinct().order_by("day"), "day")
     named = [(datetime.date(1970, 1, 1) + datetime.timedelta(days=number)).isoformat() for number in days]
     zone = f"days of UTC{utc_offset:+}"
@@ -101,7 +102,7 @@ def _by_day(engine: Engine, rows: ir.Table, utc_offset: int) -> ir.Table:
                 "drop the stray rows, or take --split random"
             )
     part = ibis.cases((day == days[-1], TEST), (day == days[-2], VALIDATION), else_=TRAIN)
-    return rows.mutate(part=part.cast("int8"))
+    return rows.mutate(**{PART: part.cast("int8")})
 
 
 def _day(timestamp: ir.IntegerColumn, utc_offset: int) -> ir.IntegerColumn:
@@ -113,13 +114,11 @@ def _day(timestamp: ir.IntegerColumn, utc_offset: int) -> ir.IntegerColumn:
 
 def _random(rows: ir.Table, reference: bool) -> ir.Table:
     """80/10/10 by a hash of the row's key; for `reference` 80/20 and a random fifth of the 80 as validation."""
-    hashed = with_hash(with_hash(rows, "first", ["shuffle"], _SALT_SPLIT), "second", ["shuffle"], _SALT_VALIDATION)
-    if reference:
-        test, validation = hashed.first % 5 == 4, hashed.second % 5 == 4
-    else:
-        test, validation = hashed.first % 10 == 9, hashed.first % 10 == 8
+    hashed = with_hash(with_hash(rows, "_first", [SHUFFLE], _SALT_SPLIT), "_second", [SHUFFLE], _SALT_VALIDATION)
+    first, second = hashed["_first"], hashed["_second"]
+    test, validation = (first % 5 == 4, second % 5 == 4) if reference else (first % 10 == 9, first % 10 == 8)
     part = ibis.cases((test, TEST), (validation, VALIDATION), else_=TRAIN)
-    return hashed.select(*rows.columns, part=part.cast("int8"))
+    return only(hashed, *rows.columns, **{PART: part.cast("int8")})
 
 
 def drop_users_without_positive(rows: ir.Table, user: str, by_part: bool) -> ir.Table:
@@ -128,7 +127,7 @@ def drop_users_without_positive(rows: ir.Table, user: str, by_part: bool) -> ir.
     Source: HIT's public code, which on MovieLens filters its training part (validation included) and its test part
     apart, and on Taobao drops users without any click, so the whole of the data is looked at unless `by_part`.
     """
-    tested = rows.mutate(is_test=(rows.part == TEST) & by_part)
-    positives = tested.label.sum().over(group_by=[tested[user], tested.is_test])
-    marked = tested.mutate(positives=positives)
-    return marked.filter(marked.positives > 0).drop("is_test", "positives")
+    tested = rows.mutate(_is_test=(rows[PART] == TEST) & by_part)
+    positives = tested[LABEL].sum().over(group_by=[tested[user], tested["_is_test"]])
+    marked = tested.mutate(_positives=positives)
+    return marked.filter(marked["_positives"] > 0).drop("_is_test", "_positives")

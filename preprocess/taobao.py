@@ -12,15 +12,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import ibis
 import ibis.expr.types as ir
 
 from features import FeatureSpec, Field, RawType
 from preprocess.dataset import RawData, check_coverage
+from preprocess.delimited import read
 from preprocess.engines import Engine
+from preprocess.names import LABEL, ROW, TIMESTAMP, only
 from preprocess.options import ResolvedOptions
-from preprocess.raw import Column, Layout, RawFile, RawTable, plain_or_gz, read
+from preprocess.raw import Column, Layout, RawFile, RawTable, plain_or_gz
 from prerank.errors import InputError
 
 _SHANGHAI = 8
@@ -129,6 +132,7 @@ class Taobao:
     """The adapter of the three layouts (see :class:`preprocess.dataset.Adapter`)."""
 
     name: str = "taobao"
+    samples_version: ClassVar[int] = 2
 
     def find(self, data_path: Path) -> dict[str, Path]:
         """The raw files by role, each plain or as `.gz`.
@@ -173,7 +177,8 @@ def _official(engine: Engine, raw: Mapping[str, RawTable], options: ResolvedOpti
     _check_time(engine, impressions)
     notes = []
     table = impressions.table
-    rows = table.select("row", "adgroup_id", "pid", userid="user", timestamp="time_stamp", label=table.clk.cast("int8"))
+    made = {TIMESTAMP: table.time_stamp, LABEL: table.clk.cast("int8")}
+    rows = only(table, ROW, "adgroup_id", "pid", userid=table.user, **made)
     users, items = rows.select("userid").distinct(), rows.select("adgroup_id").distinct()
     if "user_profile" in raw:
         users = _lines(engine, impressions, "user", raw["user_profile"], "userid")
@@ -210,9 +215,8 @@ def _clicks(engine: Engine, raw: Mapping[str, RawTable], options: ResolvedOption
     clicks = raw["clicks"]
     _check_clicks(engine, clicks)
     table = clicks.table
-    rows = table.select(
-        "row", "adgroup_id", userid="user", timestamp=ibis.literal(0, "int64"), label=table.clk.cast("int8")
-    )
+    made = {TIMESTAMP: ibis.literal(0, "int64"), LABEL: table.clk.cast("int8")}
+    rows = only(table, ROW, "adgroup_id", userid=table.user, **made)
     users, items = rows.select("userid").distinct(), rows.select("adgroup_id").distinct()
     if "user_profile" in raw:
         users = _with_empty_levels(_lines(engine, clicks, "user", raw["user_profile"], "userid"))
@@ -248,14 +252,8 @@ def _joined(engine: Engine, joined: RawTable, options: ResolvedOptions) -> RawDa
         f"hist_{name}": ibis.array([table[f"{name}_{place}"].nullif(0) for place in range(_LENGTH)])[first:]
         for name in ("cate", "brand", "btag")
     }
-    rows = engine.save(
-        table.select(
-            *("row", "userid", "adgroup_id", "pid"),
-            timestamp=ibis.literal(0, "int64"),
-            label=table.clk.cast("int8"),
-            **lists,
-        )
-    )
+    made = {TIMESTAMP: ibis.literal(0, "int64"), LABEL: table.clk.cast("int8")}
+    rows = engine.save(only(table, ROW, "userid", "adgroup_id", "pid", **made, **lists))
     ads = joined.one_each(engine, "adgroup_id", _AD)
     ads = ads.mutate(brand=ads.brand.nullif(0))
     return RawData(
@@ -270,22 +268,24 @@ def _joined(engine: Engine, joined: RawTable, options: ResolvedOptions) -> RawDa
 
 
 def _check_clicks(engine: Engine, rows: RawTable, *, nonclk: bool = False) -> None:
-    table = rows.table.select("row", "clk", *(("nonclk",) if nonclk else ()))
-    rows.check(engine, table.filter(~table.clk.isin((0, 1))), "clk is 0 or 1. Received: {clk}")
+    table = rows.table.select(ROW, "clk", *(("nonclk",) if nonclk else ()))
+    wrong = table.filter(~table.clk.isin((0, 1)))
+    rows.check(engine, wrong, lambda row: f"clk is 0 or 1. Received: {row['clk']}")
     if nonclk:
-        rows.check(engine, table.filter(table.nonclk != 1 - table.clk), "nonclk is not 1 - clk. Received: {nonclk}")
+        wrong = table.filter(table.nonclk != 1 - table.clk)
+        rows.check(engine, wrong, lambda row: f"nonclk is not 1 - clk. Received: {row['nonclk']}")
 
 
 def _check_time(engine: Engine, rows: RawTable) -> None:
-    wrong = rows.table.filter(~rows.table.time_stamp.between(0, _LAST_TIME)).select("row", "time_stamp")
-    rows.check(engine, wrong, "time_stamp has to be in seconds since 1970. Received: {time_stamp}")
+    wrong = rows.table.filter(~rows.table.time_stamp.between(0, _LAST_TIME)).select(ROW, "time_stamp")
+    rows.check(engine, wrong, lambda row: f"time_stamp has to be in seconds since 1970. Received: {row['time_stamp']}")
 
 
 def _lines(engine: Engine, rows: RawTable, key: str, known: RawTable, known_key: str) -> ir.Table:
     """The lines of users or ads, after a check that most rows have one, and no user or ad two."""
     known.check_unique(engine, known_key)
     check_coverage(engine, rows, key, known, known_key)
-    return known.table.drop("row")
+    return known.table.drop(ROW)
 
 
 def _with_price_missing(ads: ir.Table, rows: ir.Table) -> ir.Table:
@@ -302,9 +302,9 @@ def _with_empty_levels(users: ir.Table) -> ir.Table:
 
 def _behaviours(engine: Engine, log: RawTable) -> ir.Table:
     table = log.table
-    wrong = table.filter(~table.btag.isin(_KINDS_OF_BEHAVIOUR)).select("row", "btag")
-    log.check(engine, wrong, f"btag is one of {', '.join(_KINDS_OF_BEHAVIOUR)}. Received: {{btag}}")
+    wrong = table.filter(~table.btag.isin(_KINDS_OF_BEHAVIOUR)).select(ROW, "btag")
+    allowed = ", ".join(_KINDS_OF_BEHAVIOUR)
+    log.check(engine, wrong, lambda row: f"btag is one of {allowed}. Received: {row['btag']}")
     _check_time(engine, log)
-    return table.select(
-        "row", userid="user", timestamp="time_stamp", hist_cate="cate", hist_brand="brand", hist_btag="btag"
-    )
+    fields = {"userid": table.user, "hist_cate": table.cate, "hist_brand": table.brand, "hist_btag": table.btag}
+    return only(table, ROW, **{TIMESTAMP: table.time_stamp}, **fields)

@@ -11,12 +11,9 @@ import ibis.expr.types as ir
 from features import MISSING, RESERVED, UNSEEN, Field
 from preprocess.engines import Engine
 from preprocess.hashing import with_bucket
+from preprocess.names import INDEX, WEIGHT, only
 from preprocess.options import ResolvedOptions
-
-INDEX = "{}_index"
-"""Name of the column with a field's indices, beside its raw values."""
-WEIGHT = "weight"
-"""Name of the column that says how many training rows a line of a source stands for."""
+from prerank.values import MISSING_INTEGER, MISSING_TEXT
 
 
 @dataclass(frozen=True)
@@ -36,8 +33,8 @@ class Vocabulary:
 
 
 def is_missing(value: ir.Column) -> ir.BooleanColumn:
-    """Null, '' (strings) or -1 (integers)."""
-    return value.isnull() | (value == ("" if value.type().is_string() else -1))
+    """Null, or the spelling of a missing id."""
+    return value.isnull() | (value == (MISSING_TEXT if value.type().is_string() else MISSING_INTEGER))
 
 
 def fit(engine: Engine, sources: Iterable[tuple[Field, ir.Table]], options: ResolvedOptions) -> dict[str, Vocabulary]:
@@ -46,7 +43,7 @@ def fit(engine: Engine, sources: Iterable[tuple[Field, ir.Table]], options: Reso
     Args:
         engine: computes and keeps them.
         sources: the fields that are looked up, each with a table that has its raw values in a column of its name, one
-            value or a list of them, and :data:`WEIGHT`. Fields that name the same vocabulary share it.
+            value or a list of them, and :data:`preprocess.names.WEIGHT`. Fields that name the same vocabulary share it.
         options: the fewest training rows of a value, and the most values before they are hashed.
     """
     values: dict[str, ir.Table] = {}
@@ -85,7 +82,7 @@ def _smallest(values: ir.Table, buckets: int) -> ir.Table:
 def with_index(table: ir.Table, key: str, field: Field, vocabularies: Mapping[str, Vocabulary]) -> ir.Table:
     """Adds a field's indices to a table.
 
-    The new column is called after :data:`INDEX` and is int32, or a list of int32 where the field's column holds
+    The new column is called after :data:`preprocess.names.INDEX` and is int32, or a list of int32 where the field's column holds
     lists. A value that is not in the vocabulary gets :data:`features.UNSEEN`, a missing one
     :data:`features.MISSING`; a missing list is empty.
 
@@ -98,14 +95,14 @@ def with_index(table: ir.Table, key: str, field: Field, vocabularies: Mapping[st
     name, vocabulary = INDEX.format(field.name), vocabularies[field.vocabulary]
     if not table[field.name].type().is_array():
         return _lookup(table, field.name, vocabulary, name)
-    flat = table.select(key, value=table[field.name]).unnest("value", offset="place")
-    found = _lookup(flat, "value", vocabulary, name)
+    flat = only(table, key, _value=table[field.name]).unnest("_value", offset="_place")
+    found = _lookup(flat, "_value", vocabulary, name)
     # sorted afterwards: not every engine collects in an order
-    placed = ibis.struct({"place": found.place, "index": found[name]})
-    lists = found.group_by(key).agg(placed=placed.collect())
-    lists = lists.select(key, **{name: lists.placed.sort().map(lambda value: value.index)})
-    joined = table.left_join(lists, key)
-    return joined.select(*table.columns, **{name: ibis.coalesce(joined[name], no_indices())})
+    placed = ibis.struct({"place": found["_place"], "index": found[name]})
+    lists = found.group_by(key).agg(_placed=placed.collect())
+    lists = only(lists, key, **{name: lists["_placed"].sort().map(lambda value: value["index"])})
+    joined = table.left_join(lists, key, rname="_right_{name}")
+    return only(joined, *table.columns, **{name: ibis.coalesce(joined[name], no_indices())})
 
 
 def no_indices() -> ir.ArrayScalar:
@@ -117,8 +114,8 @@ def _lookup(table: ir.Table, column: str, vocabulary: Vocabulary, name: str) -> 
     if vocabulary.buckets:
         hashed = with_bucket(table, name, column, vocabulary.buckets)
         index = is_missing(hashed[column]).ifelse(MISSING, hashed[name] + RESERVED)
-        return hashed.select(*table.columns, **{name: index.cast("int32")})
-    known = vocabulary.values.select(known_value="value", **{name: "index"})
-    joined = table.left_join(known, table[column] == known.known_value)
+        return only(hashed, *table.columns, **{name: index.cast("int32")})
+    known = vocabulary.values.select(_known="value", **{name: "index"})
+    joined = table.left_join(known, table[column] == known["_known"])
     otherwise = is_missing(joined[column]).ifelse(MISSING, UNSEEN).cast("int32")
-    return joined.select(*table.columns, **{name: ibis.coalesce(joined[name], otherwise)})
+    return only(joined, *table.columns, **{name: ibis.coalesce(joined[name], otherwise)})

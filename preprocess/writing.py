@@ -14,37 +14,48 @@ import pyarrow.parquet as pq
 
 from features import UNSEEN, FeatureSpec
 from preprocess.engines import Engine
-from preprocess.samples import LABEL, Samples
+from preprocess.names import ITEM, LABEL, PART, ROW, SHUFFLE, TIMESTAMP, USER
+from preprocess.samples import Samples
 from preprocess.sequences import Store
 from preprocess.splits import PARTS, TRAIN
-from preprocess.state import GROUP, ITEM_GROUP
 
 ROWS_PER_FILE = 122_880
 
 _KINDS = {"sparse": pa.int32(), "sequence": pa.list_(pa.int32()), "dense": pa.float64()}
 _OTHERS = {
-    LABEL: pa.int8(),
-    GROUP: pa.int32(),
-    ITEM_GROUP: pa.int32(),
-    "row": pa.int64(),
-    "timestamp": pa.int64(),
+    "group": (USER, pa.int32()),
+    "item_group": (ITEM, pa.int32()),
+    "row": (ROW, pa.int64()),
+    "timestamp": (TIMESTAMP, pa.int64()),
 }
+"""What is written beside the fields and the label: its name, if no field has it, its name until then, and its type."""
+_STILL = 2.0**-23
+"""Numbers that vary by less of their size than this, the precision of 32 bits, do not vary."""
 
 
 def write_part(engine: Engine, samples: Samples, stores: Sequence[Store], place: int, folder: Path) -> list[Path]:
     """Write one part as `folder/part-NNNNN.parquet`: training rows in random order, others by row."""
     folder.mkdir()
-    schema = pa.schema({field.name: _KINDS[field.kind] for field in samples.spec.fields} | _OTHERS)
-    rows = samples.rows.filter(samples.rows.part == place)
-    rows = rows.order_by(["shuffle", "row"] if place == TRAIN else ["row"]).drop("part", "shuffle")
+    spec = samples.spec
+    names, schema = _schema(spec)
+    rows = samples.rows.filter(samples.rows[PART] == place)
+    rows = rows.order_by([SHUFFLE, ROW] if place == TRAIN else [ROW]).drop(PART, SHUFFLE)
     files = []
     for number, table in enumerate(of_equal_size(engine.batches(rows, ROWS_PER_FILE), ROWS_PER_FILE)):
         for store in stores:
             for name, lists in store.lists(*(table[column].to_numpy() for column in store.sequences.columns)).items():
                 table = table.append_column(name, lists)
         files.append(folder / f"part-{number:05}.parquet")
-        pq.write_table(table.select(schema.names).cast(schema), files[-1])
+        pq.write_table(table.select(names).rename_columns(schema.names).cast(schema), files[-1])
     return files
+
+
+def _schema(spec: FeatureSpec) -> tuple[list[str], pa.Schema]:
+    """The columns of a part as the engine names them, and as they are written."""
+    fields = {field.name: _KINDS[field.kind] for field in spec.fields}
+    others = {spec.beside(name): kind for name, (_, kind) in _OTHERS.items()}
+    names = [*fields, LABEL, *(name for name, _ in _OTHERS.values())]
+    return names, pa.schema(fields | {spec.label: pa.int8()} | others)
 
 
 def of_equal_size(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
@@ -71,13 +82,17 @@ def write_table(engine: Engine, table: ir.Table, file: Path) -> None:
 def scaled(spec: FeatureSpec, files: Sequence[Path]) -> FeatureSpec:
     """The spec with mean and population standard deviation of each dense field over the files of a part.
 
-    The sums run over the files in their order, so they are the same each time, on any engine.
+    The sums run over the files in their order, so they are the same each time, on any engine. The scale of numbers that
+    do not vary is 1, and their mean is one of them: what a sum says of them is its rounding errors.
     """
     fields = []
     for field in spec.fields:
         if field.kind == "dense":
             values = _numbers(files, [field.name])[field.name]
-            field = replace(field, mean=float(values.mean()), scale=float(values.std()) or 1.0)
+            mean, scale = float(values.mean()), float(values.std())
+            if scale <= _STILL * float(np.abs(values).max()):
+                mean, scale = float(values[0]), 1.0
+            field = replace(field, mean=mean, scale=scale)
         fields.append(field)
     return replace(spec, fields=tuple(fields))
 
@@ -99,18 +114,20 @@ def out_of_vocabulary(spec: FeatureSpec, files: Sequence[Path]) -> dict[str, flo
     return {name: unseen[name] / total[name] if total[name] else 0.0 for name in names}
 
 
-def measure(files: Mapping[str, Sequence[Path]]) -> dict[str, dict[str, Any]]:
+def measure(spec: FeatureSpec, files: Mapping[str, Sequence[Path]]) -> dict[str, dict[str, Any]]:
     """By part: `rows`, `positives`, distinct `users` and `items`, `unseen_user_share` and `unseen_item_share`.
 
     The shares are of rows whose user or item has no training row, whatever the vocabularies hold.
 
     Args:
+        spec: of the samples.
         files: of each part, by name.
     """
-    columns = {part: _numbers(files[part], (LABEL, GROUP, ITEM_GROUP)) for part in PARTS}
-    sides = {"user": GROUP, "item": ITEM_GROUP}
+    label = spec.label
+    sides = {"user": spec.beside("group"), "item": spec.beside("item_group")}
+    columns = {part: _numbers(files[part], (label, *sides.values())) for part in PARTS}
     found: dict[str, dict[str, Any]] = {
-        part: {"rows": len(values[LABEL]), "positives": int(values[LABEL].sum(dtype=np.int64))}
+        part: {"rows": len(values[label]), "positives": int(values[label].sum(dtype=np.int64))}
         for part, values in columns.items()
     }
     for side, name in sides.items():

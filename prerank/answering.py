@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prerank.errors import InputError, some
-from prerank.numbers import integer
 from prerank.reading import parse_json
 from prerank.terminal import Parser, write
 from prerank.threads import limit_threads
+from prerank.values import KINDS, MISSING, WrongValueError, read, short
 
 if TYPE_CHECKING:
     from prerank.preranker import Scored
@@ -42,20 +42,24 @@ def _read_user(text: str) -> dict[str, Any]:
     return user
 
 
-def _read_candidates(path: Path, kind: str) -> list[Any]:
+def _read_candidates(path: Path, raw_type: str) -> list[Any]:
+    """The item ids of a file, one a line, by the contract of values; empty lines are left out."""
     try:
-        text = sys.stdin.read() if str(path) == "-" else path.read_text(encoding="utf-8")
+        data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+        text = data.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"--candidates: cannot be read: {error}", path=path) from error
-    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-    if kind == "string":
-        return [line for _, line in lines]
-    ids = []
-    for number, line in lines:
+    kind, ids = KINDS[raw_type], []
+    for number, line in enumerate(text.split("\n"), 1):  # a text may hold what else ends a line for Python
+        line = line.removesuffix("\r")
+        if not line:
+            continue
         try:
-            ids.append(integer(line))
-        except InputError as error:
-            raise InputError(f"an item id: {error}", path=path, line=number) from error
+            found = read(line, kind)
+        except WrongValueError as error:
+            message = f"an item id has to be {error.expected}. Received: {short(line)}"
+            raise InputError(message, path=path, line=number) from error
+        ids.append(MISSING[kind] if found is None else found)
     return ids
 
 

@@ -1,74 +1,115 @@
-"""Reads arrays of `.npy` and `.npz` files: numbers and texts only, no larger than the file that holds them."""
+"""Many raw values at once, from a list or from an array of whatever library, as a model takes them."""
 
-import io
-import math
-import struct
-import tokenize
-import zipfile
-from pathlib import Path
-from typing import BinaryIO
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
-from prerank.errors import ArtefactError, InputError
-from prerank.names import name
-from prerank.reading import open_regular
-
-_KINDS = "fiuU"
-_BROKEN = (
-    ValueError, EOFError, KeyError, TypeError, SyntaxError, tokenize.TokenError, struct.error, OverflowError,
-    RecursionError, MemoryError, NotImplementedError, RuntimeError, zipfile.BadZipFile,
-)  # fmt: skip
-"""What NumPy and zipfile raise at bytes that are none of theirs."""
-_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+from prerank import columns
+from prerank.values import MISSING, Kind, WrongValueError, plain, read, wrong
 
 
-def read_npz(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of an `.npz` file as `np.savez` writes it, by name.
-
-    Raises:
-        ArtefactError: it cannot be read, is damaged, compressed, or holds something else than numbers and texts.
-    """
-    try:
-        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
-            return dict(_member(archive, member) for member in archive.infolist())
-    except OSError as error:
-        raise ArtefactError(f"cannot be read: {error.strerror or error}", path=path) from error
-    except _BROKEN as error:
-        raise ArtefactError(f"truncated or damaged: {error}", path=path) from error
+def is_array(value: Any) -> bool:
+    """Whether a value is a list or another array of one dimension, of whatever library."""
+    if isinstance(value, str | bytes | bytearray | memoryview | Mapping):
+        return False
+    if isinstance(value, Sequence):
+        return True
+    return hasattr(value, "__array__") and hasattr(value, "__len__") and getattr(value, "ndim", 1) == 1
 
 
-def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> tuple[str, np.ndarray]:
-    if member.compress_type != zipfile.ZIP_STORED:
-        raise InputError(f"{member.filename!r} is compressed")
-    array = name(member.filename.removesuffix(".npy"))
-    content = io.BytesIO(archive.read(member))
-    _check_header(content, len(content.getbuffer()))
-    content.seek(0)
-    return array, np.lib.format.read_array(content, allow_pickle=False)
+def array(values: Any, kind: Kind, *, required: bool = False) -> np.ndarray:
+    """Many raw values as a model takes them.
 
+    Args:
+        values: an array of one dimension, see :func:`is_array`.
+        kind: what they are: "text", "int" or "number".
+        required: a null or a NaN is an error; -1 and '' are not.
 
-def map_npy(path: Path) -> np.ndarray:
-    """The array of an `.npy` file, memory-mapped.
+    Returns:
+        (N,) int64, objects of text, or float64; :data:`MISSING` where a value is missing.
 
     Raises:
-        OSError: it cannot be read.
-        ArtefactError: it is damaged, or holds something else than numbers and texts.
+        WrongValueError: one is no value of the kind, with its place.
     """
+    if isinstance(values, np.ndarray) and values.dtype == np.int64 and values.ndim == 1 and kind == "int":
+        return values
+    column = None if isinstance(values, Sequence) else _as_arrow(values)
+    if column is not None:
+        return columns.to_numpy(columns.column(column, kind, required=required), kind)
+    values = list(values)
+    found = _of_ints(values) if kind == "int" else _of_texts(values) if kind == "text" else None
+    if found is not None:
+        return found
+    made, missing = [], MISSING[kind]
+    for place, value in enumerate(values):
+        try:
+            if required and plain(value) is None:
+                raise wrong(kind, value)
+            one = read(value, kind)
+        except WrongValueError as error:
+            raise WrongValueError(error.expected, value, place) from error
+        made.append(missing if one is None else one)
+    if kind == "text":
+        return _objects(made)
+    return np.array(made, np.int64 if kind == "int" else np.float64)
+
+
+def _as_arrow(values: Any) -> pa.Array | None:
+    """An array of another library as one of Arrow, or None where Arrow takes its values for something else."""
+    if isinstance(values, pa.Array | pa.ChunkedArray):
+        return values
+    if isinstance(values, np.ndarray) and values.dtype.kind not in "biuf":
+        return None
     try:
-        with open_regular(path) as file:
-            size = file.seek(0, 2)
-            file.seek(0)
-            _check_header(file, size)
-        return np.asarray(np.lib.format.open_memmap(path, mode="r"))  # a plain array's slices are cheaper
-    except _BROKEN as error:
-        raise ArtefactError(f"damaged: {error}", path=path) from error
+        return pa.array(values, from_pandas=True)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        return None
 
 
-def _check_header(file: BinaryIO, size: int) -> None:
-    """See that an array is of plain values and fills its file."""
-    shape, _, dtype = _HEADERS[np.lib.format.read_magic(file)](file)
-    if dtype.kind not in _KINDS or dtype.hasobject:
-        raise InputError(f"numbers or texts expected. Received: {dtype}")
-    if any(length < 0 for length in shape) or math.prod(shape) * dtype.itemsize != size - file.tell():
-        raise InputError(f"{size - file.tell()} bytes do not fit the shape {shape} of {dtype}")
+def _of_ints(values: list[Any]) -> np.ndarray | None:
+    """The fast way for Python's and NumPy's integers; None for a list that holds anything else."""
+    try:
+        found = np.asarray(values)
+    except ValueError:  # lists of several lengths
+        return None
+    return found.astype(np.int64) if found.ndim == 1 and found.dtype.kind in "bi" else None
+
+
+def _of_texts(values: list[Any]) -> np.ndarray | None:
+    """The fast way for texts; None for a list that holds anything else, or a text that needs a closer look."""
+    if not all(type(value) is str for value in values):
+        return None
+    whole = "".join(values)
+    if "\0" in whole or not whole.isascii() and any("\ud800" <= character <= "\udfff" for character in whole):
+        return None
+    return _objects(values)
+
+
+def _objects(values: list[Any]) -> np.ndarray:
+    found = np.empty(len(values), object)
+    found[:] = values
+    return found
+
+
+def elements(value: Any, kind: Kind, limit: int = 0) -> np.ndarray:
+    """A sequence as a model takes it: all elements, or the last `limit` of them if it has a limit.
+
+    A missing sequence has no elements. A missing element keeps its place.
+
+    Raises:
+        WrongValueError: it is no sequence, or an element is no value of the kind.
+    """
+    if value is None or (not is_array(value) and plain(value) is None):
+        return array([], kind)
+    if not is_array(value):
+        raise WrongValueError("a sequence", value)
+    return last(array(value, kind), limit)
+
+
+def last(values: Any, limit: int) -> Any:
+    """The last `limit` of some values, or all if there is no limit."""
+    return values[-limit:] if limit else values

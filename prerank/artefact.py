@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from prerank import description, digests
-from prerank.arrays import read_npz
+from prerank.array_files import read_npz
 from prerank.backend import Backend, Signature
 from prerank.errors import ArtefactError
 from prerank.fallback import ExportedScorer

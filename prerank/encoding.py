@@ -1,9 +1,9 @@
 """Raw values to the inputs of an exported ONNX model, outside of its graph.
 
-Needs NumPy and pydantic only.
+Needs NumPy, pyarrow and pydantic only.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired
 
@@ -12,10 +12,12 @@ from pydantic import FailFast, Field, with_config
 from typing_extensions import TypedDict
 
 from prerank import description, hashed_ids, reading
+from prerank.arrays import array, elements, is_array
 from prerank.description import Count, Digest
 from prerank.errors import InputError
 from prerank.layout import FEATURES, VOCABULARIES
 from prerank.reading import RECORD, Name
+from prerank.values import KINDS, Kind, WrongValueError, short
 
 _DTYPES: dict[str, type] = {"int64": np.int64, "string": object}
 _SPELT = {"int64": int, "string": str}
@@ -33,6 +35,7 @@ class EncodedInput(TypedDict):
     vocabulary: NotRequired[str]
     vocabulary_size: NotRequired[Count]
     hash_buckets: NotRequired[Annotated[int, Field(gt=0, le=2**31)]]
+    limit: NotRequired[Annotated[int, Field(gt=0, le=2**31)]]
     default: NotRequired[float | list[Any]]
     mean: NotRequired[float]
     scale: NotRequired[float]
@@ -48,11 +51,19 @@ class Reserved(TypedDict):
 
 
 @with_config(RECORD)
+class Together(TypedDict):
+    """The sequences that go together, element by element."""
+
+    behaviours: list[Name]
+
+
+@with_config(RECORD)
 class Encoding(TypedDict):
     """The part of `features.json` that encoding needs."""
 
     format: str
     inputs: Annotated[list[EncodedInput], FailFast()]
+    specification: Together
     reserved: NotRequired[Reserved]
     sha256: NotRequired[Digest]
 
@@ -80,6 +91,7 @@ class Indexer:
         vocabularies = reading.read_json(folder / VOCABULARIES, most=_MOST_BYTES)
         self._inputs: dict[str, dict[str, Any]] = {item["name"]: item for item in described["inputs"]}
         self._reserved: dict[str, int] = described["reserved"]
+        self._aligned = tuple(described["specification"]["behaviours"])
         self._vocabularies: dict[str, _Vocabulary | _Buckets] = {}
         for item in self._inputs.values():
             try:
@@ -113,29 +125,33 @@ class Indexer:
             raise InputError(f"the vocabulary {item['vocabulary']} has an integer of more than 64 bits") from error
 
     def encode(self, raw: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """What the model takes for raw values.
+        """What the model takes for raw values, by the contract of values.
 
         Args:
-            raw: by input name, for the inputs wanted, values spelt as in the raw files: (B,), or (B, L) for a sequence,
-                whose rows may be lists of different lengths too, then padded on the right.
+            raw: by input name, for the inputs wanted, raw values: (B,), or (B, L) for a sequence, padded on the right.
+                Its rows may be lists of different lengths too. Of a sequence with a limit the last values count.
 
         Returns:
             By input name: int32 indices (B,) or (B, L), scaled float32 numbers (B,). L is at least 1: the model does
             not take sequences of no length, for all that it takes empty ones.
 
         Raises:
-            InputError: the model has no such input, or values have another type or shape.
+            InputError: the model has no such input, or a value is wrong.
         """
         if unknown := sorted(set(raw) - set(self._inputs)):
             raise InputError(f"there is no input {', '.join(unknown)}, only {', '.join(self._inputs)}")
-        return {name: self._encode(self._inputs[name], values) for name, values in raw.items()}
+        values = {name: _read_values(self._inputs[name], given) for name, given in raw.items()}
+        limits = {name: item["limit"] for name, item in self._inputs.items() if "limit" in item and name in values}
+        values |= last_values({name: values[name] for name in limits}, limits, self._aligned, self._missing)
+        return {name: self._encode(self._inputs[name], found) for name, found in values.items()}
 
-    def _encode(self, item: Mapping[str, Any], raw: Any) -> np.ndarray:
+    def _missing(self, name: str) -> Any:
+        return self._inputs[name]["missing"]
+
+    def _encode(self, item: Mapping[str, Any], values: np.ndarray) -> np.ndarray:
         if item["kind"] == "dense":
-            values = _numbers(item, raw)
-            values = np.where(np.isnan(values), np.float32(item["default"]), values)
-            return ((values.astype(np.float64) - item["mean"]) / item["scale"]).astype(np.float32)
-        values = _ids(item, _padded(item, raw) if item["kind"] == "sequence" else raw)
+            values = np.where(np.isnan(values), item["default"], values)
+            return ((values - item["mean"]) / item["scale"]).astype(np.float32)
         places = self._vocabularies[item["vocabulary"]].find(values)
         indices = np.where(places < 0, self._reserved["unseen"], places + self._reserved["first"])
         return np.where(values == item["missing"], self._reserved["missing"], indices).astype(np.int32)
@@ -173,40 +189,83 @@ class _Buckets:
         return hashed_ids.hashed(values) % self._number
 
 
-def _ids(item: Mapping[str, Any], raw: Any) -> np.ndarray:
-    # As objects, or NumPy would spell the numbers of a mixed list out, and cut NULs off strings before they are seen.
-    values = np.asarray(raw, object) if item["dtype"] == "string" else np.asarray(raw)
-    _check_rank(item, values)
-    if item["dtype"] == "string":
-        fits = all(isinstance(value, str) and "\0" not in value for value in values.flat)
-    else:
-        fits = not values.size or (values.dtype.kind in "iu" and np.can_cast(values.dtype, np.int64))
-    if not fits:
-        without = ", without NUL characters," * (item["dtype"] == "string")
-        raise InputError(f"{item['name']}: values of type {item['dtype']}{without} expected")
-    return values.astype(_DTYPES[item["dtype"]])
+def _read_values(item: Mapping[str, Any], raw: Any) -> np.ndarray:
+    """Raw values of an input as its type's, (B,) or (B, L)."""
+    kind = KINDS[item["dtype"]]
+    if item["kind"] == "sequence":
+        return _read_rows(item, raw, kind)
+    if not is_array(raw):
+        raise InputError(f"{item['name']} has to be an array of rank 1. Received: {_seen(raw)}")
+    try:
+        return array(raw, kind)
+    except WrongValueError as error:
+        raise _error(item, error.place, error) from error
 
 
-def _numbers(item: Mapping[str, Any], raw: Any) -> np.ndarray:
-    values = np.asarray(raw)
-    _check_rank(item, values)
-    if values.size and values.dtype.kind not in "fiu":
-        raise InputError(f"{item['name']}: numbers expected. Received: {values.dtype}")
-    return values.astype(np.float32)
+def _read_rows(item: Mapping[str, Any], raw: Any, kind: Kind) -> np.ndarray:
+    """Sequences as rows of equal length, at least 1, as ONNX reads a 0 in a shape as an axis to copy."""
+    if isinstance(raw, np.ndarray) and raw.ndim == 2 and raw.shape[1]:
+        try:
+            return array(raw.reshape(-1), kind).reshape(raw.shape)
+        except WrongValueError as error:
+            raise _error(item, (error.place or 0) // raw.shape[1], error) from error
+    if not isinstance(raw, np.ndarray) and not is_array(raw):
+        raise InputError(f"{item['name']} has to be an array of rank 2, or a list of lists. Received: {_seen(raw)}")
+    rows = []
+    for number, row in enumerate(raw):
+        try:
+            rows.append(elements(row, kind, item.get("limit", 0)))
+        except WrongValueError as error:
+            raise _error(item, number, error) from error
+    length = max(map(len, rows), default=1) or 1
+    padded = np.full((len(rows), length), item["missing"], _DTYPES[item["dtype"]])
+    for row, values in enumerate(rows):
+        padded[row, : len(values)] = values
+    return padded
 
 
-def _check_rank(item: Mapping[str, Any], values: np.ndarray) -> None:
-    rank = 2 if item["kind"] == "sequence" else 1
-    if values.ndim != rank:
-        raise InputError(f"{item['name']}: an array of rank {rank} expected. Received: shape {values.shape}")
+def _seen(raw: Any) -> str:
+    return f"shape {raw.shape}" if hasattr(raw, "shape") else short(raw)
 
 
-def _padded(item: Mapping[str, Any], rows: Any) -> Any:
-    """Rows of equal length, at least 1, as ONNX reads a 0 in a shape as an axis to copy."""
-    if isinstance(rows, np.ndarray) and rows.shape[1:] != (0,):
-        return rows
-    if not all(isinstance(row, Sequence | np.ndarray) and not isinstance(row, str) for row in rows):
-        raise InputError(f"{item['name']}: a list of values for each row expected")
-    length = max((len(row) for row in rows), default=1) or 1
-    padded = [[*row, *[item["missing"]] * (length - len(row))] for row in rows]
-    return np.asarray(padded, object if item["dtype"] == "string" else None).reshape(len(padded), length)
+def _error(item: Mapping[str, Any], row: int | None, error: WrongValueError) -> InputError:
+    where = "" if row is None else f", row {row + 1}"
+    return InputError(f"{item['name']}{where} has to be {error.expected}. Received: {short(error.value)}")
+
+
+def last_values(
+    values: Mapping[str, np.ndarray],
+    limits: Mapping[str, int],
+    aligned: Collection[str],
+    missing: Callable[[str], Any],
+) -> dict[str, np.ndarray]:
+    """The last values of sequences, as many as each one's limit; exported graphs do the same.
+
+    Args:
+        values: by name, (B, L), padded on the right.
+        limits: by name, how many.
+        aligned: those that go together, element by element: the longest of a row is the length of all.
+        missing: what a sequence of this name is padded with.
+
+    Returns:
+        By name, (B, at most the limit), padded on the right.
+    """
+    lengths = {name: _lengths(found, missing(name)) for name, found in values.items()}
+    together = [name for name in values if name in aligned]
+    if together:
+        lengths |= dict.fromkeys(together, np.max([lengths[name] for name in together], axis=0))
+    found = {}
+    for name, given in values.items():
+        size = max(given.shape[1], int(lengths[name].max(initial=0)))
+        if size <= limits[name]:
+            found[name] = given
+            continue
+        padding = np.full((len(given), size - given.shape[1]), missing(name), given.dtype)
+        starts = np.maximum(lengths[name] - limits[name], 0)
+        places = starts[:, np.newaxis] + np.arange(limits[name])
+        found[name] = np.take_along_axis(np.concatenate([given, padding], axis=1), places, axis=1)
+    return found
+
+
+def _lengths(values: np.ndarray, missing: Any) -> np.ndarray:
+    return np.max((values != missing) * np.arange(1, values.shape[1] + 1), axis=1, initial=0)

@@ -24,7 +24,7 @@ import numpy as np
 
 from prerank import folders
 from prerank import manifest as manifests
-from prerank.arrays import map_npy
+from prerank.array_files import map_npy
 from prerank.errors import ArtefactError, InputError
 from prerank.kernels import META_INDEX, ArrayLayout
 from prerank.layout import StorageType

@@ -6,14 +6,15 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from prerank.columns import column, lists, to_numpy
 from prerank.errors import InputError
 from prerank.lookup import lookup_of
 from prerank.regular import require_regular
+from prerank.values import KINDS, MISSING, Kind, WrongValueError, short
 
-_ARROW = {"int64": pa.int64(), "string": pa.string(), "float32": pa.float32()}
+_NUMPY: dict[Kind, type] = {"int": np.int64, "text": np.str_, "number": np.float32}
 
 
 def read_table(path: Path) -> pa.Table:
@@ -30,73 +31,47 @@ def read_table(path: Path) -> pa.Table:
 
 
 def columns(table: pa.Table, fields: Sequence[Mapping[str, Any]], path: Path) -> list[np.ndarray]:
-    """One array a field, (N,) or (N, L), in the fields' order; null is missing.
+    """One array a field, (N,) or (N, L), in the fields' order, by the contract of values.
 
     Args:
-        table: rows with a column for each field, values as the raw files spell them.
+        table: rows with a column for each field.
         fields: inputs as `features.json` describes them.
         path: where the table is from, for messages.
 
     Raises:
-        InputError: a column is missing or of another type, or a number is infinite.
+        InputError: a column is missing, or a value of it is wrong; names column and row.
     """
     return [_column(table, field, path) for field in fields]
 
 
 def _column(table: pa.Table, field: Mapping[str, Any], path: Path) -> np.ndarray:
-    name, kind = field["name"], _ARROW[field["dtype"]]
+    name, kind = field["name"], KINDS[field["dtype"]]
     if name not in table.column_names:
         raise InputError(f"column {name!r} is missing", path=path)
-    column = table[name].combine_chunks()
-    expected = pa.list_(kind) if field["kind"] == "sequence" else kind
     try:
-        # integers may become floats and floats lose digits, but no number becomes text or the other way round
-        if _is_text(column.type) != _is_text(expected):
-            raise pa.ArrowInvalid(f"{column.type} where {expected} is needed")
-        column = column.cast(expected, safe=field["dtype"] != "float32")
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise InputError(f"column {name!r}: {error}", path=path) from error
-    if field["dtype"] == "string":
-        _refuse_nul(column, name, path)
-    if field["kind"] == "sequence":
-        return _padded(column, field["missing"])
-    if field["dtype"] == "float32":
-        return _numbers(column, name, path)
-    return _filled(column, field["missing"])
+        if field["kind"] == "sequence":
+            return _padded(lists(table[name], kind), kind, field.get("limit", 0))
+        return _typed(column(table[name], kind), kind)
+    except WrongValueError as error:
+        message = f"{name} has to be {error.expected}. Received: {short(error.value)} ({table[name].type})"
+        raise InputError(message, path=f"{path}, row {(error.place or 0) + 1}") from error
 
 
-def _numbers(column: pa.Array, name: str, path: Path) -> np.ndarray:
-    numbers = column.to_numpy(zero_copy_only=False).astype(np.float32)
-    if np.isinf(numbers).any():
-        row = int(np.argmax(np.isinf(numbers)))
-        raise InputError(f"column {name!r}: row {row} is infinite, or too large for 32 bits", path=path)
-    return numbers
+def _typed(found: pa.Array, kind: Kind) -> np.ndarray:
+    return to_numpy(found, kind).astype(_NUMPY[kind])
 
 
-def _refuse_nul(column: pa.Array, name: str, path: Path) -> None:
-    """NumPy cuts a NUL off a text's end, so that the text would be taken for another."""
-    is_list = pa.types.is_list(column.type)
-    found = pc.match_substring(column.flatten() if is_list else column, "\0").fill_null(False)
-    if (place := pc.index(found, True).as_py()) >= 0:
-        row = pc.list_parent_indices(column)[place].as_py() if is_list else place
-        raise InputError(f"column {name!r}: row {row} has a NUL character", path=path)
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    value = kind.value_type if pa.types.is_list(kind) or pa.types.is_large_list(kind) else kind
-    return pa.types.is_string(value) or pa.types.is_large_string(value)
-
-
-def _filled(column: pa.Array, missing: Any) -> np.ndarray:
-    values = column.fill_null(missing).to_numpy(zero_copy_only=False)
-    return values.astype(np.str_) if values.dtype == object else values
-
-
-def _padded(column: pa.Array, missing: Any) -> np.ndarray:
-    lengths = np.asarray(column.value_lengths().fill_null(0))
-    values = _filled(column.flatten(), missing)
+def _padded(found: pa.ListArray, kind: Kind, limit: int) -> np.ndarray:
+    """Rows of equal length, padded on the right; of a sequence with a limit its last values."""
+    lengths = np.asarray(found.value_lengths().fill_null(0))
+    values = _typed(found.flatten(), kind)
+    if limit:
+        kept = np.minimum(lengths, limit)
+        ends = np.cumsum(lengths)
+        values = values[np.repeat(ends - np.cumsum(kept), kept) + np.arange(kept.sum())]
+        lengths = kept
     filled = np.arange(lengths.max(initial=0)) < lengths[:, np.newaxis]
-    padded = np.full(filled.shape, missing, values.dtype if values.size else np.array(missing).dtype)
+    padded = np.full(filled.shape, MISSING[kind], values.dtype if values.size else _NUMPY[kind])
     padded[filled] = values
     return padded
 
@@ -110,7 +85,7 @@ def check_ids(ids: np.ndarray, missing: Any, name: str, path: Path) -> None:
     if not len(ids):
         raise InputError("there are no items", path=path)
     if (ids == missing).any():
-        raise InputError(f"column {name!r}: row {int(np.argmax(ids == missing))} has no id", path=path)
+        raise InputError(f"{name} is missing", path=f"{path}, row {int(np.argmax(ids == missing)) + 1}")
     repeated = lookup_of(ids).positions(ids) != np.arange(len(ids))  # one of two with the same id is found for both
     if repeated.any():
         raise InputError(f"column {name!r}: two rows have the id {ids[repeated].tolist()[0]!r}", path=path)

@@ -80,7 +80,7 @@ class Engine(ABC):
 
         Args:
             path: the file; packed if its name ends in .gz.
-            columns: names of its columns, in its order.
+            columns: what to call its columns, in its order.
             values: makes what is kept, by name, from a table with these columns as strings, null where empty.
             delimiter: between two values.
             quote: encloses values that hold the delimiter, or empty.
@@ -88,7 +88,7 @@ class Engine(ABC):
             header: the first line is not data.
 
         Returns:
-            A table of these values and `row`, the 0-based line among the data lines.
+            A table of these values and :data:`preprocess.names.ROW`, the 0-based line among the data lines.
         """
 
     @abstractmethod

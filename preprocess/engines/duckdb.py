@@ -14,6 +14,7 @@ from ibis.util import gen_name
 
 from preprocess.addresses import is_address
 from preprocess.engines import Engine, EngineOptions, Values
+from preprocess.names import ROW
 
 MEMORY_LIMIT = "3GB"
 """Most memory that DuckDB takes before it spills."""
@@ -64,7 +65,7 @@ class DuckDBEngine(Engine):
         self._connection.raw_sql("SET preserve_insertion_order = true")
         saved = self.save(text.select(**values(text)))
         self._connection.raw_sql("SET preserve_insertion_order = false")
-        return saved.mutate(row=saved.rowid())
+        return saved.mutate(**{ROW: saved.rowid()})
 
     def _know(self, files: Any) -> None:
         """Let DuckDB read addresses by a file system of fsspec."""

@@ -32,6 +32,7 @@ from preprocess.addresses import is_address, opened
 from preprocess.engines import Engine, EngineOptions, Values
 from preprocess.engines.spark_session import reason, said, session
 from preprocess.engines.spark_sql import Compiler
+from preprocess.names import ROW, only
 
 _SQL = {
     "spark.sql.ansi.enabled": "true",
@@ -127,12 +128,12 @@ class SparkEngine(Engine):
             before += block["lines"]
         names = [name for name in saved.columns if name not in (_BLOCK, _PLACE, _DAMAGED)]
         if len(offsets) < 2:
-            return saved.select(*names, row=saved[_PLACE] + (offsets[0][1] if offsets else 0))
+            return only(saved, *names, **{ROW: saved[_PLACE] + (offsets[0][1] if offsets else 0)})
         schema = pa.schema([("block_start", pa.int64()), ("offset", pa.int64())])
         arrays = [pa.array(column, pa.int64()) for column in zip(*offsets, strict=True)]
         starts = self.load(schema, [pa.RecordBatch.from_arrays(arrays, schema=schema)])
         joined = saved.join(starts, saved[_BLOCK] == starts.block_start)
-        return joined.select(*names, row=joined[_PLACE] + joined.offset)
+        return only(joined, *names, **{ROW: joined[_PLACE] + joined.offset})
 
     def _lines(
         self, path: Path, columns: Sequence[str], delimiter: str, quote: str, encoding: str, header: bool

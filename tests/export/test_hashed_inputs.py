@@ -60,6 +60,7 @@ def test_outside_of_the_graph(tmp_path):
         for field in SPEC.fields
     ]  # fmt: skip
     described = {"format": "onnx", "inputs": inputs, "reserved": {"missing": 0, "unseen": 1, "first": 2}}
+    described["specification"] = SPEC.to_dict()
     (tmp_path / "features.json").write_text(json.dumps(described))
     (tmp_path / "vocabularies.json").write_text("{}")
     found = Indexer(tmp_path).encode(RAW)

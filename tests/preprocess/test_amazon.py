@@ -241,7 +241,7 @@ def test_three_columns_without_a_header_hold_no_ratings(shop, read, tmp_path):
     with pytest.raises(InputError, match=r"some.tsv: holds no ratings"):
         read(tmp_path / "some.tsv")
     rows = read(tmp_path / "some.tsv", negatives=1)["rows"]
-    assert {(row["row"], row["reviewer_id"], row["asin"], row["timestamp"], row["label"]) for row in rows} == {
+    assert {(row["_row"], row["reviewer_id"], row["asin"], row["_timestamp"], row["_label"]) for row in rows} == {
         (place, str(row[0]), str(row[1]), row[3], 1) for place, row in enumerate(shop.ratings)
     }
 
@@ -277,12 +277,15 @@ REVIEW = '{"reviewerID": "A001", "asin": "B001", "overall": 5.0, "unixReviewTime
         ("", "the line is empty"),
         ("null", "an object with named members expected. Received: None"),
         (REVIEW.replace("asin", "item"), "there is no asin"),
-        (REVIEW.replace('"A001"', "null"), "there is no reviewerID"),
-        (REVIEW.replace('"A001"', "17"), "reviewerID has to be text. Received: 17"),
-        (REVIEW.replace("1000", "1000.5"), "unixReviewTime has to be an integer. Received: 1000.5"),
-        (REVIEW.replace("1000", "9" * 30), "unixReviewTime has to be an integer"),
-        (REVIEW.replace("5.0", '"5"'), "overall has to be a finite number. Received: 5"),
-        (REVIEW.replace("5.0", "NaN"), "overall has to be a finite number. Received: nan"),
+        (REVIEW.replace('"A001"', "null"), "reviewerID is null, and may not be missing"),
+        (REVIEW.replace('"A001"', '""'), "reviewerID is empty, and may not be missing"),
+        (REVIEW.replace('"A001"', "1.7"), "reviewerID has to be a text. Received: 1.7"),
+        (REVIEW.replace("1000", "1000.5"), "unixReviewTime has to be an integer or a timestamp. Received: 1000.5"),
+        (REVIEW.replace("1000", "9" * 30), "unixReviewTime has to be a time from 1900 to 2199"),
+        (REVIEW.replace("1000", "1400000000000"), "unixReviewTime has to be a time from 1900 to 2199"),
+        (REVIEW.replace("5.0", '"five"'), "overall has to be a number. Received: 'five'"),
+        (REVIEW.replace("5.0", "NaN"), "overall is nan, and may not be missing"),
+        (REVIEW.replace("5.0", "Infinity"), "overall has to be a finite number. Received: inf"),
         (REVIEW.replace("5.0", "5.5"), "overall has to be between 1 and 5. Received: 5.5"),
         (REVIEW.replace("5.0", "0"), "overall has to be between 1 and 5. Received: 0.0"),
         (REVIEW.encode().replace(b"A001", b"A\xff01"), "not utf-8"),
@@ -303,8 +306,9 @@ def test_a_bad_review_is_named(shop, tmp_path, text, message):
     [
         ("{'asin': B001}", "no Python literal"),
         ("{'asin': 'B001', 'price': __import__('os').getpid()}", "no Python literal"),
-        ("{'asin': 'B001', 'price': '$5'}", "price has to be a finite number. Received: $5"),
-        ("{'asin': 'B001', 'price': 1e999}", "price has to be a finite number"),
+        ("{'asin': 'B001', 'price': '$5'}", "price has to be a number. Received: '$5'"),
+        ("{'asin': 'B001', 'price': 1e999}", "price has to be a finite number of 32 bits. Received: inf"),
+        ("{'asin': 'B001', 'price': 1e39}", "price has to be a finite number of 32 bits. Received: 1e+39"),
         ("{'asin': 'B001', 'categories': ['A']}", "categories has to be a list of lists of text"),
         ("{'price': 1.0}", "there is no asin"),
         ("['asin']", "an object with named members expected"),
@@ -343,10 +347,10 @@ def test_a_damaged_gz(shop, tmp_path, name):
         (4, "A001,B001,x,1000", "overall has to be a number. Received: 'x'"),
         (4, "A001,B001,0x5,1000", "overall has to be a number. Received: '0x5'"),
         (4, "A001,B001,inf,1000", "overall has to be a number. Received: 'inf'"),
-        (4, "A001,B001,1e999,1000", "overall has to be a number. Received: '1e999'"),
+        (4, "A001,B001,1e999,1000", "overall has to be a finite number. Received: '1e999'"),
         (4, "A001,B001,6.0,1000", "overall has to be between 1 and 5. Received: 6.0"),
         (4, ",B001,5.0,1000", "reviewerID is empty"),
-        (4, "A001,B001,5.0,1000.0", "unixReviewTime has to be an integer. Received: '1000.0'"),
+        (4, "A001,B001,5.0,1000.0", "unixReviewTime has to be an integer or a timestamp. Received: '1000.0'"),
     ],
 )
 def test_a_bad_line_of_the_ratings_is_named(shop, tmp_path, line, text, message):

@@ -10,7 +10,7 @@ from preprocess import object_lines
 from preprocess.object_lines import Member, read
 from prerank.errors import InputError
 
-MEMBERS = (Member("a", required=True), Member("n", "int"), Member("x", "number"), Member("p", "paths"))
+MEMBERS = (Member("a", required=True), Member("n", "int"), Member("x", "label"), Member("p", "paths"))
 OBJECTS = [
     {
         "a": f"é {place}\\ \"'",
@@ -20,7 +20,7 @@ OBJECTS = [
         "o": {},
     }
     for place in range(200)
-] + [{"a": ""}, {"a": "\N{GRINNING FACE}", "p": []}, {"a": "x", "p": [[]], "n": 2**63 - 1, "x": 5}]
+] + [{"a": " "}, {"a": "\N{GRINNING FACE}", "p": []}, {"a": "x", "p": [[]], "n": 2**63 - 1, "x": 5}]
 
 
 def table(path):
@@ -36,7 +36,7 @@ def write(path, lines, end="\n"):
 @pytest.fixture
 def expected():
     columns = {member.name: [found.get(member.name) for found in OBJECTS] for member in MEMBERS}
-    return pa.table({"row": list(range(len(OBJECTS)))} | columns, schema=object_lines.schema(MEMBERS))
+    return pa.table({"_row": list(range(len(OBJECTS)))} | columns, schema=object_lines.schema(MEMBERS))
 
 
 @pytest.mark.parametrize("block", [1, 300, 1 << 23])

@@ -188,14 +188,14 @@ def test_without_time_only_a_random_split_is_possible(joined, prepare_own, read_
     schema = {key: value for key, value in MOVIES.items() if key != "time"}
     with pytest.raises(InputError, match="--split time: .* no time"):
         prepare_own(schema, joined)
-    assert {row["timestamp"] for row in read_own(schema, joined, split="random")["rows"]} == {0}
+    assert {row["_timestamp"] for row in read_own(schema, joined, split="random")["rows"]} == {0}
 
 
 def test_without_a_label_negatives_are_needed(small, joined, read_own):
     schema = {key: value for key, value in MOVIES.items() if key != "label"}
     with pytest.raises(InputError, match="schema.yaml: there is no label.*--negatives N"):
         read_own(schema, joined)
-    assert [row["label"] for row in read_own(schema, joined, negatives=1)["rows"]] == [1] * len(small.ratings)
+    assert [row["_label"] for row in read_own(schema, joined, negatives=1)["rows"]] == [1] * len(small.ratings)
 
 
 def test_the_schema_is_one_of_the_raw_files(joined, tmp_path):
@@ -227,8 +227,7 @@ def error_of(prepare_own, schema, data_path, tmp_path, **options):
         (changed(context=["user_id"], static=[]), "user_id: an id has to be sparse, and not of the context"),
         (changed(history="genres"), "genres: history, user_mean and item_mean name new fields"),
         (changed(user_mean="item_mean_rating"), "item_mean_rating: history, user_mean and item_mean name new fields"),
-        (changed(user_mean="weight"), "user_mean: this name is taken by the preparation"),
-        (changed(time={"column": "timestamp", "unit": "h"}), "time.unit: Input should be 's', 'ms' or 'us'"),
+        (changed(time={"column": "timestamp", "unit": "h"}), "time.unit: Input should be 's', 'ms', 'us' or 'ns'"),
         (changed(utc_offset=30), "utc_offset: Input should be less than or equal to 14. Received: 30"),
         (
             with_fields(gender={"side": "left"}),
@@ -236,7 +235,7 @@ def error_of(prepare_own, schema, data_path, tmp_path, **options):
         ),
         (with_fields(gender={"side": "user", "kinds": "x"}), "fields.gender.kinds: there is no such key"),
         (with_fields(gender={"side": "user", "separator": ","}), "fields.gender.separator: the field is no sequence"),
-        (with_fields(place={"side": "user"}), "fields.place: this name is taken by the preparation"),
+        (with_fields(_place={"side": "user"}), "fields._place: String should match pattern"),
         (with_fields(Sex={"side": "user"}), "fields.Sex: String should match pattern"),
     ],
 )
@@ -255,11 +254,11 @@ def test_a_wrong_schema_names_its_key(joined, prepare_own, tmp_path, schema, mes
         (with_fields(genres={"side": "item", "kind": "sequence"}), "fields.genres.separator is needed: a csv file has"),
         (
             with_fields(genres={"side": "item", "kind": "sequence", "type": "int64", "separator": "|"}),
-            "genres has to hold integers. Received: ",
+            "genres has to be a list of values, each an integer. Received: ",
         ),
         (changed(label="rating"), "rating has to be 0 or 1, or the schema needs label.positive_from. Received: "),
         (changed(label={"column": "timestamp", "positive_from": 0}), "positives alone"),
-        (with_fields(rating={"side": "user"}), "column rating cannot be both text and a number"),
+        (with_fields(rating={"side": "user"}), "has other values on an earlier line (rating)"),
         (
             with_fields(stars={"side": "user", "kind": "dense", "column": "rating"}),
             "has other values on an earlier line (stars)",
@@ -275,17 +274,25 @@ def test_a_column_that_does_not_fit_is_named(joined, prepare_own, tmp_path, sche
     ("column", "values", "message"),
     [
         ("gender", None, "no column gender. Received: user_id, movie_id"),
-        ("user_id", lambda ids: ids.where(ids.index != 7), "user_id is missing in row 8"),
+        ("user_id", lambda ids: ids.where(ids.index != 7), "row 8: user_id is null, and may not be missing"),
         (
             "user_id",
             lambda ids: ids + 0.5 * (ids.index == 9),
-            "user_id has to hold integers of 64 bits. Received: row 10",
+            "row 10: user_id has to be an integer. Received: ",
         ),
-        ("rating", lambda stars: stars.astype(str).where(stars.index != 150, "good"), "row 151 'good' (large_string)"),
-        ("rating", lambda stars: stars / (stars.index != 5), "rating has to hold finite numbers. Received: row 6 inf"),
-        ("gender", lambda words: words.index * 1.5, "gender has to hold text. Received: row 1 0.0 (double)"),
-        ("timestamp", lambda times: times.astype(str) + "x", "timestamp has to hold integers or timestamps"),
-        ("genres", lambda words: [{"a": 1}] * len(words), "genres has to hold lists of text"),
+        (
+            "rating",
+            lambda stars: stars.astype(str).where(stars.index != 150, "good"),
+            "row 151: rating has to be a number. Received: 'good' (large_string)",
+        ),
+        (
+            "rating",
+            lambda stars: stars / (stars.index != 5),
+            "row 6: rating has to be a finite number. Received: inf (double)",
+        ),
+        ("gender", lambda words: words.index * 1.5, "row 1: gender has to be a text. Received: 0.0 (double)"),
+        ("timestamp", lambda times: times.astype(str) + "x", "row 1: timestamp has to be an integer or a timestamp"),
+        ("genres", lambda words: [{"a": 1}] * len(words), "row 1: genres has to be a list of values, each a text"),
     ],
 )
 def test_a_parquet_column_that_does_not_fit_is_named(joined, prepare_own, tmp_path, column, values, message):
@@ -295,14 +302,15 @@ def test_a_parquet_column_that_does_not_fit_is_named(joined, prepare_own, tmp_pa
     error = error_of(
         prepare_own, with_fields(genres={"side": "item", "kind": "sequence"}), tmp_path / "rows.parquet", tmp_path
     )
-    assert error.startswith("rows.parquet: ")
+    assert error.startswith("rows.parquet")
     assert message in error
 
 
 def test_files_that_cannot_be_read(joined, prepare_own, tmp_path):
     (tmp_path / "rows.parquet").write_bytes(b"PAR1 nothing PAR1")
     assert "damaged, or no Parquet file" in error_of(prepare_own, MOVIES, tmp_path / "rows.parquet", tmp_path)
-    assert "no such file: --data_path names one file" in error_of(prepare_own, MOVIES, tmp_path, tmp_path)
+    assert "no such file: --data_path names one file" in error_of(prepare_own, MOVIES, tmp_path / "x.csv", tmp_path)
+    assert "a folder has to hold Parquet files only" in error_of(prepare_own, MOVIES, tmp_path, tmp_path)
     (tmp_path / "rows.txt").write_text("x")
     assert "ends in .parquet, .csv, .csv.gz" in error_of(prepare_own, MOVIES, tmp_path / "rows.txt", tmp_path)
     with pytest.raises(InputError, match="--schema is needed"):
@@ -329,4 +337,4 @@ def test_times_before_1970_are_rounded_down(engine, tmp_path):
     pq.write_table(pa.table({"a": pa.array([-1500, None, 2500], pa.int64())}), tmp_path / "a.parquet")
     sources = [Source("t", "a", "seconds", False, 1000)]
     found = read_parquet(engine, RawFile.inspect(tmp_path / "a.parquet"), sources).table
-    assert found.to_pyarrow().to_pydict() == {"row": [0, 1, 2], "t": [-2, None, 2]}
+    assert found.to_pyarrow().to_pydict() == {"_row": [0, 1, 2], "t": [-2, None, 2]}

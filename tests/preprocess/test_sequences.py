@@ -17,11 +17,11 @@ SIZES = {0: 3, 1: 0, 2: 8, 3: 1, 4: 5}
 def entries():
     random = np.random.default_rng(0)
     found = [
-        {"liked_sequence": number, "timestamp": 10 + place // 2, "row": 100 - place % 2, "item": 0, "kind": 0}
+        {"_sequence_liked": number, "timestamp": 10 + place // 2, "row": 100 - place % 2, "item": 0, "kind": 0}
         for number, size in SIZES.items()
         for place in range(size)
     ]
-    found.sort(key=lambda entry: (entry["liked_sequence"], entry["timestamp"], entry["row"]))
+    found.sort(key=lambda entry: (entry["_sequence_liked"], entry["timestamp"], entry["row"]))
     for value, entry in enumerate(found):
         entry |= {"item": value, "kind": -value}
     return found, [found[place] for place in random.permutation(len(found))]
@@ -30,7 +30,7 @@ def entries():
 @pytest.mark.parametrize("length", [1, 3, 50])
 def test_each_row_gets_the_last_entries_before_its_end(engine, entries, tmp_path, length):
     in_order, shuffled = entries
-    types = {"liked_sequence": "int32", "item": "int32", "kind": "int32"}
+    types = {"_sequence_liked": "int32", "item": "int32", "kind": "int32"}
     table = engine.save(ibis.memtable(shuffled).cast(types))
     sequences = Sequences("liked", table, ("timestamp", "row"), ("item", "kind"), length)
     # a sequence without entries may lie between others, or behind all of them
@@ -40,12 +40,12 @@ def test_each_row_gets_the_last_entries_before_its_end(engine, entries, tmp_path
     assert not list(tmp_path.iterdir())
     for name in ("item", "kind"):
         assert found[name].type == pa.list_(pa.int32())
-        of = {number: [entry[name] for entry in in_order if entry["liked_sequence"] == number] for number in SIZES}
+        of = {number: [entry[name] for entry in in_order if entry["_sequence_liked"] == number] for number in SIZES}
         assert found[name].to_pylist() == [of.get(number, [])[:end][-length:] for number, end in rows]
 
 
 def test_without_an_entry_every_list_is_empty(engine, entries, tmp_path):
-    table = engine.save(ibis.memtable(entries[1]).cast({"liked_sequence": "int32", "item": "int32"}))
+    table = engine.save(ibis.memtable(entries[1]).cast({"_sequence_liked": "int32", "item": "int32"}))
     sequences = Sequences("liked", table.filter(table.row < 0), ("timestamp", "row"), ("item",), 5)
     with laid_out(engine, sequences, tmp_path / "liked") as store:
         found = store.lists(np.array([0, 4], np.int32), np.array([0, 3], np.int32))
@@ -53,7 +53,7 @@ def test_without_an_entry_every_list_is_empty(engine, entries, tmp_path):
 
 
 def test_an_error_leaves_nothing_behind(engine, entries, tmp_path):
-    table = engine.save(ibis.memtable(entries[1]).cast({"liked_sequence": "int32", "item": "int32"}))
+    table = engine.save(ibis.memtable(entries[1]).cast({"_sequence_liked": "int32", "item": "int32"}))
     sequences = Sequences("liked", table, ("timestamp", "row"), ("item",), 5)
     with pytest.raises(KeyError), laid_out(engine, sequences, tmp_path / "liked"):
         raise KeyError

@@ -8,14 +8,17 @@ import sys
 from pathlib import Path
 
 import ibis
+import numpy as np
 import pyarrow as pa
 import pytest
 from test_bad_input import BAD_LINES, edit
 
+from preprocess.delimited import read
 from preprocess.engines import EngineOptions
 from preprocess.movielens import ADAPTER
+from preprocess.names import ROW
 from preprocess.options import DataOptions
-from preprocess.raw import Column, Layout, RawFile, read
+from preprocess.raw import Column, Layout, RawFile
 from prerank.errors import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -39,7 +42,7 @@ def found_in(engine, path, layout):
     """What an engine reads, or the line that it says is wrong."""
     try:
         raw = read(engine, RawFile.inspect(path), layout)
-        return engine.table(raw.table.order_by("row")).to_pylist()
+        return engine.table(raw.table.order_by(ROW)).to_pylist()
     except InputError as error:
         return str(error)
 
@@ -56,8 +59,8 @@ def test_lines_of_many_blocks_are_numbered(engine, spark, tmp_path):
         with SparkEngine(EngineOptions(tmp_path, spark_conf=tuple(blocks.items()))) as spark_engine:
             found = found_in(spark_engine, path, QUOTED)
         assert found == expected
-        assert [row["row"] for row in found] == list(range(502))
-        assert found[3] == {"id": 3, "text": 'é3, "x"', "number": 3 / 7, "row": 3}
+        assert [row[ROW] for row in found] == list(range(502))
+        assert found[3] == {"id": 3, "text": 'é3, "x"', "number": float(np.float32(3 / 7)), ROW: 3}
         assert [row["text"] for row in found[-2:]] == [None, None]
 
 

@@ -170,12 +170,12 @@ def with_mean(table, number):
     ("damage", "message"),
     [
         (lambda table: table.drop_columns("genres"), "column 'genres' is missing"),
-        (lambda table: table.set_column(0, "movie_id", [["a"] * len(table)]), "column 'movie_id'"),
-        (lambda table: table.set_column(0, "movie_id", [[None] * len(table)]), "row 0 has no id"),
+        (lambda table: table.set_column(0, "movie_id", [["a"] * len(table)]), "row 1: movie_id has to be an integer"),
+        (lambda table: table.set_column(0, "movie_id", [[None] * len(table)]), "row 1: movie_id is missing"),
         (lambda table: table.set_column(0, "movie_id", [[4] * len(table)]), "two rows have the id 4"),
         (lambda table: table.slice(0, 0), "there are no items"),
-        (lambda table: with_mean(table, math.inf), "column 'item_mean_rating': row 1 is infinite"),
-        (lambda table: with_mean(table, 1e300), "column 'item_mean_rating': row 1 is infinite"),
+        (lambda table: with_mean(table, math.inf), "row 2: item_mean_rating has to be a finite number of 32 bits"),
+        (lambda table: with_mean(table, 1e300), "row 2: item_mean_rating has to be a finite number of 32 bits"),
     ],
 )
 def test_wrong_items_are_named(damage, message, model, tmp_path):

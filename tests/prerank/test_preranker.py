@@ -110,21 +110,20 @@ def test_what_has_a_default_may_be_left_out(ranker):
     [
         ({"age": ...}, "user: feature 'age' is missing"),
         ({"shoe_size": 43}, "user: there is no user feature 'shoe_size'"),
-        ({"user_id": "42"}, "user: feature 'user_id' is an integer"),
-        ({"user_id": 4.5}, "user: feature 'user_id' is an integer"),
-        ({"user_id": True}, "user: feature 'user_id' is an integer"),
-        ({"user_id": 2**63}, "user: feature 'user_id' is an integer of 64 bits"),
-        ({"gender": 1}, "user: feature 'gender' is a text"),
-        ({"user_mean_rating": math.nan}, "user: feature 'user_mean_rating' must be finite"),
-        ({"user_mean_rating": math.inf}, "user: feature 'user_mean_rating' must be finite"),
-        ({"user_mean_rating": "high"}, "user: feature 'user_mean_rating' is a number"),
-        ({"user_hist": 7}, "user: feature 'user_hist' is a sequence"),
-        ({"user_hist": "7"}, "user: feature 'user_hist' is a sequence"),
-        ({"user_hist": [7, math.nan]}, "user: feature 'user_hist' is an integer"),
-        ({"user_hist": b"ab"}, "user: feature 'user_hist' is a sequence"),
-        ({"user_hist": np.array(7)}, "user: feature 'user_hist' is a sequence"),
-        ({"gender": "\ud800"}, "user: feature 'gender' has half a surrogate pair"),
-        ({"user_mean_rating": 1e39}, "user: feature 'user_mean_rating' must be finite"),
+        ({"user_id": "4_2"}, "user: feature 'user_id' has to be an integer. Received: '4_2'"),
+        ({"user_id": 4.5}, "user: feature 'user_id' has to be an integer. Received: 4.5"),
+        ({"user_id": 2**63}, "user: feature 'user_id' has to be an integer of 64 bits"),
+        ({"gender": 1.5}, "user: feature 'gender' has to be a text. Received: 1.5"),
+        ({"user_mean_rating": math.inf}, "user: feature 'user_mean_rating' has to be a finite number of 32 bits"),
+        ({"user_mean_rating": "high"}, "user: feature 'user_mean_rating' has to be a number"),
+        ({"user_hist": 7}, "user: feature 'user_hist' has to be a sequence"),
+        ({"user_hist": "7"}, "user: feature 'user_hist' has to be a sequence"),
+        ({"user_hist": [7, "x"]}, "user: feature 'user_hist' has to be an integer. Received: 'x'"),
+        ({"user_hist": b"ab"}, "user: feature 'user_hist' has to be a sequence"),
+        ({"user_hist": np.array(7)}, "user: feature 'user_hist' has to be a sequence"),
+        ({"gender": "\ud800"}, "user: feature 'gender' has to be a text of Unicode characters"),
+        ({"gender": "F\0"}, "user: feature 'gender' has to be a text of Unicode characters, without NUL"),
+        ({"user_mean_rating": 1e39}, "user: feature 'user_mean_rating' has to be a finite number of 32 bits"),
     ],
 )
 def test_a_wrong_user_is_named(change, message, ranker):
@@ -138,19 +137,18 @@ def test_a_wrong_user_is_named(change, message, ranker):
     [
         ([], "candidates: empty"),
         (np.array([], np.int64), "candidates: empty"),
-        (["a"], "candidates: an item id is an integer of 64 bits. Received: 'a'"),
-        ([1, math.nan], "candidates: an item id is an integer of 64 bits. Received: nan"),
-        ([1.0], "candidates: an item id is an integer"),
-        ([[1, 2]], "candidates: an item id is an integer"),
-        ([[1], [2, 3]], "candidates: an item id is an integer"),
-        ([None], "candidates: an item id is an integer"),
-        ("12", "candidates: an item id is an integer"),
-        (b"12", "candidates: an item id is an integer"),
-        (bytearray(b"12"), "candidates: an item id is an integer"),
-        ([1, 2**63], "candidates: an item id is an integer of 64 bits. Received: 9223372036854775808"),
+        (["a"], "candidates: an item id has to be an integer. Received: 'a'"),
+        ([1, math.nan], "candidates: an item id has to be an integer. Received: nan"),
+        ([1.5], "candidates: an item id has to be an integer. Received: 1.5"),
+        ([[1, 2]], "candidates: an item id has to be an integer"),
+        ([[1], [2, 3]], "candidates: an item id has to be an integer"),
+        ([None], "candidates: an item id has to be an integer"),
+        ("1_2", "candidates: an item id has to be an integer"),
+        (bytearray(b"12"), "candidates: an item id has to be an integer"),
+        ([1, 2**63], "candidates: an item id has to be an integer of 64 bits. Received: 9223372036854775808"),
         ([-1, 2**70], "Received: 1180591620717411303424"),
         (np.array([1, 2**63], np.uint64), "Received: .*9223372036854775808"),
-        ((number for number in [1]), "candidates: an item id is an integer"),
+        ((number for number in [1]), "candidates: an item id has to be an integer"),
     ],
 )
 def test_wrong_candidates_are_named(candidates, message, ranker):
@@ -176,7 +174,7 @@ def test_what_else_may_be_left_out(ranker, expected):
         assert ranker.top(user, 3, exclude=exclude).ids.tolist() == best[:3]
     for exclude in (best[0], np.int64(best[0]), np.array(best[0]), {best[0]}):
         assert ranker.top(user, 3, exclude=exclude).ids.tolist() == best[1:]
-    with pytest.raises(RequestError, match="exclude: an item id is an integer"):
+    with pytest.raises(RequestError, match="exclude: an item id has to be an integer"):
         ranker.top(user, 3, exclude=(number for number in best))
     assert ranker.score(user, np.array(5)).ids.tolist() == [5]
 
@@ -360,7 +358,7 @@ def test_prerank_prints_no_line_for_no_item(place, tmp_path, monkeypatch, capsys
     assert "not in the index: 2" in said
     (tmp_path / "ids.txt").write_text("2\n9223372036854775808\n")
     assert main(flags) == 2
-    assert "ids.txt, line 2: an item id is an integer of 64 bits" in capsys.readouterr().err
+    assert "ids.txt, line 2: an item id has to be an integer of 64 bits" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

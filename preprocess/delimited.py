@@ -1,0 +1,120 @@
+"""Reads delimited raw files as typed tables, and says exactly which line is wrong when one is.
+
+A file is read twice: once as bytes (checksum, gzip integrity, number of lines), and once by the engine. What the engine
+does not take as it should be is read by :mod:`preprocess.records`, which finds the wrong line, or gets by without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import ibis
+import ibis.expr.types as ir
+
+from preprocess import records
+from preprocess.engines import Engine
+from preprocess.names import ROW, renamed
+from preprocess.raw import Column, Layout, Place, RawFile, RawTable
+from prerank import values as contract
+from prerank.errors import InputError
+
+_GOOD = "_good"
+
+
+def read(engine: Engine, file: RawFile, layout: Layout) -> RawTable:
+    """Read a raw file as a typed table, by the contract of values.
+
+    Raises:
+        InputError: a line does not follow the layout, with its number.
+    """
+    names = _header(file, layout) if layout.header else [column.name for column in layout.columns]
+    table = _by_engine(engine, file, layout, names)
+    if table is not None:
+        return RawTable(file, table, lambda row: Place(file.path, "line", row + 1 + layout.header))
+    table = engine.load(records.schema(layout.columns), records.typed(file.path, layout, names))
+    return RawTable(file, table, lambda row: Place(file.path, "line", records.line_of(file.path, layout, row)))
+
+
+def _by_engine(engine: Engine, file: RawFile, layout: Layout, names: Sequence[str]) -> ir.Table | None:
+    """The table as the engine reads it, or None where that is not all that the file's lines hold."""
+    # by place: an engine takes no two names that differ in case only, and none that is empty
+    texts = {name: f"c{place}" for place, name in enumerate(names)}
+    try:
+        table = engine.read_numbered(
+            file.path,
+            [f"c{place}" for place in range(len(names))],
+            partial(_typed, columns=[(texts[column.title], column) for column in layout.columns]),
+            delimiter=layout.delimiter,
+            quote=layout.quote,
+            encoding=layout.encoding,
+            header=layout.header,
+        )
+        found = engine.one(table.agg(rows=table.count(), good=table[_GOOD].all()))
+    except engine.RESOURCE_ERRORS:
+        raise
+    except engine.READ_ERRORS:
+        return None
+    if found["rows"] != file.lines - layout.header or not found["good"]:
+        return None
+    named = {column.name: table[f"v{place}"] for place, column in enumerate(layout.columns)}
+    return renamed(table, {ROW: table[ROW], **named})
+
+
+def _header(file: RawFile, layout: Layout) -> list[str]:
+    names = [name.strip() for name in records.first(file.path, layout)]
+    missing = [column.title for column in layout.columns if column.title not in names]
+    twice = [column.title for column in layout.columns if names.count(column.title) > 1]
+    if missing or twice:
+        what = f"no column {', '.join(missing)}" if missing else f"a column's name occurs twice: {twice[0]}"
+        raise InputError(f"{what} in the header. Received: {', '.join(names)}", path=file.path, line=1)
+    if file.lines < 2:
+        raise InputError("a header, but no data line", path=file.path)
+    return names
+
+
+def _typed(text: ir.Table, columns: Sequence[tuple[str, Column]]) -> Mapping[str, ir.Value]:
+    """String columns by the contract of values, named by place; `_good` is false where a value is wrong."""
+    values: dict[str, ir.Value] = {}
+    checks: list[ir.BooleanValue] = []
+    for place, (name, column) in enumerate(columns):
+        value = text[name].nullif(column.missing)
+        made, good = _EXPRESSIONS[column.kind](value, column)
+        values[f"v{place}"] = made
+        checks.append(made.notnull() & good.fill_null(False) if column.required else good.fill_null(True))
+    while len(checks) > 1:  # by pairs: hundreds of columns would nest too deep otherwise
+        checks = [ibis.and_(*checks[place : place + 2]) for place in range(0, len(checks), 2)]
+    return values | {_GOOD: checks[0]}
+
+
+def _text(value: ir.StringValue, column: Column) -> tuple[ir.Value, ir.BooleanValue]:
+    return value, ibis.literal(True)
+
+
+def _integer(value: ir.StringValue, column: Column) -> tuple[ir.Value, ir.BooleanValue]:
+    number = value.try_cast("int64")
+    good = value.re_search(contract.INTEGER) & number.notnull()
+    return number.nullif(contract.MISSING_INTEGER), good
+
+
+def _seconds(value: ir.StringValue, column: Column) -> tuple[ir.Value, ir.BooleanValue]:
+    number, good = _integer(value, column)
+    moment = number if column.per_second == 1 else (number // column.per_second).cast("int64")
+    return moment, good & moment.between(contract.EARLIEST, contract.LATEST).fill_null(True)
+
+
+def _label(value: ir.StringValue, column: Column) -> tuple[ir.Value, ir.BooleanValue]:
+    value = (value.lower() == contract.NOT_A_NUMBER).ifelse(ibis.null("string"), value)
+    number = value.try_cast("float64")
+    good = value.re_search(contract.NUMBER) & number.notnull() & (number.abs() < float("inf"))
+    return number, good
+
+
+def _number(value: ir.StringValue, column: Column) -> tuple[ir.Value, ir.BooleanValue]:
+    number, good = _label(value, column)
+    fits = number.abs() < contract.TOO_LARGE
+    rounded = fits.ifelse(number, ibis.null("float64")).cast("float32").cast("float64")
+    return rounded.nullif(contract.MISSING_INTEGER), good & fits
+
+
+_EXPRESSIONS = {"text": _text, "int": _integer, "seconds": _seconds, "label": _label, "number": _number}
