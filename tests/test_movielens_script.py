@@ -20,11 +20,11 @@ from features import RESERVED
 from models import names, registry
 from models.options import ModelOptions
 from models.registry import get
-from preprocess.batches import read_columns
 from preprocess.options import DataOptions
 from serving.artefact import Artefact
 from serving.items import columns, read_table
 from training.app import main
+from training.batches import read_columns
 from training.options import RunOptions
 
 ROOT = Path(__file__).parents[1]

@@ -13,8 +13,8 @@ import models
 from export.raw_inputs import RawInputs
 from export.writer import export, target
 from models.gbdt.trees import ROWS_AT_ONCE
-from preprocess.batches import Batches, read_columns
 from prerank.errors import InputError
+from training.batches import Batches, read_columns
 
 _FRESH = """
 import json, sys
