@@ -18,6 +18,7 @@ from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
 
 from prerank import names
 from prerank.errors import InputError
+from prerank.regular import NOT_REGULAR
 
 MOST_BYTES = 2 << 20
 """Most bytes of a file, unless its reader says otherwise."""
@@ -49,7 +50,7 @@ def open_regular(path: Path) -> BufferedReader:
         raise FileNotFoundError(2, str(error), str(path)) from error
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise OSError(22, "not a regular file", str(path))
+        raise OSError(22, NOT_REGULAR, str(path))
     return cast(BufferedReader, os.fdopen(handle, "rb"))
 
 

@@ -21,8 +21,8 @@ from models import names, registry
 from models.options import ModelOptions
 from models.registry import get
 from preprocess.options import DataOptions
-from serving.artefact import Artefact
-from serving.items import columns, read_table
+from prerank.artefact import Artefact
+from prerank.items import columns, read_table
 from training.app import main
 from training.batches import read_columns
 from training.options import RunOptions

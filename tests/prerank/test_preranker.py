@@ -360,7 +360,7 @@ def test_prerank_prints_no_line_for_no_item(place, tmp_path, monkeypatch, capsys
     assert "not in the index: 2" in said
     (tmp_path / "ids.txt").write_text("2\n9223372036854775808\n")
     assert main(flags) == 2
-    assert "ids.txt, line 2: an item id is an integer of 64 bits" in capsys.readouterr().err
+    assert "ids.txt, line 2: an item id: expected an integer of 64 bits" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
