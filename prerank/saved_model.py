@@ -22,6 +22,7 @@ class SavedModel:
     """
 
     def __init__(self, folder: Path):
+        self._folder = folder
         try:
             self.loaded = tf.saved_model.load(str(folder))
         except (tf.errors.OpError, OSError, ValueError, RuntimeError, IndexError) as error:
@@ -32,7 +33,10 @@ class SavedModel:
         return self.loaded.signatures
 
     def signature(self, name: str, inputs: Sequence[str]) -> Signature:
-        return _Positional(self.loaded.signatures[name], inputs)
+        try:
+            return _Positional(self.loaded.signatures[name], inputs)
+        except KeyError as error:
+            raise ArtefactError(f"no signature {name} of the inputs described: {error}", path=self._folder) from error
 
 
 class _Positional:
