@@ -148,8 +148,9 @@ def names() -> list[str]:
 def _find(name: str) -> ModelEntry | None:
     if name not in _REGISTERED and name in _modules():
         module = importlib.import_module(_modules()[name])
-        if isinstance(entry := getattr(module, "ENTRY", None), ModelEntry):
-            _REGISTERED.setdefault(entry.name, entry)
+        entry = getattr(module, "ENTRY", None)
+        if isinstance(entry, ModelEntry) and entry.name == name:
+            _REGISTERED.setdefault(name, entry)
     return _REGISTERED.get(name)
 
 

@@ -101,15 +101,11 @@ def read_as(folder: Path, kind: type) -> tuple[dict[str, Any], str]:
     path = folder / FEATURES
     try:
         text = reading.read_text(path, reading.MOST_BYTES_OF_FIELDS)
-        reading.parse_json(text)
+        return cast(dict[str, Any], reading.check(text, kind)), text
     except OSError as error:
         raise ArtefactError(f"not an exported model: {error.strerror or error}", path=path) from error
     except InputError as error:
-        raise ArtefactError(f"truncated or damaged: {error}", path=path) from error
-    try:
-        return cast(dict[str, Any], reading.check(text, kind)), text
-    except InputError as error:
-        raise ArtefactError(f"damaged: {error}", path=path) from error
+        raise ArtefactError(str(error), path=path) from error
 
 
 def check_digest(found: Mapping[str, Any], text: str) -> None:

@@ -18,9 +18,7 @@ def name(text: str) -> str:
         InputError: it is none, such as `../x`, or has more than 100 characters.
     """
     if not _NAME.fullmatch(text):
-        raise InputError(
-            f"expected a name of at most 100 letters, digits, _, - and ., that begins with no sign. Received: {text!r}"
-        )
+        raise InputError(f"expected a name: at most 100 letters, digits, and _, - or . after them. Received: {text!r}")
     return text
 
 

@@ -52,24 +52,34 @@ class OnnxModel:
         # One user is too small a piece of work to share out. A count that is given keeps to the process's cores.
         threads = 1 if name in _OF_ONE_USER else cores()
         indexer = None if name == _OF_STATES else self._indexer
-        return _Positional(lambda: self._session(name, threads), threads, inputs, indexer)
+        return _Positional(lambda: self._session(name, threads, inputs), threads, inputs, indexer, self._errors)
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{name}{_SUFFIX}"
 
     def load(self) -> None:
         """Nothing: a signature loads its file when it is asked for."""
 
-    def _session(self, name: str, threads: int) -> Any:
+    def _session(self, name: str, threads: int, inputs: Sequence[str]) -> Any:
         options = self._runtime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = _FATAL  # errors are raised, and named in one line
-        path = self._folder / f"{name}{_SUFFIX}"
+        path = self._path(name)
         require_regular(path)
         check_self_contained(path)
-        errors = self._runtime.capi.onnxruntime_pybind11_state
-        damaged = (errors.Fail, errors.InvalidProtobuf, errors.InvalidGraph, errors.NoSuchFile, errors.InvalidArgument)
         try:
-            return self._runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        except damaged as error:
+            session = self._runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        except self._errors as error:
             raise ArtefactError(f"not a whole ONNX file: {error}", path=path) from error
+        if lacking := sorted({value.name for value in session.get_inputs()} - set(inputs)):
+            raise ArtefactError(f"the file takes {lacking[0]!r}, which is not described", path=path)
+        return session
+
+    @property
+    def _errors(self) -> tuple[type[Exception], ...]:
+        """What ONNX Runtime raises."""
+        found = vars(self._runtime.capi.onnxruntime_pybind11_state).values()
+        return tuple(kind for kind in found if isinstance(kind, type) and issubclass(kind, Exception))
 
 
 class _Positional:
@@ -79,9 +89,17 @@ class _Positional:
     thread of the parent was within it, where it may hold a lock. Otherwise the child reads the file again.
     """
 
-    def __init__(self, start: Callable[[], Any], threads: int, inputs: Sequence[str], indexer: Indexer | None):
+    def __init__(
+        self,
+        start: Callable[[], Any],
+        threads: int,
+        inputs: Sequence[str],
+        indexer: Indexer | None,
+        errors: tuple[type[Exception], ...],
+    ):
         self._running: list[None] = []
         self._session = PerProcess(start, survives=lambda: threads == 1 and not self._running)
+        self._errors = errors
         self._inputs = tuple(inputs)
         self._indexer = indexer
         session = self._session.get()
@@ -96,5 +114,7 @@ class _Positional:
         self._running.append(None)
         try:
             return dict(zip(self._outputs, session.run(self._outputs, named), strict=True))
+        except self._errors as error:
+            raise ArtefactError(f"the model cannot be run: {error}") from error
         finally:
             self._running.pop()

@@ -76,6 +76,8 @@ def _plain(value: Any, types: frozenset[Any], most: float) -> Any:
         raise ValueError(f"expected a number. Received: {value!r}")
     if isinstance(value, str):
         value = number(value) if float in types else integer(value)
+    if isinstance(value, float) and float not in types:
+        raise ValueError(f"expected an integer. Received: {value!r}")
     limit = sys.float_info.max if float in types else most
     if isinstance(value, int | float) and not abs(value) <= limit:
         raise ValueError(f"expected a finite number of at most {limit:g}. Received: {value!r}")

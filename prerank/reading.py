@@ -18,6 +18,7 @@ from pydantic import AfterValidator, ConfigDict, TypeAdapter, ValidationError
 
 from prerank import names
 from prerank.errors import InputError
+from prerank.regular import NOT_REGULAR
 
 MOST_BYTES = 2 << 20
 """Most bytes of a file, unless its reader says otherwise."""
@@ -49,7 +50,7 @@ def open_regular(path: Path) -> BufferedReader:
         raise FileNotFoundError(2, str(error), str(path)) from error
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
-        raise OSError(22, "not a regular file", str(path))
+        raise OSError(22, NOT_REGULAR, str(path))
     return cast(BufferedReader, os.fdopen(handle, "rb"))
 
 
@@ -105,7 +106,9 @@ def parse_json(text: str, *, constants: bool = False) -> Any:
     except RecursionError as error:
         raise _too_deep() from error
     except json.JSONDecodeError as error:
-        raise InputError(f"not JSON: {error.msg}, line {error.lineno}, column {error.colno}") from error
+        raise InputError(
+            f"truncated or damaged, not JSON: {error.msg}, line {error.lineno}, column {error.colno}"
+        ) from error
     _check_depth(found)
     if _SURROGATE.search(text):
         _check_unicode(found)
@@ -126,7 +129,10 @@ def read_json(
     Raises:
         InputError: it cannot be read or is not whole; of the kind `raises`.
     """
-    return _read(path, most, constants, raises)[1]
+    try:
+        return parse_json(_text_of(path, most), constants=constants)
+    except InputError as error:
+        raise raises(str(error), path=path) from error
 
 
 def read_record(
@@ -149,23 +155,23 @@ def read_record(
     Raises:
         InputError: it cannot be read, is not whole, or a field is wrong; of the kind `raises`.
     """
-    text = _read(path, most, constants, raises)[0]
     try:
-        return check(text, kind)
+        return check(_text_of(path, most), kind, constants=constants)
     except InputError as error:
-        raise raises(f"damaged: {error}", path=path) from error
+        raise raises(str(error), path=path) from error
 
 
-def check(text: str, kind: type[_T]) -> _T:
-    """JSON that :func:`parse_json` takes, as an object of a type.
+def check(text: str, kind: type[_T], *, constants: bool = False) -> _T:
+    """JSON as an object of a type; see :func:`read_record`.
 
     Raises:
-        InputError: a field is wrong.
+        InputError: it is not JSON, or a field is wrong.
     """
+    values = parse_json(text, constants=constants)
     try:
         return cast(_T, _adapter(cast(Hashable, kind)).validate_json(text, strict=True))
     except ValidationError as error:
-        raise InputError(problem(error, json.loads(text))) from error
+        raise InputError(f"damaged: {problem(error, values)}") from error
 
 
 def problem(error: ValidationError, values: Any) -> str:
@@ -194,14 +200,11 @@ def _adapter(kind: Hashable) -> TypeAdapter:
     return TypeAdapter(cast(Any, kind))
 
 
-def _read(path: Path, most: int, constants: bool, raises: type[InputError]) -> tuple[str, Any]:
+def _text_of(path: Path, most: int) -> str:
     try:
-        text = read_text(path, most)
-        return text, parse_json(text, constants=constants)
+        return read_text(path, most)
     except OSError as error:
-        raise raises(f"cannot be read: {error.strerror or error}", path=path) from error
-    except InputError as error:
-        raise raises(f"truncated or damaged: {error}", path=path) from error
+        raise InputError(f"cannot be read: {error.strerror or error}") from error
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from prerank.errors import ArtefactError, InputError
 
+NOT_REGULAR = "expected a regular file, found a pipe, a socket or a device"
+
 
 def require_regular(path: Path, error: type[InputError] = ArtefactError) -> None:
     """See that a path is no pipe, socket or device: to open or to read one may wait for ever.
@@ -19,4 +21,4 @@ def require_regular(path: Path, error: type[InputError] = ArtefactError) -> None
     except OSError:
         return
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-        raise error("expected a regular file, found a pipe, a socket or a device", path=path)
+        raise error(NOT_REGULAR, path=path)

@@ -104,10 +104,10 @@ def killed(action: Action, root: Path, prepare: Action, points: int | None = Non
 
 
 def spread(count: int, points: int | None) -> Iterable[int]:
-    """Some of the numbers 1 to count, the first and the last among them."""
+    """Some of the numbers 1 to count, evenly spread; all if `points` is None."""
     if points is None or points >= count:
         return range(1, count + 1)
-    return sorted({1 + round(place * (count - 1) / (points - 1)) for place in range(points)})
+    return [1 + count * (2 * place + 1) // (2 * points) for place in range(points)]
 
 
 def snapshot(root: Path, *left_out: str) -> dict[str, str]:

@@ -33,7 +33,7 @@ class Progress:
     best_auc: float = 0.0
     stopped: bool = False
     diverged: str = ""
-    history: list[dict[str, float]] = field(default_factory=list)
+    history: list[dict[str, int | float]] = field(default_factory=list)
 
 
 class CheckpointStore:

@@ -154,7 +154,7 @@ class Facts:
         return _markdown(map(tables.agreement, self._both(dataset)))
 
     def models(self, dataset: str) -> str:
-        """Every model of the registry with its results."""
+        """Every model that was run, with its results."""
         found = tables.models_overview(dataset, self.board(dataset, "strict"), self.board(dataset, "reference"))
         return found.markdown()
 

@@ -171,11 +171,13 @@ def _agreed(runs: Sequence[Run], name: str) -> Cell:
 
 
 def models_overview(dataset: str, strict: Board | None, reference: Board | None) -> Table:
-    """Every model of the registry, decoupled ones first and the best under `strict` first, with its AUC / LogLoss."""
+    """Every model that was run, decoupled ones first and the best under `strict` first, with its AUC / LogLoss."""
     rows = []
     for name in models.names():
         entry = models.get(name)
         found = [board.entry(name) if board else None for board in (strict, reference)]
+        if not any(found):
+            continue
         size = next((e.spread("parameters", None) for e in found if e and e.finished), None)
         order = (not entry.decoupled, -found[0].mean() if found[0] and found[0].finished else 0.0)
         row = [code(name), Cell(entry.source), Cell(entry.kind), Cell("yes" if entry.decoupled else "no")]

@@ -1,8 +1,12 @@
 import json
 import os
+import shutil
 import subprocess
 import sys
+import threading
+import time
 
+import kills
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -10,11 +14,16 @@ import tensorflow as tf
 from raw_rows import keras_logits, perturb, random_raw_rows, raw_rows, tensors, vocabularies
 
 import models
+from export import writer
 from export.raw_inputs import RawInputs
 from export.writer import export, target
 from models.gbdt.trees import ROWS_AT_ONCE
-from preprocess.batches import Batches, read_columns
-from prerank.errors import InputError
+from prerank import index
+from prerank.artefact import Artefact, fingerprint_of
+from prerank.errors import ArtefactError, InputError
+from prerank.folders import recover
+from prerank.storage import StoredArray
+from training.batches import Batches, read_columns
 
 _FRESH = """
 import json, sys
@@ -155,3 +164,110 @@ def test_failed_export_leaves_nothing(prepared, tmp_path):
     with pytest.raises(InputError, match="--export_dir"):
         export(model, vocabularies(prepared), tmp_path / "out", {"catalogue.parquet": tmp_path / "absent"})
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """An export that computes nothing: its files say which model it is of."""
+
+    def write(model, vocabularies, folder, files, export_format):
+        (folder / "model").write_text(model)
+        described = {"files": {"model": len(model)}, "format": "onnx", "inputs": [], "model": model}
+        described |= {"outputs": {}, "specification": {}, "scorer": None}
+        (folder / "features.json").write_text(json.dumps(described))
+
+    monkeypatch.setattr(writer, "_write", write)
+
+    def make(place, model, report=lambda _: None):
+        writer.export(model, {}, target(place), {}, report=report)
+
+    return make
+
+
+def _index(place):
+    """An index of the model that was exported to a place."""
+    states = index.ItemStates(np.arange(3), {"a": StoredArray(np.zeros((1, 3, 2), np.float32))}, "float32")
+    with index.writing(place / "index"):
+        return index.publish(place / "index", states, {"model": "x", "fingerprint": fingerprint_of(place)})
+
+
+@pytest.mark.parametrize("model", ["old", "new"])
+def test_an_index_stays_with_the_same_model_and_is_said_to_be_deleted_with_another(quick, model, tmp_path):
+    quick(tmp_path / "out", "old")
+    _index(tmp_path / "out")
+    before = os.stat(tmp_path / "out" / "index" / "CURRENT")
+    said = []
+    quick(tmp_path / "out", model, said.append)
+    if model == "old":
+        assert said == []
+        assert index.read(tmp_path / "out" / "index", fingerprint_of(tmp_path / "out"))[0] == "v000001"
+        after = os.stat(tmp_path / "out" / "index" / "CURRENT")
+        assert (after.st_mtime_ns, after.st_ino) == (before.st_mtime_ns, before.st_ino)  # nobody needs to read it anew
+    else:
+        assert len(said) == 1
+        assert "the item index was of the model exported before, so it is deleted" in said[0]
+        assert not (tmp_path / "out" / "index").exists()
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_an_index_is_copied_where_there_are_no_links(quick, tmp_path, monkeypatch):
+    quick(tmp_path / "out", "old")
+    _index(tmp_path / "out")
+
+    def refuse(*args, **kwargs):
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    quick(tmp_path / "out", "old")
+    assert index.read(tmp_path / "out" / "index", fingerprint_of(tmp_path / "out"))[0] == "v000001"
+
+
+@pytest.mark.parametrize("model", ["old", "new"])
+def test_killed_at_any_call_an_export_is_the_old_or_the_new_one(quick, model, tmp_path):
+    root = tmp_path / "root"
+    place = root / "out"
+
+    def prepare():
+        shutil.rmtree(root, ignore_errors=True)
+        root.mkdir()
+        quick(place, "old")
+        (place / "of the old one").touch()
+        _index(place)
+
+    prepare()
+    quick(place, model)
+    undisturbed = kills.snapshot(root)
+    assert "out/of the old one" not in undisturbed
+    for _ in kills.killed(lambda: quick(place, model), root, prepare):
+        recover(place)
+        assert (place / "model").read_text() in ("old", model)
+        if (place / "index").exists():
+            assert index.read(place / "index", fingerprint_of(place))[0] == "v000001"
+        kills.done(lambda: quick(place, model), root)
+        assert kills.snapshot(root) == undisturbed
+
+
+def test_a_served_export_that_a_kill_has_renamed_is_put_back(quick, tmp_path):
+    quick(tmp_path / "out", "old")
+    (tmp_path / "out").rename(tmp_path / ".out.replaced")
+    with pytest.raises(ArtefactError, match="not an exported model"):
+        Artefact(tmp_path / "other")
+    with pytest.raises(ArtefactError, match="vocabularies.json"):  # it is no real one
+        Artefact(tmp_path / "out")
+    assert os.listdir(tmp_path) == ["out"]
+
+
+def test_an_export_waits_for_an_index_that_is_being_built(quick, tmp_path):
+    quick(tmp_path / "out", "old")
+    _index(tmp_path / "out")
+    said = []
+    with index.writing(tmp_path / "out" / "index"):
+        thread = threading.Thread(target=quick, args=(tmp_path / "out", "new", said.append))
+        thread.start()
+        while not said:
+            time.sleep(0.01)
+        assert (tmp_path / "out" / "model").read_text() == "old"
+    thread.join()
+    assert said[0].startswith("waiting for another process that writes to")
+    assert (tmp_path / "out" / "model").read_text() == "new"
+    assert os.listdir(tmp_path) == ["out"]

@@ -1,9 +1,13 @@
+from typing import get_args
+
 import pytest
 from pydantic import ValidationError
 from support import SPEC
 
 import models
+from layers import scaled_similarity
 from models import ModelOptions, PreRankingModel, TwoTowerModel
+from models.options import Similarity
 from models.registry import FLAGS, register
 from prerank.errors import InputError
 
@@ -86,3 +90,18 @@ def test_defaults():
     assert options.generator_output_activation == "linear"
     assert models.get("dssm").options().similarity == "scaled_cosine"
     assert models.get("dssm").options().hidden_units == (300, 300, 32)
+
+
+def test_classes_and_options_are_imported_from_the_model_s_package():
+    from models.hit import HIT, HITOptions
+    from models.lr import LogisticRegression
+
+    assert HIT is models.get("hit").model
+    assert HITOptions is models.get("hit").options
+    assert LogisticRegression is models.get("lr").model
+    with pytest.raises(ImportError, match="cannot import name 'HITS'"):
+        from models.hit import HITS  # noqa: F401
+
+
+def test_similarities_are_those_of_the_layer():
+    assert get_args(Similarity) == get_args(scaled_similarity.Similarity)

@@ -1,6 +1,9 @@
 import json
 import multiprocessing
+import os
+import shutil
 
+import kills
 import pytest
 
 from prerank.errors import InputError
@@ -27,6 +30,64 @@ def test_finished_run_is_not_overwritten_unless_told(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
     with pytest.raises(InputError, match="--overwrite"), RunFolder(tmp_path / "run").open(overwrite=False):
         pass
+
+
+def _train(final, overwrite=False):
+    """What training does with a folder, as the trainer does it; two epochs, gone on with where there is a state."""
+    folder = RunFolder(final)
+    with folder.open(overwrite):
+        if folder.complete:
+            folder.finish()
+            return
+        folder.write_text("config.yaml", "model_name: x")
+        state = folder.checkpoints / "progress.json"
+        for epoch in range(int(state.read_text()) if state.exists() else 0, 2):
+            (folder.checkpoints / f"epoch-{epoch}").mkdir(parents=True, exist_ok=True)
+            (folder.checkpoints / f"epoch-{epoch}" / "state").write_text("weights")
+            folder.write_text("checkpoints/progress.json", str(epoch + 1))
+        assert all((folder.checkpoints / f"epoch-{epoch}" / "state").exists() for epoch in range(2))
+        folder.weights.mkdir(exist_ok=True)
+        (folder.weights / "best").write_text("weights")
+        folder.write_text("history.csv", "epoch")
+        folder.write_text("metrics.json", "{}")
+        folder.finish()
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_killed_at_any_call_a_training_ends_as_undisturbed(tmp_path, overwrite):
+    root = tmp_path / "root"
+    final = root / "run"
+
+    def prepare():
+        shutil.rmtree(root, ignore_errors=True)
+        root.mkdir()
+        if overwrite:
+            _train(final)
+            (final / "old").touch()
+
+    def again():
+        if overwrite or not final.exists():
+            _train(final, overwrite)
+        else:
+            with pytest.raises(InputError, match="this run is finished"):
+                RunFolder(final).check_unfinished(overwrite)
+
+    resumable, old = 0, []
+    for _ in kills.killed(lambda: _train(final, overwrite), root, prepare):
+        resumable += (root / "run.partial" / "checkpoints" / "progress.json").exists()
+        if overwrite:
+            with pytest.raises(InputError, match="this run is finished"):  # and it is there, whatever was renamed
+                RunFolder(final).check_unfinished(overwrite=False)
+            old.append((final / "old").exists())
+        kills.done(again, root)
+        assert sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()) == [
+            "run/checkpoints/best", "run/config.yaml", "run/history.csv", "run/metrics.json",
+        ]  # fmt: skip
+        assert sorted(os.listdir(root)) == ["run"]
+    assert resumable > 5
+    if overwrite:
+        assert set(old) == {True, False}
+        assert old == sorted(old, reverse=True)  # the old run, and from one call on the new one
 
 
 def _hold(path, held, release):

@@ -1,0 +1,32 @@
+"""Commands that are killed end, started again, with the result of the undisturbed one. See `killed_commands.py`."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+_COMMANDS = ("prepare", "train", "overwrite", "export", "build", "update")
+_QUICK = ("prepare", "overwrite")  # parts of the others are killed at every call by the tests of their modules
+
+
+def _check(folder: Path, points: str, *commands: str) -> None:
+    script = Path(__file__).with_name("killed_commands.py")
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    done = subprocess.run(
+        [sys.executable, str(script), str(folder), points, *commands],
+        capture_output=True, text=True, check=False, env=environment,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-3000:]
+    assert done.stdout.count("the same") >= len(commands)
+
+
+def test_killed_in_the_middle_a_command_ends_as_undisturbed(tmp_path):
+    _check(tmp_path, "1", *_QUICK)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", _COMMANDS)
+def test_killed_at_any_call_a_command_ends_as_undisturbed(command, tmp_path):
+    _check(tmp_path, "all", command)
