@@ -1,5 +1,6 @@
 """What a training script does: options, data, training, results, export."""
 
+import math
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -188,5 +189,10 @@ def _print_results(result: RunResult) -> None:
     print(f"{'':28}" + "".join(f"{name:>11}" for name in names) + f"{'rows':>11}")
     for title, row in rows.items():
         if row and row["rows"]:
-            print(f"{title:28}" + "".join(f"{row[name]:11.4f}" for name in names) + f"{row['rows']:11d}")
+            print(f"{title:28}" + "".join(_shown(row[name]) for name in names) + f"{row['rows']:11d}")
     print(f"results in {result.folder}")
+
+
+def _shown(value: float | None) -> str:
+    """A metric; one that does not exist is NaN, and null in the file of a finished run."""
+    return f"{math.nan if value is None else value:11.4f}"
