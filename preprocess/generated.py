@@ -59,6 +59,10 @@ class Generated:
     def name(self) -> str:
         return self.real.name + _SUFFIX
 
+    @property
+    def samples_version(self) -> int:
+        return self.real.samples_version
+
     def find(self, data_path: Path) -> Mapping[str, Path]:
         """As the adapter of the layout does."""
         return self.real.find(data_path)

@@ -82,8 +82,8 @@ def _smallest(values: ir.Table, buckets: int) -> ir.Table:
 def with_index(table: ir.Table, key: str, field: Field, vocabularies: Mapping[str, Vocabulary]) -> ir.Table:
     """Adds a field's indices to a table.
 
-    The new column is called after :data:`preprocess.names.INDEX` and is int32, or a list of int32 where the field's column holds
-    lists. A value that is not in the vocabulary gets :data:`features.UNSEEN`, a missing one
+    The new column is called after :data:`preprocess.names.INDEX` and is int32, or a list of int32 where the field's
+    column holds lists. A value that is not in the vocabulary gets :data:`features.UNSEEN`, a missing one
     :data:`features.MISSING`; a missing list is empty.
 
     Args:

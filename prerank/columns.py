@@ -70,7 +70,7 @@ def lists(values: pa.Array | pa.ChunkedArray, kind: Kind) -> pa.ListArray:
     try:
         elements = column(values.flatten(), kind)
     except WrongValueError as error:
-        place = int(np.searchsorted(offsets, error.place, "right")) - 1
+        place = int(np.searchsorted(offsets, error.place or 0, "right")) - 1
         raise WrongValueError(f"a list of values, each {error.expected}", values[place].as_py(), place) from error
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), elements, mask=pc.is_null(values))
 

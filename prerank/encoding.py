@@ -218,7 +218,7 @@ def _read_rows(item: Mapping[str, Any], raw: Any, kind: Kind) -> np.ndarray:
         except WrongValueError as error:
             raise _error(item, number, error) from error
     length = max(map(len, rows), default=1) or 1
-    padded = np.full((len(rows), length), item["missing"], _DTYPES[item["dtype"]])
+    padded: np.ndarray = np.full((len(rows), length), item["missing"], _DTYPES[item["dtype"]])
     for row, values in enumerate(rows):
         padded[row, : len(values)] = values
     return padded

@@ -133,7 +133,8 @@ def test_features_json_and_companions(prepared, tmp_path):
     by_name = {item["name"]: item for item in described["inputs"]}
     assert by_name["user_hist"] | {"trained_length": 0} == {
         "name": "user_hist", "side": "user", "kind": "sequence", "dtype": "int64", "shape": [None, None], "missing": -1,
-        "vocabulary": "movie_id", "vocabulary_size": len(prepared.vocabulary("movie_id")) + 2, "trained_length": 0, "limit": 50,
+        "vocabulary": "movie_id", "vocabulary_size": len(prepared.vocabulary("movie_id")) + 2, "trained_length": 0,
+        "limit": 50,
         "order": "oldest first, padded on the right", "default": [],
     }  # fmt: skip
     assert by_name["user_mean_rating"]["default"] == prepared.spec["user_mean_rating"].default
