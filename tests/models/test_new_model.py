@@ -53,7 +53,7 @@ def place(tmp_path, monkeypatch):
     registry._modules.cache_clear()
     yield tmp_path
     registry._modules.cache_clear()
-    for name in [name for name in sys.modules if name.startswith("models.toy")]:
+    for name in [name for name in sys.modules if name.startswith("models.probe")]:
         del sys.modules[name]
 
 
@@ -71,13 +71,13 @@ def write_file(place, name):
 
 @pytest.mark.parametrize("write", [write_folder, write_file])
 def test_a_new_model_is_found_and_trains(place, write):
-    write(place, "toy")
-    assert "toy" in models.names()
-    entry = models.get("toy")
+    write(place, "probe")
+    assert "probe" in models.names()
+    entry = models.get("probe")
     assert (entry.kind, entry.decoupled, list(entry.limits)) == ("toy", False, ["decoupled"])
-    config = parse(["--model_name", "toy", "--toy_width", "5"], program="x", description="x")
+    config = parse(["--model_name", "probe", "--toy_width", "5"], program="x", description="x")
     assert config.model.toy_width == 5
-    model = models.build("toy", SPEC, config.model)
+    model = models.build("probe", SPEC, config.model)
     assert model.layer.units == 5
     assert entry.model is type(model)
     again = type(model).from_config(model.get_config())
@@ -90,28 +90,28 @@ def test_a_new_model_is_found_and_trains(place, write):
 
 
 def test_a_folder_without_a_registered_class(place):
-    write_folder(place, "toy")
-    (place / "toy" / "model.py").write_text("")
-    with pytest.raises(ImportError, match=r"models/toy/model\.py has the decorator @ENTRY"):
-        models.build("toy", SPEC)
+    write_folder(place, "probe")
+    (place / "probe" / "model.py").write_text("")
+    with pytest.raises(ImportError, match=r"models/probe/model\.py has the decorator @ENTRY"):
+        models.build("probe", SPEC)
 
 
 def test_a_name_other_than_that_of_the_folder(place):
-    write_folder(place, "toy", registered="joy")
-    with pytest.raises(ImportError, match=r"models\.toy\.options registers no model 'toy'"):
-        models.get("toy")
+    write_folder(place, "probe", registered="joy")
+    with pytest.raises(ImportError, match=r"models\.probe\.options registers no model 'probe'"):
+        models.get("probe")
 
 
 def test_a_class_that_is_not_what_its_entry_says(place):
-    write_folder(place, "toy")
-    path = place / "toy" / "options.py"
+    write_folder(place, "probe")
+    path = place / "probe" / "options.py"
     path.write_text(path.read_text().replace(", decoupled=False", ""))
-    with pytest.raises(ValueError, match="toy: decoupled=True, which .*Toy.* is not"):
-        models.build("toy", SPEC)
+    with pytest.raises(ValueError, match="probe: decoupled=True, which .*Toy.* is not"):
+        models.build("probe", SPEC)
 
 
 def test_a_class_of_another_program(place):
-    toy = models.registry.register("toy_apart", options=models.ModelOptions, kind="toy", source="none")
+    toy = models.registry.register("probe_apart", options=models.ModelOptions, kind="toy", source="none")
     toy(type("Apart", (models.TwoTowerModel,), {}))
-    assert "toy_apart" in models.names()
-    assert models.get("toy_apart").model.__name__ == "Apart"
+    assert "probe_apart" in models.names()
+    assert models.get("probe_apart").model.__name__ == "Apart"
