@@ -15,9 +15,9 @@ import tensorflow as tf
 
 from features import Field
 from models import PreRankingModel, TwoTowerModel
-from prerank.order import best_first
 from preprocess.batches import Batches, read_columns
 from preprocess.prepared import PreparedData
+from prerank.order import best_first
 
 CUTOFFS = (10, 50, 100)
 USERS = 500

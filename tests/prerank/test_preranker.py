@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from artefacts import export_small, saved_model_scores, users, write_items
 
-import prerank
 from benchmarks.serving_stress import stress
 from prerank import answering, index
 from prerank.artefact import Artefact
