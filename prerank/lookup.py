@@ -7,7 +7,7 @@ import numpy as np
 
 _MULTIPLIERS = (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F)
 """Odd, so that integers that differ have products of 64 bits that differ."""
-_SLOTS = 3
+_SLOTS = 4
 """Least slots of a table for each of its ids."""
 
 
@@ -45,23 +45,31 @@ class IntegerLookup:
 
     def positions(self, wanted: np.ndarray) -> np.ndarray:
         """See :class:`Lookup`."""
-        found = np.full(len(wanted), -1, np.int64)
         if not len(self._ids):
+            return np.full(len(wanted), -1)
+        first, second = self._tables
+        found = first.find(wanted)
+        left = self._others(found, wanted)
+        if not len(left):
             return found
-        left: np.ndarray | slice = slice(None)
-        for table in self._tables:
-            rows = table.find(wanted[left])
-            # an id is not in later tables if its slot is free
-            wrong = (self._ids[rows] != wanted[left]) & (rows >= 0)
-            found[left] = rows
-            left = np.flatnonzero(wrong) if isinstance(left, slice) else left[wrong]
-            if not len(left):
-                return found
-        found[left] = -1
-        if len(self._rest):
-            place = np.minimum(np.searchsorted(self._sorted, wanted[left]), len(self._rest) - 1)
-            found[left] = np.where(self._sorted[place] == wanted[left], self._rest[place], -1)
+        wanted = wanted.take(left)
+        rows = second.find(wanted)
+        unfound = self._others(rows, wanted)
+        if len(unfound):
+            rows[unfound] = self._bisect(wanted.take(unfound))
+        found[left] = rows
         return found
+
+    def _others(self, rows: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+        """Where another id has the slot. Where none has it, -1, the id is unknown."""
+        wrong = (self._ids.take(rows) != wanted).nonzero()[0]
+        return wrong[rows.take(wrong) >= 0]
+
+    def _bisect(self, wanted: np.ndarray) -> np.ndarray:
+        if not len(self._rest):
+            return np.full(len(wanted), -1)
+        place = np.minimum(np.searchsorted(self._sorted, wanted), len(self._rest) - 1)
+        return np.where(self._sorted[place] == wanted, self._rest[place], -1)
 
 
 class _Table:
@@ -74,8 +82,8 @@ class _Table:
         self._rows[self._slots(ids[rows])] = rows
 
     def find(self, wanted: np.ndarray) -> np.ndarray:
-        """The row in the slot of each id."""
-        return self._rows[self._slots(wanted)]
+        """The row in the slot of each id, int64."""
+        return self._rows.take(self._slots(wanted)).astype(np.int64)
 
     def _slots(self, wanted: np.ndarray) -> np.ndarray:
         return (wanted.view(np.uint64) * self._multiplier >> self._shift).view(np.int64)

@@ -196,6 +196,24 @@ with watched._loading.get(), watched._saying.get():
     thread.start()
     thread.join()
 assert holder == [first], holder
+
+from prerank.forks import PerProcess
+making, go_on = threading.Event(), threading.Event()
+
+def make():
+    if threading.current_thread() is not threading.main_thread():
+        making.set()
+        go_on.wait()
+    return os.getpid()
+
+value = PerProcess(make)
+thread = threading.Thread(target=value.get)
+thread.start()
+making.wait()
+assert in_a_child(lambda: value.get() == os.getpid()) is True
+go_on.set()
+thread.join()
+assert value.get() == os.getpid()
 """,
         places,
     )

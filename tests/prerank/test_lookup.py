@@ -30,7 +30,7 @@ INTEGERS = {
     "spread": np.unique(RANDOM.integers(SMALLEST, LARGEST, 5000)),
     "far apart": np.arange(-2000, 2000) << 50,
     "the ends": np.array([SMALLEST, LARGEST, -1, 0, 1]),
-    "of one slot": _crowded(40),
+    "of one slot": _crowded(30),
 }
 
 
