@@ -39,7 +39,7 @@ def test_users_are_as_at_their_first_test_row(prepared, candidates):
 
 def _scaled(prepared, row, name="user_mean_rating"):
     field = prepared.spec[name]
-    return (row[name] - field.mean) / field.scale
+    return (float(np.float32(row[name])) - field.mean) / field.scale
 
 
 def test_items_know_nothing_of_the_test_part(prepared, candidates):
