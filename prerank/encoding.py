@@ -150,7 +150,8 @@ class Indexer:
 
     def _encode(self, item: Mapping[str, Any], values: np.ndarray) -> np.ndarray:
         if item["kind"] == "dense":
-            values = np.where(np.isnan(values), item["default"], values)
+            # Training rounds to 32 bits and then scales in 64: the same here, to the last bit.
+            values = np.where(np.isnan(values), item["default"], values).astype(np.float32).astype(np.float64)
             return ((values - item["mean"]) / item["scale"]).astype(np.float32)
         places = self._vocabularies[item["vocabulary"]].find(values)
         indices = np.where(places < 0, self._reserved["unseen"], places + self._reserved["first"])
