@@ -79,7 +79,7 @@ def train(
     folder = _run_folder(config, data, distribution)
     with folder.open(config.run.overwrite):
         if _chief_says(folder.complete, distribution):
-            report("an interrupted run was complete, so nothing is trained")
+            print("an interrupted run was complete, so nothing is trained", file=sys.stderr)
             folder.finish()
             return _read_finished(config, data, folder)
         model = _build(config, data)
