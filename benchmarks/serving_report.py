@@ -1,12 +1,14 @@
 """The efficiency table as Markdown, CSV and a figure, the published numbers beside."""
 
 import csv
+import io
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from prerank.csv_rows import read_rows
+from prerank.folders import write_bytes, write_text  # noqa: E402
 from prerank.numbers import number
 
 _PUBLISHED = Path(__file__).with_name("published_serving.csv")
@@ -30,9 +32,8 @@ def write(results: list[Result], counts: list[int], out: Path) -> None:
         counts: the numbers of items.
         out: place and name, less the suffix.
     """
-    out.parent.mkdir(parents=True, exist_ok=True)
     text = "\n\n".join([_latency(results, counts), _relative(results, max(counts)), _load(results)])
-    out.with_name(out.name + ".md").write_text(text + "\n", encoding="utf-8")
+    write_text(out.with_name(out.name + ".md"), text + "\n")
     _write_csv(results, out.with_name(out.name + ".csv"))
     _draw(results, counts, out.with_name(out.name + ".png"))
     print(text)
@@ -122,17 +123,18 @@ def _table(header: list[str], rows: list[list[str]]) -> str:
 def _write_csv(results: list[Result], path: Path) -> None:
     columns = ["dataset", "raw_data", "model", "format", "part", "items", *(f"p{p}_ms" for p in _PERCENTILES)]
     single = ["bytes_per_item", "index_seconds", "training_seconds", "examples_per_second"]
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow([*columns, "rate", "within_10_ms", *single])
-        for result in results:
-            for (part, count), values in result["latency"].items():
-                found = [f"{np.percentile(values, p) * 1e3:.4f}" for p in _PERCENTILES]
-                single_values = [result[name] for name in single]
-                writer.writerow([*_names(result), part, count, *found, "", "", *single_values])
-            for rate, share in result["success"].items():
-                load = ["load", "", "", "", "", rate, f"{share:.4f}", *[""] * len(single)]
-                writer.writerow([*_names(result), *load])
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow([*columns, "rate", "within_10_ms", *single])
+    for result in results:
+        for (part, count), values in result["latency"].items():
+            found = [f"{np.percentile(values, p) * 1e3:.4f}" for p in _PERCENTILES]
+            single_values = [result[name] for name in single]
+            writer.writerow([*_names(result), part, count, *found, "", "", *single_values])
+        for rate, share in result["success"].items():
+            load = ["load", "", "", "", "", rate, f"{share:.4f}", *[""] * len(single)]
+            writer.writerow([*_names(result), *load])
+    write_text(path, text.getvalue())
 
 
 def _names(result: Result) -> list[str]:
@@ -156,4 +158,6 @@ def _draw(results: list[Result], counts: list[int], path: Path) -> None:
     for axes in (latency, load):
         axes.grid(alpha=0.3, which="both")
     load.legend(fontsize=8)
-    figure.savefig(path, dpi=150)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=150)
+    write_bytes(path, picture.getvalue())

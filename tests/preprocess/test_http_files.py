@@ -3,9 +3,11 @@
 import gzip
 import hashlib
 import re
+import shutil
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
+import kills
 import numpy as np
 import pytest
 
@@ -117,6 +119,25 @@ def test_a_part_that_does_not_fit_is_fetched_anew(server, tmp_path, change):
     fetch([address], tmp_path / "a.gz", wait=0)
     assert (tmp_path / "a.gz").read_bytes() == server.content
     assert names(tmp_path) == ["a.gz"]
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_killed_at_any_call_a_download_is_completed(server, tmp_path, changed):
+    """One that goes on with a part of an earlier call, of the same file or of another one that lay there before."""
+    root = tmp_path / "root"
+    action = lambda: fetch([f"{server.url}/a.gz"], root / "a.gz", wait=0)  # noqa: E731
+
+    def prepare():
+        shutil.rmtree(root, ignore_errors=True)
+        root.mkdir()
+        server.content = CONTENT
+        broken(server, root)
+        server.content = gzip.compress(b"other" * 100_000, mtime=0) if changed else CONTENT
+
+    for _ in kills.killed(action, root, prepare):
+        kills.done(action, root)
+        assert (root / "a.gz").read_bytes() == server.content
+        assert names(root) == ["a.gz"]
 
 
 def test_a_server_without_a_validator_is_asked_for_everything(server, tmp_path):

@@ -214,3 +214,56 @@ def test_a_killed_run_leaves_nothing_that_looks_finished(run):
     prepared = run()
     assert not run.reused
     assert os.listdir(run.folder / "movielens") == [prepared.fingerprint]
+
+
+PAIRS = """
+import multiprocessing, sys, time
+from preprocess.movielens import ADAPTER
+from preprocess.options import DataOptions
+from preprocess.prepare import prepare
+from prerank.errors import InputError
+
+
+def work(data_path, folder, go, delay, found):
+    go.wait()
+    time.sleep(delay)
+    try:
+        prepare(ADAPTER, DataOptions(data_path=data_path, prepared_dir=folder), lambda line: None)
+        found.put((data_path, "prepared"))
+    except InputError as error:
+        found.put((data_path, str(error)))
+
+
+context = multiprocessing.get_context("fork")
+good, bad, folder = sys.argv[1:]
+for number, delays in enumerate([(0, 0.05), (0.05, 0), (0, 0), (0.1, 0)]):
+    go, found = context.Event(), context.Queue()
+    processes = [
+        context.Process(target=work, args=(data_path, f"{folder}/{number}", go, delay, found))
+        for data_path, delay in zip((good, bad), delays)
+    ]
+    for process in processes:
+        process.start()
+    go.set()
+    results = dict(found.get(timeout=100) for _ in processes)
+    for process in processes:
+        process.join()
+    assert results[good] == "prepared", results
+    assert "ratings.dat, line 200: a rating is 1, 2, 3, 4 or 5. Received: 9" in results[bad], results
+"""
+
+
+def test_of_pairs_of_processes_into_a_new_folder_the_one_with_good_data_prepares_it(run, small, tmp_path):
+    """In any order; the one with bad data deletes the folder that it made, while the other waits for it or makes it."""
+    bad = small.write_ml_1m(tmp_path / "bad")
+    lines = (bad / "ratings.dat").read_text().splitlines()
+    lines[199] = "1::2::9::5"
+    (bad / "ratings.dat").write_text("".join(f"{line}\n" for line in lines))
+    command = [sys.executable, "-c", PAIRS, str(run.data_path), str(bad), str(run.folder)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    for number in range(4):
+        assert os.listdir(run.folder / str(number)) == ["movielens"]
+        (prepared,) = (run.folder / str(number) / "movielens").iterdir()
+        assert PreparedData.open(prepared)
