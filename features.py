@@ -12,8 +12,6 @@ import json
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from prerank.reading import check
-
 Side = Literal["user", "item"]
 Kind = Literal["sparse", "sequence", "dense"]
 RawType = Literal["int64", "string", "float32"]
@@ -153,4 +151,6 @@ class FeatureSpec:
         Raises:
             InputError: a value is missing, unknown or of another type; names it.
         """
+        from prerank.reading import check  # the specification itself needs the standard library only
+
         return check(json.dumps(values), cls)

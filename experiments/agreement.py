@@ -12,43 +12,19 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from pydantic import with_config
-from typing_extensions import TypedDict
 
 from experiments.defaults import CUTOFFS, USERS
 from features import RESERVED, Field
 from models import PreRankingModel, TwoTowerModel
 from preprocess.prepared import PreparedData
 from prerank.order import best_first
-from prerank.reading import RECORD, Name
 from training.batches import Batches, read_columns
-from training.records import Count, Measured
 
 NOT_AN_ITEM = -1
 _SEED = 20_250_102
 _ITEMS_A_CALL = 65_536
 
 Inputs = Mapping[str, np.ndarray]
-
-Agreement = TypedDict(
-    "Agreement",
-    {
-        "ranker": Name,
-        "ranker_run": Name,
-        "asked_users": Count,
-        "users": Count,
-        "users_with_positives": Count,
-        "items": Count,
-        "overlap@10": Measured,
-        "overlap@50": Measured,
-        "overlap@100": Measured,
-        "recall@10": Measured,
-        "recall@50": Measured,
-        "recall@100": Measured,
-    },
-)
-"""What `ranker_agreement.json` holds: see :func:`compare`, and which ranking model it was."""
-with_config(RECORD)(Agreement)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 import models
 from experiments import bootstrap
-from experiments.agreement import Agreement
+from experiments.agreement_record import Agreement
 from experiments.scripts import options_and_defaults
 from preprocess.generated import without_suffix
 from preprocess.options import LEAKS

@@ -66,7 +66,7 @@ def _as_arrow(values: Any) -> pa.Array | None:
         return None
     try:
         return pa.array(values, from_pandas=True)
-    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+    except (pa.ArrowException, TypeError, ValueError, KeyError, OverflowError):  # whatever a library's array raises
         return None
 
 

@@ -23,7 +23,7 @@ def here(tmp_path, monkeypatch):
 
 
 def test_without_data_it_says_so_and_runs_on_a_sample_of_the_category(here, monkeypatch, capsys):
-    monkeypatch.setattr(script, "SAMPLE_ROWS", 2_000)
+    monkeypatch.setattr("preprocess.generate.amazon.SAMPLE_ROWS", 2_000)
     flags = ["--model_name", "target_means", "--category", "books"]
     assert main(script.SOURCE, flags) == 0
     said = capsys.readouterr().out

@@ -109,7 +109,7 @@ def test_both_exports_of_trees_give_the_logits_of_the_training(here, sample_fold
     for name in ("saved_model", "onnx"):
         place = here / "out" / name
         model = Artefact(place)
-        assert list(model.backend.signatures) == ["serving_default"]
+        assert list(model.features["outputs"]) == ["serving_default"]
         fields = model.inputs()
         raw = columns(read_table(place / "examples.parquet"), fields, place)
         found = model.signature("serving_default", [field["name"] for field in fields])(raw)
@@ -118,7 +118,7 @@ def test_both_exports_of_trees_give_the_logits_of_the_training(here, sample_fold
 
 def test_a_model_that_cannot_be_exported_says_why(here, capsys, monkeypatch):
     limited = dataclasses.replace(get("dssm"), limits={"exportable": "it is a secret"})
-    monkeypatch.setitem(registry._ENTRIES, "dssm", limited)
+    monkeypatch.setitem(registry._REGISTERED, "dssm", limited)
     assert main(script.SOURCE, ["--model_name", "dssm", "--export_dir", "out"]) == 2
     assert capsys.readouterr().err == "error: --export_dir: dssm cannot be exported: it is a secret\n"
     assert os.listdir(here) == []

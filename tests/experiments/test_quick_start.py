@@ -64,7 +64,7 @@ def _check_only_ignored_folders_are_new(here, before, models):
 
 def test_a_sample_collect_and_report_leave_every_tracked_file_as_it_is(tracked, monkeypatch):
     monkeypatch.chdir(tracked)
-    monkeypatch.setattr(script, "SAMPLE_ROWS", 12_000)
+    monkeypatch.setattr("preprocess.generate.movielens.SAMPLE_ROWS", 12_000)
     before = _contents(tracked)
     for model in ("target_means", "lr"):
         assert app.main(script.SOURCE, ["--model_name", model, "--epoch", "1"]) == 0

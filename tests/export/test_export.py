@@ -174,7 +174,11 @@ def quick(monkeypatch):
     def write(model, vocabularies, folder, files, export_format):
         (folder / "model").write_text(model)
         described = {"files": {"model": len(model)}, "format": "onnx", "inputs": [], "model": model}
-        described |= {"outputs": {}, "specification": {}, "scorer": None}
+        described |= {
+            "outputs": {},
+            "specification": {"item_id": "movie_id", "context": [], "behaviours": []},
+            "scorer": None,
+        }
         (folder / "features.json").write_text(json.dumps(described))
 
     monkeypatch.setattr(writer, "_write", write)

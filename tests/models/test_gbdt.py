@@ -74,7 +74,7 @@ def test_what_the_trees_see(monkeypatch):
     single = [columns[name][:, None] for name in ("user_id", "gender", "age", "user_mean_rating")]
     expected = np.hstack([*single, history, columns["movie_id"][:, None], sets, columns["item_mean_rating"][:, None]])
     np.testing.assert_allclose(model._table(inputs), expected, rtol=1e-6)
-    monkeypatch.setattr("models.gbdt._ROWS_AT_ONCE", 3)
+    monkeypatch.setattr("models.gbdt.model._ROWS_AT_ONCE", 3)
     np.testing.assert_array_equal(
         model._whole_table({**columns, SPEC.label: np.zeros(10)}), model._table(inputs), strict=True
     )

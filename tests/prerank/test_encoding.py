@@ -90,7 +90,9 @@ def test_damaged_files_are_named(exported, tmp_path):
 
     broken("features.json", "features.json", "{")
     broken("format onnx", "features.json", json.dumps(features | {"format": "saved_model"}))
-    broken("reserved", "features.json", json.dumps({key: features[key] for key in ("format", "inputs")}))
+    broken(
+        "reserved", "features.json", json.dumps({key: features[key] for key in ("format", "inputs", "specification")})
+    )
     broken("genres", "vocabularies.json", json.dumps(values | {"genres": values["genres"][:-1]}))
     broken("genres", "vocabularies.json", json.dumps({key: values[key] for key in values if key != "genres"}))
     (place / "vocabularies.json").unlink()

@@ -396,7 +396,7 @@ def test_prerank_answers_in_json(place, ranker, monkeypatch, capsys):
     [
         (["top", "--top", "0"], "argument --top: expected an integer from 1. Received: '0'"),
         (["score"], "the following arguments are required: --candidates"),
-        (["top", "--user", "{"], "--user: not JSON"),
+        (["top", "--user", "{"], "--user: truncated or damaged, not JSON"),
         (["top", "--user", '{"user_id": 1}'], "user: feature 'gender' is missing"),
         (["score", "--candidates", "absent.txt"], "absent.txt: --candidates: cannot be read"),
     ],

@@ -5,7 +5,7 @@ import tensorflow as tf
 from sample import prepared, sample_folder  # noqa: F401
 
 from features import MISSING, UNSEEN
-from preprocess import batches as module
+from training import batches as module
 from training.batches import Batches, Share, read_columns
 
 

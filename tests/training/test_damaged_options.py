@@ -106,5 +106,5 @@ def test_a_path_is_a_path(key, value, tmp_path):
 
 def test_a_pipe_does_not_hang(tmp_path):
     os.mkfifo(tmp_path / "config.yaml")
-    with pytest.raises(InputError, match="not a regular file"):
+    with pytest.raises(InputError, match="expected a regular file, found a pipe"):
         _parse("--config", str(tmp_path / "config.yaml"))
