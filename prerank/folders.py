@@ -164,8 +164,8 @@ def recover(place: Path) -> None:
         OSError: the old folder cannot get its name back.
     """
     replaced = beside(place, _REPLACED)
-    if os.path.lexists(replaced) and not os.path.lexists(place):
-        with holding(place, lambda _: None):
+    while os.path.lexists(replaced) and not os.path.lexists(place):
+        with suppress(BusyError), holding(place):
             return
     left = any(os.path.lexists(path) for path in (replaced, beside(place, _REMOVED), lock_of(place)))
     if left and not is_held(place):

@@ -230,6 +230,20 @@ def test_a_reader_leaves_a_writer_alone(place, holder):
     assert sorted(os.listdir(place.parent)) == [".place.lock", ".place.partial", ".place.removed"]
 
 
+def test_a_reader_waits_for_a_writer_only_between_its_renames(place):
+    fresh(place, "old")
+    with folders.holding(place):
+        place.rename(place.parent / ".place.replaced")
+        reader = threading.Thread(target=folders.recover, args=(place,))
+        reader.start()
+        time.sleep(0.1)
+        assert reader.is_alive()
+        (place.parent / ".place.replaced").rename(place)
+        reader.join(20)
+        assert not reader.is_alive()
+    assert content(place) == {"old"}
+
+
 def test_a_reader_without_rights_is_not_stopped_by_litter(place, monkeypatch):
     fresh(place, "old")
     (place.parent / ".place.removed").mkdir()
