@@ -34,7 +34,7 @@ class Artefact:
     def __init__(self, folder: Path):
         self.folder = folder
         self.features = description.read(folder)
-        self.fingerprint = digests.fingerprint(folder, self.features["files"])
+        self.fingerprint = digests.fingerprint(folder, self.features)
         self.backend = _backend(folder, self.features["format"])
         if self.decoupled:
             self.kernel = self._make_kernel()

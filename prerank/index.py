@@ -221,7 +221,7 @@ def publish(folder: Path, states: ItemStates, about: Mapping[str, Any]) -> str:
     Returns:
         The version's name.
     """
-    taken = [int(path.name[1:]) for path in folder.glob("v[0-9]*") if path.name[1:].isdigit()]
+    taken = [int(path.name[1:]) for path in folder.glob("v[0-9]*") if _VERSION.fullmatch(path.name)]
     version = f"v{max(taken, default=0) + 1:06d}"
     working = folder / f".{version}.tmp"
     shutil.rmtree(working, ignore_errors=True)
