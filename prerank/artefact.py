@@ -36,7 +36,7 @@ class Artefact:
         _recover(folder)
         self.folder = folder
         self.features = description.read(folder)
-        self.fingerprint = digests.fingerprint(folder, self.features["files"])
+        self.fingerprint = digests.fingerprint(folder, self.features)
         self.backend = _backend(folder, self.features["format"])
         if self.decoupled:
             self.kernel = self._make_kernel()
@@ -122,4 +122,4 @@ def fingerprint_of(folder: Path) -> str:
     Raises:
         ArtefactError: a file is missing, truncated or damaged.
     """
-    return digests.fingerprint(folder, description.read(folder)["files"])
+    return digests.fingerprint(folder, description.read(folder))

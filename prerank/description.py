@@ -144,7 +144,7 @@ def _check_inputs(found: dict[str, Any]) -> None:
 
 def _check_files(found: dict[str, Any]) -> None:
     """See that towers come together, and that every file that scoring reads is listed."""
-    if len({type(entry) for entry in found["files"].values()}) > 1:
+    if any(isinstance(entry, dict) != ("sha256" in found) for entry in found["files"].values()):
         raise InputError("files: some have a SHA-256, and some have none")
     towers = {"user_tower", "item_tower", "score"}
     if towers & set(found["outputs"]) not in (set(), towers):

@@ -1,6 +1,7 @@
 """SHA-256 of an export's files, checked before anything is loaded."""
 
 import hashlib
+import json
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,17 +46,22 @@ def check(path: Path, expected: Mapping[str, Any] | int | None) -> bytes:
     return found.digest()
 
 
-def fingerprint(folder: Path, files: Mapping[str, Any]) -> str:
+def fingerprint(folder: Path, described: Mapping[str, Any]) -> str:
     """SHA-256 of the description and of the files that decide the scores, all of them checked.
 
-    What lies beside them, such as the catalogue, is checked when it is read; the description has its SHA-256.
+    What lies beside them, such as the catalogue, makes no difference, and is checked when it is read.
+
+    Args:
+        folder: the export.
+        described: what its `features.json` holds.
 
     Raises:
         ArtefactError: see :func:`check`.
     """
-    if any(isinstance(expected, int) for expected in files.values()):
-        _log.warning("%s: exported without SHA-256 of its files, so damage may go unnoticed: export it again", folder)
-    digest = hashlib.sha256(check(folder / FEATURES, None))
-    for name in sorted(set(files) - BESIDE):
-        digest.update(check(folder / name, files[name]))
-    return digest.hexdigest()
+    files = {name: expected for name, expected in described["files"].items() if name not in BESIDE}
+    found = [check(folder / name, files[name]) for name in sorted(files)]
+    if "sha256" in described:
+        decisive = {name: value for name, value in described.items() if name != "sha256"} | {"files": files}
+        return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
+    _log.warning("%s: exported without SHA-256 of its files, so damage may go unnoticed: export it again", folder)
+    return hashlib.sha256(b"".join([check(folder / FEATURES, None), *found])).hexdigest()

@@ -72,7 +72,8 @@ def _mapping(config: Any, key: str) -> dict[str, Any]:
 def _addresses(cluster: dict[str, Any], job: str) -> list[str]:
     addresses = cluster.get(job, [])
     if not isinstance(addresses, list) or not all(
-        isinstance(address, str) and _ADDRESS.fullmatch(address) for address in addresses
+        isinstance(address, str) and _ADDRESS.fullmatch(address) and int(address.rpartition(":")[2]) < 2**16
+        for address in addresses
     ):
         raise _wrong(f"needs a list of host:port for {job!r}")
     return addresses

@@ -134,6 +134,17 @@ def test_an_export_cannot_pass_for_one_of_before(place, tmp_path):
         Artefact(copy)
 
 
+def test_the_fingerprint_is_of_what_decides_the_scores(place, tmp_path):
+    copy, whole = _copy(place, tmp_path), Artefact(place).fingerprint
+    edit(copy, lambda described: {**described, "files": {**described["files"], "examples.parquet": ENTRY}})
+    assert Artefact(copy).fingerprint == whole
+    edit(copy, lambda described: {**described, "calibrated": not described["calibrated"]})
+    assert Artefact(copy).fingerprint != whole
+
+
+ENTRY = {"bytes": 1, "sha256": "0" * 64}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
