@@ -54,7 +54,7 @@ class RawInputs(tf.Module):
             # In 64 bits, as training does: numbers may be large and vary by little.
             value = tf.cast(raw, tf.float64)
             missing = tf.math.is_nan(value) | (value == MISSING_INTEGER)
-            value = tf.where(missing, tf.constant(field.default, tf.float64), value)
+            value = tf.where(missing, tf.constant(np.float32(field.default), tf.float64), value)
             return tf.cast((value - field.mean) / field.scale, tf.float32)
         missing = tf.equal(raw, _missing(raw.dtype))
         index = _hashed(raw, field.hash_buckets) if field.hash_buckets else self._tables[field.vocabulary].lookup(raw)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from experiments.agreement import CUTOFFS
+from experiments.defaults import CUTOFFS
 from experiments.report.entries import Board, Entry
 from experiments.report.tables import BASE, Latencies
 from experiments.runs import Run, Setting, variant_title

@@ -200,15 +200,19 @@ def test_report_writes_whole_files(root, points):
         assert kills.snapshot(root) == undisturbed
 
 
+_MEASURED = ["users", "users_with_positives", "items"]
+_MEASURED += [f"{name}@{k}" for name in ("overlap", "recall") for k in (10, 50, 100)]
+
+
 def test_measure_writes_whole_files(root, monkeypatch):
     data = SimpleNamespace(spec=SimpleNamespace(label="label"))
     trained = SimpleNamespace(data=data, test_logits=lambda: None, model=lambda: None)
     monkeypatch.setattr(measuring, "TrainedRun", SimpleNamespace(open=lambda run, planner: trained))
     monkeypatch.setattr(measuring, "Candidates", SimpleNamespace(of=lambda data, users: None))
     monkeypatch.setattr(measuring, "read_columns", lambda *args: {"label": None, "group": None})
-    monkeypatch.setattr(measuring.bootstrap, "replicates", lambda *args: np.ones((2, 2)))
+    monkeypatch.setattr(measuring.bootstrap, "replicates", lambda *args: np.ones((1000, 2)))
     monkeypatch.setattr(measuring.agreement, "top_items", lambda *args: None)
-    monkeypatch.setattr(measuring.agreement, "compare", lambda *args: {"overlap@10": 0.5})
+    monkeypatch.setattr(measuring.agreement, "compare", lambda *args: dict.fromkeys(_MEASURED, 0))
 
     def prepare():
         _empty(root)
@@ -222,7 +226,7 @@ def test_measure_writes_whole_files(root, monkeypatch):
     assert sum(name.endswith(("bootstrap.csv", "ranker_agreement.json")) for name in undisturbed) == 4
     for _ in kills.killed(action, root, prepare):
         for run in read_all(root):
-            assert run.bootstrap is None or run.bootstrap.shape == (2, 2)
+            assert run.bootstrap is None or run.bootstrap.shape == (1000, 2)
         kills.done(action, root)
         assert kills.snapshot(root) == undisturbed
 

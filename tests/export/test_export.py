@@ -173,11 +173,14 @@ def quick(monkeypatch):
 
     def write(model, vocabularies, folder, files, export_format):
         (folder / "model").write_text(model)
-        described = {"files": {"model": len(model)}, "format": "onnx", "inputs": [], "model": model}
+        item = {"name": "movie_id", "side": "item", "kind": "sparse", "dtype": "int64", "missing": -1}
+        item |= {"vocabulary": "movie_id", "vocabulary_size": 3}
+        described = {"files": {"model": len(model)}, "format": "onnx", "inputs": [item], "model": model}
         described |= {
             "outputs": {},
             "specification": {"item_id": "movie_id", "context": [], "behaviours": []},
             "scorer": None,
+            "reserved": {"missing": 0, "unseen": 1, "first": 2},
         }
         (folder / "features.json").write_text(json.dumps(described))
 

@@ -95,11 +95,10 @@ def test_lines_that_need_a_closer_look(engines, tmp_path, line):
     assert found == expected
 
 
-@pytest.mark.parametrize(("text", "value"), [('0, "x",3', ' "x"'), ('0,"two\nlines",3', "two\nlines")])
-def test_quotes_are_those_of_rfc_4180(engines, tmp_path, text, value):
-    (tmp_path / "a.csv").write_text(f"id,text,number\n{text}\n")
-    for engine in engines:
-        assert [row["text"] for row in found_in(engine, tmp_path / "a.csv", QUOTED)] == [value]
+def test_a_value_in_quotes_may_have_a_line_end(engines, tmp_path):
+    (tmp_path / "a.csv").write_text('id,text,number\n0,"two\nlines",3\n')
+    found = [[row["text"] for row in found_in(engine, tmp_path / "a.csv", QUOTED)] for engine in engines]
+    assert found == [["two\nlines"], ["two\nlines"]]
 
 
 ML_1M = {
