@@ -22,6 +22,8 @@ from prerank.values import KINDS, Kind, WrongValueError, short
 _DTYPES: dict[str, type] = {"int64": np.int64, "string": object}
 _SPELT = {"int64": int, "string": str}
 _MOST_BYTES = 2 << 30
+_Index = Annotated[int, Field(ge=0, lt=2**31)]
+_Integer = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 
 
 @with_config(RECORD)
@@ -31,7 +33,7 @@ class EncodedInput(TypedDict):
     name: Name
     kind: Literal["sparse", "sequence", "dense"]
     dtype: Literal["int64", "string", "float32"]
-    missing: int | str
+    missing: _Integer | str
     vocabulary: NotRequired[str]
     vocabulary_size: NotRequired[Count]
     hash_buckets: NotRequired[Annotated[int, Field(gt=0, le=2**31)]]
@@ -45,9 +47,9 @@ class EncodedInput(TypedDict):
 class Reserved(TypedDict):
     """The indices that no vocabulary has."""
 
-    missing: int
-    unseen: int
-    first: int
+    missing: _Index
+    unseen: _Index
+    first: _Index
 
 
 @with_config(RECORD)

@@ -13,7 +13,7 @@ from pydantic import with_config
 from typing_extensions import TypedDict
 
 from prerank import csv_rows, names, reading
-from prerank.arrays import map_npy, read_npz
+from prerank.array_files import map_npy, read_npz
 from prerank.errors import ArtefactError, InputError
 from prerank.reading import RECORD, InnerPath, Name
 

@@ -4,8 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-
-from legacy_keras import tf
+import tensorflow as tf
 
 ort = pytest.importorskip("onnxruntime", reason="requirements-onnx.txt is not installed")
 onnx = pytest.importorskip("onnx", reason="requirements-onnx.txt is not installed")
