@@ -3,7 +3,7 @@
 import math
 
 from training import metrics
-from training.app import _print_results
+from training.session import _print_results
 from training.records import read_metrics
 from training.run_folder import to_json
 from training.trainer import RunResult
