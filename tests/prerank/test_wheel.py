@@ -97,9 +97,9 @@ def test_it_serves_an_onnx_export_with_what_it_declares(wheel, tmp_path):
     applies = [
         text for text in needed if (marker := Requirement(text).marker) is None or marker.evaluate({"extra": "onnx"})
     ]
-    assert sorted(Requirement(text).name for text in applies) == [
-        "numpy", "onnxruntime", "pyarrow", "pydantic", "threadpoolctl",
-    ]  # fmt: skip
+    direct = {Requirement(text).name for text in applies}
+    assert direct > {"numpy", "onnxruntime", "pyarrow", "pydantic"}
+    assert not direct & {"pandas", "scikit-learn", "tensorflow"}
     declared = _declared(applies)
     owners = metadata.packages_distributions()
     allowed = [top for top, names in owners.items() if {name.lower().replace("-", "_") for name in names} & declared]
