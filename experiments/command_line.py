@@ -20,7 +20,7 @@ from experiments.tuning import Tuner
 from preprocess.addresses import located
 from prerank.errors import InputError
 from prerank.numbers import integer
-from prerank.terminal import Parser, hours, positive, random_seed
+from prerank.terminal import Parser, flag, hours, positive, random_seed
 from training.run_folder import write_text
 
 RESULTS = Path("docs/results")
@@ -122,7 +122,9 @@ def _add_report(commands) -> None:
 
 def _add_data(parser) -> None:
     parser.add_argument("--dataset", required=True, help=f"one of {', '.join(datasets())}")
-    parser.add_argument("--data_path", type=located, help="raw data; default: as the training script looks for them")
+    parser.add_argument(
+        "--data_path", type=flag(located), help="raw data; default: as the training script looks for them"
+    )
     parser.add_argument("--output_dir", type=Path, default=Path("runs"), help="folder of the runs; default: runs")
 
 
