@@ -26,6 +26,7 @@ MOST_BYTES_OF_FIELDS = 8 << 20
 DEEPEST = 64
 """Most values within one another."""
 _MOST_DIGITS = 100
+_MANY_DIGITS = re.compile(f"[0-9]{{{_MOST_DIGITS}}}")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _T = TypeVar("_T")
 
@@ -98,7 +99,7 @@ def parse_json(text: str, *, constants: bool = False) -> Any:
         found = json.loads(
             text,
             object_pairs_hook=_object,
-            parse_int=_integer,
+            parse_int=_integer if _MANY_DIGITS.search(text) else None,  # a call for each integer takes its time
             parse_float=_number,
             parse_constant=float if constants else _constant,
         )
