@@ -240,12 +240,10 @@ def _too_deep() -> InputError:
 def _check_depth(found: Any) -> None:
     level = [found] if isinstance(found, dict | list) else []
     for _ in range(DEEPEST):
-        level = [
-            value
-            for values in level
-            for value in (values.values() if isinstance(values, dict) else values)
-            if isinstance(value, dict | list)
-        ]
+        inner = [values.values() if isinstance(values, dict) else values for values in level]
+        # most lists hold no others, which their types tell fastest
+        inner = [values for values in inner if not {dict, list}.isdisjoint(map(type, values))]
+        level = [value for values in inner for value in values if isinstance(value, dict | list)]
         if not level:
             return
     raise _too_deep()
