@@ -74,11 +74,13 @@ def main(arguments: list[str]) -> int:
     available = ["stock", "ours"] + (["torch"] if find_spec("torch") else [])
     sides = options.sides.split(",") if options.sides else available
     if unknown := [side for side in sides if side not in available]:
-        print(f"error: --sides: choose of {', '.join(available)}. Received: {', '.join(unknown)}", file=sys.stderr)
+        message = f"--sides: choose of {', '.join(available)}. Received: {', '.join(unknown)}"
+        print(f"error: {InputError(message)}", file=sys.stderr)
         return 2
     without = list(LEVERS) if options.without == "all" else [name for name in options.without.split(",") if name]
     if unknown := [name for name in without if name not in LEVERS]:
-        print(f"error: --without: choose of {', '.join(LEVERS)}. Received: {', '.join(unknown)}", file=sys.stderr)
+        message = f"--without: choose of {', '.join(LEVERS)}. Received: {', '.join(unknown)}"
+        print(f"error: {InputError(message)}", file=sys.stderr)
         return 2
     sides += [_WITHOUT + name for name in without]
     with tempfile.TemporaryDirectory() as temporary:

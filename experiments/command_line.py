@@ -14,7 +14,7 @@ from preprocess.addresses import located
 from prerank.errors import InputError
 from prerank.locks import LOCK, locked
 from prerank.numbers import integer
-from prerank.terminal import Parser, hours, positive, random_seed
+from prerank.terminal import Parser, flag, hours, positive, random_seed
 
 if TYPE_CHECKING:
     from experiments.runs import Run
@@ -140,7 +140,9 @@ def _holding_out(command: Callable[[Any], None]) -> Callable[[Any], None]:
 
 def _add_data(parser) -> None:
     parser.add_argument("--dataset", required=True, help=f"one of {', '.join(datasets())}")
-    parser.add_argument("--data_path", type=located, help="raw data; default: as the training script looks for them")
+    parser.add_argument(
+        "--data_path", type=flag(located), help="raw data; default: as the training script looks for them"
+    )
     parser.add_argument("--output_dir", type=Path, default=Path("runs"), help="folder of the runs; default: runs")
 
 

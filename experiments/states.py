@@ -10,6 +10,7 @@ from typing import Any
 from experiments.plan import PlannedRun
 from experiments.scripts import ROOT
 from prerank import folders
+from prerank.errors import InputError, middle
 from prerank.locks import BusyError
 from training.records import read_outcome
 from training.run_folder import to_json
@@ -129,7 +130,8 @@ def retry(run: PlannedRun, failed: bool) -> None:
 def failure(run: PlannedRun) -> str:
     """What to tell of a failed run."""
     lines = last_lines(failed_folder(run) / LOG, 1) or ["it printed nothing"]
-    return f"failed: {run.title}: {lines[0]} (see {failed_folder(run)})"
+    said = middle(str(InputError(f"failed: {middle(run.title)}: {lines[0]}")), 300)  # whatever was printed
+    return f"{said} (see {failed_folder(run)})"
 
 
 def last_lines(log: Path, count: int = _LAST_LINES) -> list[str]:

@@ -14,6 +14,8 @@ from typing import Annotated, BinaryIO, cast
 
 from pydantic import PlainSerializer, PlainValidator
 
+from prerank import names
+
 _MARK = "://"
 
 
@@ -30,10 +32,10 @@ def located(place: str | Path) -> Path:
     """A local path, or an address, as a path.
 
     Raises:
-        ValueError: it is an address, and what reading it takes is not installed.
+        ValueError: it is an address, and what reading it takes is not installed; or no path that a file system takes.
     """
     if _MARK not in str(place):
-        return Path(place)
+        return names.place(str(place))
     try:
         from upath import UPath
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from prerank.errors import ArtefactError
-from prerank.layout import BESIDE, FEATURES
+from prerank.layout import BESIDE, FEATURES, UNDECISIVE
 from prerank.reading import open_regular
 
 _log = logging.getLogger(__name__)
@@ -58,10 +58,11 @@ def fingerprint(folder: Path, described: Mapping[str, Any]) -> str:
     Raises:
         ArtefactError: see :func:`check`.
     """
-    files = {name: expected for name, expected in described["files"].items() if name not in BESIDE}
-    found = [check(folder / name, files[name]) for name in sorted(files)]
+    files = described["files"]
+    found = [check(folder / name, files[name]) for name in sorted(set(files) - BESIDE)]
     if "sha256" in described:
-        decisive = {name: value for name, value in described.items() if name != "sha256"} | {"files": files}
+        decisive = {name: value for name, value in described.items() if name != "sha256"}
+        decisive["files"] = {name: entry for name, entry in files.items() if name not in UNDECISIVE}
         return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()
     _log.warning("%s: exported without SHA-256 of its files, so damage may go unnoticed: export it again", folder)
     return hashlib.sha256(b"".join([check(folder / FEATURES, None), *found])).hexdigest()

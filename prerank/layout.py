@@ -19,6 +19,8 @@ StorageType = Literal["float32", "float16", "int8"]
 VOCABULARIES = "vocabularies.json"
 """The values of each vocabulary, of an ONNX export."""
 BESIDE = frozenset((CATALOGUE, EXAMPLES, CONFIG, METRICS))
-"""Files of an export that do not decide the scores."""
+"""Files of an export that scoring does not read."""
+UNDECISIVE = BESIDE | {"fingerprint.pb"}
+"""Files of an export that do not decide the scores. TensorFlow's `fingerprint.pb` holds a random number."""
 MODEL_FILES = {"saved_model": ("saved_model.pb",), "onnx": ("{}.onnx", VOCABULARIES)}
 """Files that each format has, {} for the name of a signature."""

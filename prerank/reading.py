@@ -27,6 +27,7 @@ MOST_BYTES_OF_FIELDS = 8 << 20
 DEEPEST = 64
 """Most values within one another."""
 _MOST_DIGITS = 100
+_MANY_DIGITS = re.compile(f"[0-9]{{{_MOST_DIGITS}}}")
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _T = TypeVar("_T")
 
@@ -99,7 +100,7 @@ def parse_json(text: str, *, constants: bool = False) -> Any:
         found = json.loads(
             text,
             object_pairs_hook=_object,
-            parse_int=_integer,
+            parse_int=_integer if _MANY_DIGITS.search(text) else None,  # a call for each integer takes its time
             parse_float=_number,
             parse_constant=float if constants else _constant,
         )
@@ -240,12 +241,10 @@ def _too_deep() -> InputError:
 def _check_depth(found: Any) -> None:
     level = [found] if isinstance(found, dict | list) else []
     for _ in range(DEEPEST):
-        level = [
-            value
-            for values in level
-            for value in (values.values() if isinstance(values, dict) else values)
-            if isinstance(value, dict | list)
-        ]
+        inner = [values.values() if isinstance(values, dict) else values for values in level]
+        # most lists hold no others, which their types tell fastest
+        inner = [values for values in inner if not {dict, list}.isdisjoint(map(type, values))]
+        level = [value for values in inner for value in values if isinstance(value, dict | list)]
         if not level:
             return
     raise _too_deep()

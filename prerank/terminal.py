@@ -25,19 +25,19 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **kwargs):
         super().__init__(allow_abbrev=False, **kwargs)
         for kind, parse in ((int, integer), (float, number), (Path, place)):
-            self.register("type", kind, _flag(parse))
+            self.register("type", kind, flag(parse))
 
     def error(self, message: str) -> NoReturn:
         raise InputError(message)
 
 
-def _flag(parse: Callable[[str], Any]) -> Callable[[str], Any]:
-    """A parser of texts as a flag's type, whose message is shown."""
+def flag(parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """A function that raises a ValueError at a wrong text, as the type of a flag; its message is shown."""
 
     def parsed(text: str) -> Any:
         try:
             return parse(text)
-        except InputError as error:
+        except ValueError as error:
             raise argparse.ArgumentTypeError(str(error)) from error
 
     return parsed
@@ -45,12 +45,12 @@ def _flag(parse: Callable[[str], Any]) -> Callable[[str], Any]:
 
 def integers(low: int = SMALLEST, high: int = LARGEST) -> Callable[[str], int]:
     """The type of a flag that takes an integer from `low` to `high`."""
-    return _flag(lambda text: integer(text, low, high))
+    return flag(lambda text: integer(text, low, high))
 
 
 def numbers(low: float, high: float) -> Callable[[str], float]:
     """The type of a flag that takes a number from `low` to `high`."""
-    return _flag(lambda text: number(text, low, high))
+    return flag(lambda text: number(text, low, high))
 
 
 positive = integers(1)

@@ -33,7 +33,7 @@ class Outcome(TypedDict):
 class RunRecord(Outcome):
     """What `metrics.json` holds; names become folders where runs are collected."""
 
-    reason: str
+    reason: Annotated[str, Field(max_length=300)]
     run_id: Name
     dataset: Name
     protocol: Name

@@ -3,9 +3,9 @@
 import math
 
 from training import metrics
-from training.session import _print_results
 from training.records import read_metrics
 from training.run_folder import to_json
+from training.session import _print_results
 from training.trainer import RunResult
 
 
