@@ -1,5 +1,6 @@
 """Records of runs, damaged: what `collect` and `report` make of them."""
 
+import csv
 import json
 
 import pytest
@@ -148,6 +149,6 @@ def test_a_metric_that_does_not_exist_is_reported_by_a_dash(tmp_path):
                 test = json.loads((run / "metrics.json").read_text())["test"]
                 _edit(run, test={**test, "auc": None, "gauc": None}, examples_per_second=None)
     build(boards(read_all(tmp_path / "runs")), tmp_path / "out")
-    rows = (tmp_path / "out" / "runs.csv").read_text().splitlines()
-    assert [row.split(",")[7] for row in rows if ",hit," in row] == ["0.8", ""]
+    rows = csv.DictReader((tmp_path / "out" / "runs.csv").read_text().splitlines())
+    assert [row["auc"] for row in rows if row["model"] == "hit"] == ["0.8", ""]
     assert boards(read_all(tmp_path / "runs"))[0].entry("hit").seeds == "2"
