@@ -10,7 +10,6 @@ from prerank.errors import InputError, some
 from prerank.reading import parse_json
 from prerank.terminal import Parser, write
 from prerank.threads import limit_threads
-from prerank.values import KINDS, MISSING, WrongValueError, read, short
 
 if TYPE_CHECKING:
     from prerank.preranker import Scored
@@ -44,6 +43,8 @@ def _read_user(text: str) -> dict[str, Any]:
 
 def _read_candidates(path: Path, raw_type: str) -> list[Any]:
     """The item ids of a file, one a line, by the contract of values; empty lines are left out."""
+    from prerank.values import KINDS, MISSING, WrongValueError, read, short  # imports NumPy, as below
+
     try:
         data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
         text = data.decode("utf-8-sig")
