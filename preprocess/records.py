@@ -54,7 +54,7 @@ def _plain(path: Path, text: io.TextIOWrapper, layout: Layout) -> Iterator[Recor
 
 
 def _quoted(path: Path, text: io.TextIOWrapper, layout: Layout) -> Iterator[Record]:
-    csv.field_size_limit(_LONGEST)
+    before = csv.field_size_limit(_LONGEST)
     lines = _checked(path, text, layout)
     reader = csv.reader(lines, delimiter=layout.delimiter, quotechar=layout.quote, strict=True)
     start = 1
@@ -64,6 +64,8 @@ def _quoted(path: Path, text: io.TextIOWrapper, layout: Layout) -> Iterator[Reco
             start = reader.line_num + 1
     except csv.Error as error:
         raise InputError(f"not well quoted ({error})", path=path, line=start) from error
+    finally:
+        csv.field_size_limit(before)  # it is the whole process's
 
 
 def _checked(path: Path, lines: Iterator[str], layout: Layout) -> Iterator[str]:

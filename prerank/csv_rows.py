@@ -11,6 +11,7 @@ from prerank.errors import InputError
 from prerank.numbers import number
 
 _NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+_LONGEST = 1 << 17
 Row = dict[str, str]
 
 
@@ -64,6 +65,9 @@ def rows(text: str, columns: Collection[str] = (), path: Path | None = None) -> 
         found = [(reader.line_num, row) for row in reader]
     except csv.Error as error:
         raise InputError(f"no csv: {error}", path=path, line=reader.line_num) from error
+    for line, row in found:
+        if any(len(cell) > _LONGEST for cell in row):  # the library's own limit is the whole process's
+            raise InputError(f"no csv: a field has more than {_LONGEST:,} characters", path=path, line=line)
     header = found[0][1] if found else []
     if lacking := sorted(set(columns) - set(header)):
         raise InputError(f"no column {', '.join(lacking)}", path=path)
