@@ -145,7 +145,7 @@ class Tuner:
         """
         complete = self._study.get_trials(states=(TrialState.COMPLETE,))
         if not complete:
-            raise InputError(f"--model {self._model}: no trial has a result", path=self._journal)
+            raise InputError(f"--model_name {self._model}: no trial has a result", path=self._journal)
         best = self._study.best_trial
         return Tuned(
             validation_auc=self._study.best_value,

@@ -106,7 +106,14 @@ def amazon(folder: Path) -> Raw:
     """Reviews in JSON and products as Python literals: prices of every size, no price, and no or strange categories."""
     random = np.random.default_rng(2)
     prices = (0.01, 1e-30, 3.4e38, -1, None, 16777217, 999.99)
-    paths = ([["Electronics", "Cañon"], ["a", "b|c"]], [["😀 cafe\u0301"]], None, [["one"]], [["E", '27" screen']], [[]])
+    paths = (
+        [["Electronics", "Cañon"], ["a", "b|c"]],
+        [["😀 cafe\u0301"]],
+        None,
+        [["one"]],
+        [["E", '27" screen']],
+        [[]],
+    )
     products = {f"B{number:03}": (prices[number % 7], paths[number % 6]) for number in range(21)}
     known = [*products, "B999 é"]  # the last has no line among the products
     rows = []
@@ -209,7 +216,9 @@ def own(folder: Path, form: str, **options: Any) -> Raw:
     rows, liked = [], []
     for place in range(400):
         late = place > 330
-        who = list(users)[random.integers(0, len(users) if late else len(users) - 2)] if place % 2 else _NAMES[place % 3]
+        who = (
+            list(users)[random.integers(0, len(users) if late else len(users) - 2)] if place % 2 else _NAMES[place % 3]
+        )
         what = items[random.integers(0, len(items) if late else len(items) - 2)]
         number, extreme = users[who]
         at = START + place // 2

@@ -22,6 +22,13 @@ from training.config import parse
 from training.trainer import train
 
 slow = pytest.mark.slow
+IN_EVERY_RUN = [
+    ("movielens", "hit"),
+    ("amazon", "dssm"),
+    ("taobao", "lr"),
+    ("own-parquet", "lr"),
+    ("own-hashed", "dssm"),
+]
 _TINY = {"embedding_dim": 4, "hidden_units": (8, 8), "head_dim": 4}
 
 
@@ -90,18 +97,12 @@ def ranker_logits(place, rows, prepared, tmp_path):
 @pytest.mark.parametrize(
     ("name", "model_name"),
     [
-        ("movielens", "hit"),
-        ("amazon", "dssm"),
-        ("taobao", "dssm"),
-        ("own-parquet", "deep_fm"),
-        ("own-hashed", "hit"),
-        pytest.param("own-csv", "dssm", marks=slow),
-        pytest.param("own-hashed-csv", "dssm", marks=slow),
+        *IN_EVERY_RUN,
         *(
             pytest.param(name, model, marks=slow)
-            for name in ("movielens", "amazon", "taobao", "own-parquet", "own-hashed")
-            for model in ("hit", "int_tower", "deep_fm", "gbdt", "lr")
-            if (name, model) not in (("movielens", "hit"), ("own-parquet", "deep_fm"), ("own-hashed", "hit"))
+            for name in DATA
+            for model in ("hit", "int_tower", "dssm", "deep_fm", "gbdt", "lr")
+            if (name, model) not in IN_EVERY_RUN
         ),
     ],
 )
