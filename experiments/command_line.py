@@ -214,7 +214,7 @@ def _train(flags, changes: Callable[[str], list[tuple[str, dict[str, str]]]], tu
         changes: gives the models and their options under a protocol.
         tuned: folder of the results, if the options are to be those that were tuned.
     """
-    from experiments import plan, states
+    from experiments import plan, statuses
     from experiments.progress import Display
     from experiments.runner import Deadline, execute
     from experiments.tuned import Tuned
@@ -231,7 +231,7 @@ def _train(flags, changes: Callable[[str], list[tuple[str, dict[str, str]]]], tu
                     best = Tuned.read(tuned, run.dataset, protocol, model)
                     run = planner.run(model, protocol, seed, {**best.options, **values})
                 runs[run.folder.final] = run
-                states.retry(run, flags.retry_failed)
+                statuses.retry(run, flags.retry_failed)
     with Display(list(runs.values()), flags.jobs) as display:
         execute(chosen.path, runs.values(), display, jobs=flags.jobs, deadline=Deadline(flags.max_hours))
 
