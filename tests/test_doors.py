@@ -15,7 +15,7 @@ from doors import DOORS, VOCABULARIES
 
 from export.raw_inputs import RawInputs
 from features import RESERVED, FeatureSpec, Field
-from preprocess import delimited, object_lines
+from preprocess import delimited, object_lines, records
 from preprocess.engines import EngineOptions
 from preprocess.engines.duckdb import DuckDBEngine
 from preprocess.hashing import with_bucket
@@ -184,3 +184,41 @@ def test_a_hashed_id_has_one_index_everywhere(kind, engine, tmp_path):
     expected = [prepared[value] for value in values]
     assert len(set(expected)) > 3
     assert inside.numpy().tolist() == beside.tolist() == expected
+
+
+QUOTED = Layout((Column("x"), Column("y"), Column("z", "int")), ",", header=True, quote='"', encoding="utf-8")
+
+
+@pytest.mark.parametrize("size", [1, 5, 1 << 20])
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ('0, "x",3', ["0", ' "x"', 3]),
+        (' "0",x,3', [' "0"', "x", 3]),
+        ('0,\t"x",3', ["0", '\t"x"', 3]),
+        ('"a"" , ""b"," x",3', ['a" , "b', " x", 3]),
+        (" x , y ,3", [" x ", " y ", 3]),
+        ('27" screen,5" ,3', ['27" screen', '5" ', 3]),
+    ],
+)
+def test_blanks_belong_to_a_value_in_csv(line, found, size, engine, tmp_path, monkeypatch):
+    """The raw line decides, wherever a block of the file ends, and not what an engine makes of a quote."""
+    monkeypatch.setattr(records, "_CHUNK", size)
+    (tmp_path / "a.csv").write_text(f"x,y,z\n{line}\n")
+    table = delimited.read(engine, RawFile.inspect(tmp_path / "a.csv"), QUOTED).table
+    assert list(engine.one(table.select("x", "y", "z")).values()) == found
+
+
+@pytest.mark.parametrize("line", ['0,"x" ,3', '"0" ,x,3', '0,x, "3"'])
+def test_a_quote_with_blanks_that_no_value_has_is_refused(line, engine, tmp_path):
+    (tmp_path / "a.csv").write_text(f"x,y,z\n1,2,3\n{line}\n")
+    with pytest.raises(
+        InputError, match=r"a\.csv, line 3: (not well quoted|z has to be an integer. Received: ' \"3\"')"
+    ):
+        delimited.read(engine, RawFile.inspect(tmp_path / "a.csv"), QUOTED)
+
+
+def test_a_nul_in_csv_is_refused(engine, tmp_path):
+    (tmp_path / "a.csv").write_text("x,y,z\n1,2,3\n4,a\0b,5\n")
+    with pytest.raises(InputError, match=r"a\.csv, line 3: not plain text: holds the byte 0x00"):
+        delimited.read(engine, RawFile.inspect(tmp_path / "a.csv"), QUOTED)
