@@ -103,7 +103,7 @@ def plain(tmp_path_factory):
 @pytest.mark.parametrize("start", range(0, len(NAMES), 28))
 def test_every_word_that_means_something_elsewhere(start, plain, tmp_path):
     names = [*NAMES[start:], *NAMES][: len(ROLES)]
-    assert prepared(tmp_path / "data", names, "Label", "self") == plain
+    assert prepared(tmp_path / "data", names, "Label", "Self") == plain
 
 
 @pytest.mark.slow
