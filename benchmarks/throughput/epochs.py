@@ -41,15 +41,15 @@ def compare(config: Config, data: PreparedData) -> None:
 
 def _forward_backward(model: tf.keras.Model, jit: bool):
     @tf.function(jit_compile=jit, reduce_retracing=True)
-    def step(inputs, labels):
-        return gradients(model, inputs, labels)
+    def step(batch):
+        return gradients(model, batch)
 
     return step
 
 
 def _passes_per_second(step, batches) -> float:
     start = time.perf_counter()
-    for inputs, labels in batches:
-        step(inputs, labels)
+    for batch in batches:
+        step(batch)
     tf.test.experimental.sync_devices()
-    return sum(len(labels) for _, labels in batches) / (time.perf_counter() - start)
+    return sum(len(batch.labels) for batch in batches) / (time.perf_counter() - start)
