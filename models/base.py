@@ -160,17 +160,24 @@ class PreRankingModel(tf.keras.Model):
         """
         return self(inputs, training=False)
 
-    def scored(self, inputs: Inputs, users: tf.Tensor | None = None, items: tf.Tensor | None = None) -> Scored:
-        """Score pairs of a batch, in training mode.
+    def scored(
+        self,
+        inputs: Inputs,
+        users: tf.Tensor | None = None,
+        items: tf.Tensor | None = None,
+        training: bool = True,
+    ) -> Scored:
+        """Score pairs of a batch.
 
         Args:
             inputs: features of the user's side (U, ...), and of the item's side (I, ...).
-            users, items: (P,) int32, places of the pairs' users among U and of their items among I. None: the pairs are
-                the rows of the batch, in order.
+            users: (P,) int32, places of the pairs' users among U; None: the pairs are the rows of the batch, in order.
+            items: (P,) int32, places of the pairs' items among I; None as `users`.
+            training: whether elements are dropped, as in training.
         """
         if users is not None and items is not None:
             inputs = paired(inputs, self.spec, users, items)
-        return Scored(self(inputs, training=True), {}, {})
+        return Scored(self(inputs, training=training), {}, {})
 
     def row_losses(
         self, inputs: Inputs, labels: tf.Tensor, scored: Scored, weights: tf.Tensor | None = None
@@ -328,9 +335,15 @@ class TwoTowerModel(PreRankingModel):
     def call(self, inputs: Inputs, training: bool | None = None) -> tf.Tensor:
         return self.score(self.encode_user(inputs, training), self.encode_item(inputs, training))
 
-    def scored(self, inputs: Inputs, users: tf.Tensor | None = None, items: tf.Tensor | None = None) -> Scored:
+    def scored(
+        self,
+        inputs: Inputs,
+        users: tf.Tensor | None = None,
+        items: tf.Tensor | None = None,
+        training: bool = True,
+    ) -> Scored:
         """As for every model; each user and each item is encoded once, whatever the number of its pairs."""
-        user, item = self.encode_user(inputs, training=True), self.encode_item(inputs, training=True)
+        user, item = self.encode_user(inputs, training), self.encode_item(inputs, training)
         if users is None or items is None:
             return Scored(self.score(user, item), user, item)
         of_user = {name: tf.gather(user[name], users) for name in self.user_state}

@@ -34,7 +34,13 @@ class Batches:
             training part's files are random samples of it already.
         oov_rate: share of ids replaced by UNSEEN, and a fifth of it by MISSING, so that both embeddings are trained.
         seed: seed of the order and of the replacements.
-        numbered: give each row's place within the part, from 0 on, as a further int column.
+        assembly: makes more of the batches than their rows. For it each row's place within the part, from 0 on, is a
+            further int column.
+
+    Attributes:
+        rows: how many rows an epoch has.
+        units: how many units it has that no replica can share: rows.
+        layout: of the packed rows.
     """
 
     def __init__(
@@ -46,17 +52,17 @@ class Batches:
         shuffle: bool = False,
         oov_rate: float = 0.0,
         seed: int = 0,
-        numbered: bool = False,
+        assembly: Assembly | None = None,
     ):
-        self.rows = prepared.rows(part)
+        self.rows = self.units = prepared.rows(part)
         self.batch_size = batch_size
         self.oov_rate = oov_rate
         self._paths = prepared.parts(part)
         self.layout = Layout.of(prepared.spec.fields, prepared.spec.label)
         self._shuffle = shuffle
-        self._numbered = numbered
+        self.assembly = assembly
         self.seed = seed
-        row_bytes = 4 * (self.layout.width + len(self.layout.dense) + 1)
+        row_bytes = 4 * (self.layout.width + len(self.layout.dense) + 2)
         kept = row_bytes * self.rows <= _CACHE_BYTES
         self._read: Callable[[Path], Rows] = functools.cache(self._decode) if kept else self._decode
 
@@ -65,7 +71,7 @@ class Batches:
 
     def _decode(self, path: Path) -> Rows:
         integers, floats = self.layout.pack(pq.read_table(path, columns=[*self.layout.names, self.layout.label]))
-        if self._numbered:
+        if self.assembly is not None:
             places = np.arange(len(floats), dtype=np.int32) + np.int32(self._starts[path])
             integers = np.column_stack([integers, places])
         return integers, floats
@@ -77,8 +83,8 @@ class Batches:
         return dict(zip(self._paths, itertools.accumulate(sizes, initial=0), strict=False))
 
     def _ends(self) -> list[int]:
-        """How many rows have been given after each batch."""
-        return (np.arange(1, len(self) + 1) * self.rows // max(len(self), 1)).tolist()
+        """How many units have been given after each batch."""
+        return (np.arange(1, len(self) + 1) * self.units // max(len(self), 1)).tolist()
 
     def positions(self, share: Share) -> np.ndarray:
         """The places (n,) within the part, in order and not shuffled, of the rows that a share holds."""
@@ -131,15 +137,15 @@ class Batches:
         inputs, labels = layout.unpack(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
         return {**inputs, layout.label: labels}
 
-    def dataset(
-        self,
-        first_epoch: int = 0,
-        plan: Plan | None = None,
-        share: Share | None = None,
-        assembly: Assembly | None = None,
-    ) -> tf.data.Dataset:
-        """:class:`models.batch.Batch`es. Each iteration over it is the next epoch; see :func:`as_dataset`."""
-        return as_dataset(self, first_epoch, plan, share or Share(range(1), 1), assembly)
+    def dataset(self, first_epoch: int = 0, plan: Plan | None = None, share: Share | None = None) -> tf.data.Dataset:
+        """Batches of type :class:`models.batch.Batch`. Each iteration over it is the next epoch.
+
+        Args:
+            first_epoch: number of the first epoch.
+            plan: plans the look-ups of each batch.
+            share: give instead of a batch the slices of it that this names, one after another.
+        """
+        return as_dataset(self, first_epoch, plan, share or Share(range(1), 1))
 
 
 def mask_ids(ids: np.ndarray, layout: Layout, rate: float, rng: np.random.Generator) -> None:

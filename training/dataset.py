@@ -75,6 +75,7 @@ class Source(Protocol):
 
     layout: Layout
     seed: int
+    assembly: Assembly | None
 
     def __len__(self) -> int: ...
 
@@ -82,18 +83,9 @@ class Source(Protocol):
         """Packed batches of epoch `number`."""
 
 
-def as_dataset(
-    source: Source, first_epoch: int, plan: Plan | None, share: Share, assembly: Assembly | None
-) -> tf.data.Dataset:
-    """Batches of rows, or of what is put together of them. Each iteration over it is the next epoch.
-
-    Args:
-        source: gives the rows.
-        first_epoch: number of the first epoch.
-        plan: plans the look-ups of each batch.
-        share: which slices of each batch to give, one after another, as batches.
-        assembly: draws candidates and makes lists; None for the rows only.
-    """
+def as_dataset(source: Source, first_epoch: int, plan: Plan | None, share: Share) -> tf.data.Dataset:
+    """Batches of rows, or of what is put together of them; see :meth:`training.batches.Batches.dataset`."""
+    assembly = source.assembly
     numbers = iter(range(first_epoch, 1 << 31))
 
     def epoch() -> Iterator[tuple]:
@@ -104,9 +96,9 @@ def as_dataset(
             for replica, (start, stop) in zip(share.replicas, bounds, strict=True):
                 part = (batch[0][start:stop], batch[1][start:stop])
                 found = () if assembly is None else assembly(part, (source.seed, number, step, replica))
-                yield *part, found, _planned(source.layout, plan, part, assembly, found), np.float32(len(part[0]) / rows)
+                yield *part, found, _planned(source, plan, part, found), np.float32((stop - start) / rows)
 
-    dataset = tf.data.Dataset.from_generator(epoch, output_signature=_signature(source, plan, assembly))
+    dataset = tf.data.Dataset.from_generator(epoch, output_signature=_signature(source, plan))
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(source) * len(share.replicas)))
     # Nothing here is tuned, and the tuner's thread, asleep for up to a minute, would hold up the end of each epoch.
     options = tf.data.Options()
@@ -122,12 +114,12 @@ def as_dataset(
     return dataset.map(unpack).prefetch(4).with_options(options)
 
 
-def _planned(layout: Layout, plan: Plan | None, rows: Rows, assembly: Assembly | None, found: Any) -> dict:
+def _planned(source: Source, plan: Plan | None, rows: Rows, found: Any) -> dict[str, np.ndarray]:
     if plan is None:
         return {}
-    features = layout.fields(*rows)
-    if assembly is not None:
-        for name, values in assembly.item_layout.fields(found.integers, found.floats).items():
+    features = source.layout.fields(*rows)
+    if source.assembly is not None:
+        for name, values in source.assembly.item_layout.fields(found.integers, found.floats).items():
             features[name] = np.concatenate([features[name], values])
     return plan(features)
 
@@ -137,9 +129,9 @@ def _with_drawn(features: dict[str, tf.Tensor], drawn: dict[str, tf.Tensor]) -> 
     return features | {name: tf.concat([features[name], values], axis=0) for name, values in drawn.items()}
 
 
-def _signature(source: Source, plan: Plan | None, assembly: Assembly | None) -> tuple:
+def _signature(source: Source, plan: Plan | None) -> tuple:
     integers, floats = tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], tf.float32)
-    layout = source.layout
+    layout, assembly = source.layout, source.assembly
     found: Any = ()
     if assembly is not None:
         places = tf.TensorSpec([None], tf.int32)

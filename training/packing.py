@@ -7,12 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from features import Field
+from features import UNLABELLED, Field
 
 if TYPE_CHECKING:
     import tensorflow as tf
-
-_UNLABELLED = -1
 
 Rows = tuple[np.ndarray, np.ndarray]
 """Packed rows: int32 (n, sum of widths, and the row's place if numbered) and float32 (n, dense fields + label)."""
@@ -74,7 +72,7 @@ class Layout:
             numbers = table[field.name].to_numpy().astype(np.float32).astype(np.float64)
             floats[:, position] = (numbers - field.mean) / field.scale
         labels = table[self.label].to_numpy()
-        floats[:, -1] = np.where(labels == _UNLABELLED, np.nan, labels)
+        floats[:, -1] = np.where(labels == UNLABELLED, np.nan, labels)
         return integers, floats
 
     def unpack(self, integers, floats) -> tuple[dict, "np.ndarray | tf.Tensor"]:

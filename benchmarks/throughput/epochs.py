@@ -9,7 +9,8 @@ import models
 from benchmarks.throughput.timing import gradients
 from preprocess.prepared import PreparedData
 from training.config import Config
-from training.trainer import compile_model, training_batches
+from training.objective_setup import training_batches
+from training.trainer import compile_model
 
 _ROUNDS = 5
 _BATCHES_IN_MEMORY = 100

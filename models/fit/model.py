@@ -129,13 +129,19 @@ class FIT(TwoTowerModel):
         queries = None if self.meta_query is None else item["query"][:, tf.newaxis, :]
         return self.score({"user_heads": self._user_heads(encoded, queries, training)}, item)
 
-    def scored(self, inputs: Inputs, users: tf.Tensor | None = None, items: tf.Tensor | None = None) -> Scored:
+    def scored(
+        self,
+        inputs: Inputs,
+        users: tf.Tensor | None = None,
+        items: tf.Tensor | None = None,
+        training: bool = True,
+    ) -> Scored:
         """As for every model. The towers apart would see the hard queries, so a user's tower runs for each pair."""
-        item, encoded = self.encode_item(inputs, training=True), self.encoder(inputs, "user")
+        item, encoded = self.encode_item(inputs, training), self.encoder(inputs, "user")
         if users is not None and items is not None:
             encoded = encoded.take(users)
             item = {name: tf.gather(value, items) for name, value in item.items()}
-        return Scored(self._of_pairs(encoded, item, training=True), {}, {})
+        return Scored(self._of_pairs(encoded, item, training), {}, {})
 
     def similarity(self, user: State, item: State) -> tf.Tensor:
         """Similarity (N,); an item takes row `its index + user row · meta vectors` of the users' flattened states."""

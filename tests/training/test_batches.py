@@ -70,9 +70,10 @@ def test_a_plain_batch_is_its_rows(prepared):  # noqa: F811
     assert float(batch.share) == 1
 
 
-def test_rows_may_be_numbered(prepared):  # noqa: F811
+def test_an_assembly_gets_the_places_of_the_rows(prepared):  # noqa: F811
     def rows(numbered):
-        batches = Batches(prepared, "train", 500, shuffle=True, oov_rate=0.2, seed=3, numbered=numbered)
+        assembly = object() if numbered else None
+        batches = Batches(prepared, "train", 500, shuffle=True, oov_rate=0.2, seed=3, assembly=assembly)
         return np.concatenate([integers for integers, _ in _epoch(batches)])
 
     plain, numbered = rows(False), rows(True)
