@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import models
 from experiments.ablations import PRESETS, ablations
 from experiments.defaults import ENDS, POOL, PUBLISHED, QUOTAS, RANKER, USERS
-from experiments.scripts import datasets, script, script_of
+from experiments.scripts import OWN, datasets, script, script_of
 from preprocess.addresses import located
 from prerank.errors import InputError
 from prerank.locks import LOCK, locked
@@ -167,7 +167,7 @@ def _holding_out(command: Callable[[Any], None]) -> Callable[[Any], None]:
 
 
 def _add_data(parser) -> None:
-    parser.add_argument("--dataset", required=True, help=f"one of {', '.join(datasets())}")
+    parser.add_argument("--dataset", required=True, help=f"one of {', '.join([*datasets(), OWN])}")
     parser.add_argument(
         "--data_path", type=flag(located), help="raw data; default: as the training script looks for them"
     )
@@ -356,7 +356,9 @@ def _runs_of(flags) -> list[Run]:
 
     name = flags.dataset
     found = [
-        run for run in read_all(flags.output_dir) if name in (None, run.setting.dataset, script_of(run.setting.dataset))
+        run
+        for run in read_all(flags.output_dir)
+        if name in (None, run.setting.dataset, script_of(run.setting.dataset) or OWN)
     ]
     if not found:
         raise InputError(f"--output_dir: there is no run of {name or 'any data set'}", path=flags.output_dir)

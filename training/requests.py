@@ -110,7 +110,7 @@ class Requests:
         return found
 
     def sampled(self, items: int) -> "Requests":
-        """The same requests on a part of the catalogue: a sample of equal size of each stratum, and all positives.
+        """The same requests on a part of the catalogue: a sample of each stratum, as equal in size as can be, and all positives.
 
         Args:
             items: about how many items to keep; the whole catalogue, if it has no more.
@@ -118,7 +118,10 @@ class Requests:
         if self.item_count <= items:
             return self
         random, strata = np.random.default_rng(_SEED), self.strata()
-        drawn = [random.permutation(np.flatnonzero(strata == n))[: items // _STRATA] for n in range(_STRATA)]
+        drawn: list[np.ndarray] = []
+        for stratum in range(_STRATA):  # what the head, of few items, does not fill is left to the others
+            size = (items - sum(map(len, drawn))) // (_STRATA - stratum)
+            drawn.append(random.permutation(np.flatnonzero(strata == stratum))[:size])
         kept = np.unique(np.concatenate([*drawn, *self.positives]))
         return replace(
             self,

@@ -9,7 +9,7 @@ from experiments.cascade.chosen import Wanted, lines
 from experiments.cascade.judge import Judge
 from experiments.cascade.records import Record
 from experiments.plan import Planner
-from experiments.runs import Run, Setting
+from experiments.runs import Run
 from experiments.trained import OtherDataError, TrainedRun
 from prerank.errors import InputError
 from training.cascade import CascadeRecall
@@ -58,40 +58,42 @@ def cascade(
     for setting in dict.fromkeys(run.setting for run in finished):
         mine = [run for run in finished if run.setting == setting]
         try:
-            found += _setting(mine, planner, chosen, asked, out, report)
-        except OtherDataError as error:
-            report(f"{_title(setting)}: left out, as of other data")
+            runs_of_stages = _find(mine, chosen)
+        except InputError as error:  # other settings may have runs of all stages
             errors.append(error)
-        except _LackingError as error:
+            continue
+        title = f"{setting.dataset}, {setting.title}, data {setting.fingerprint}"
+        try:
+            found += _judge(runs_of_stages, planner, chosen.match_seeds, Judge(planner, asked, out, report), report)
+        except OtherDataError as error:
+            report(f"{title}: left out, as of other data")
             errors.append(error)
     if not found:
         raise errors[-1] if errors else InputError("--output_dir: there is no finished run")
     return found
 
 
-class _LackingError(InputError):
-    """A setting has no run of a stage."""
+@dataclass(frozen=True)
+class _Runs:
+    """The runs of each model of each stage."""
+
+    retrieval: Sequence[Sequence[Run]]
+    prerankers: Sequence[Sequence[Run]]
+    rankers: Sequence[Sequence[Run]]
 
 
-def _title(setting: Setting) -> str:
-    return f"{setting.dataset}, {setting.title}, data {setting.fingerprint}"
+def _find(runs: Sequence[Run], chosen: Stages) -> _Runs:
+    return _Runs(
+        [wanted.find(runs, "--retrieval") for wanted in chosen.retrieval],
+        [wanted.find(runs, "--prerankers") for wanted in chosen.prerankers],
+        [wanted.find(runs, "--ranker") for wanted in chosen.rankers],
+    )
 
 
-def _setting(
-    runs: Sequence[Run], planner: Planner, chosen: Stages, asked: Asked, out: Path, report: Report
-) -> list[Record]:
-    try:
-        retrieval = [wanted.find(runs, "--retrieval") for wanted in chosen.retrieval]
-        prerankers = [wanted.find(runs, "--prerankers") for wanted in chosen.prerankers]
-        rankers = [wanted.find(runs, "--rankers") for wanted in chosen.rankers]
-        best = retrieval[0] if len(retrieval) == 1 else _best(retrieval, planner, asked, report)
-        judged = lines(best, prerankers, rankers, chosen.match_seeds)
-    except OtherDataError:
-        raise
-    except InputError as error:
-        raise _LackingError(str(error), path=error.path) from error
-    report(_title(runs[0].setting))
-    judge = Judge(planner, asked, out, report)
+def _judge(found: _Runs, planner: Planner, match_seeds: bool, judge: Judge, report: Report) -> list[Record]:
+    several = len(found.retrieval) > 1
+    retrieval = _best(found.retrieval, planner, judge.asked, report) if several else found.retrieval[0]
+    judged = lines(retrieval, found.prerankers, found.rankers, match_seeds)
     return [Record.read(folder) for line in judged for folder in judge.line(line)]
 
 

@@ -30,7 +30,8 @@ class Judge:
     """
 
     def __init__(self, planner: Planner, asked: Asked, out: Path, report: Report = print):
-        self._planner, self._asked, self._out, self._report = planner, asked, out, report
+        self.asked = asked
+        self._planner, self._out, self._report = planner, out, report
         self._opened: dict[Path, Opened] = {}
         self._bench: Bench | None = None
         self._pools: dict[Path, Pools] = {}
@@ -46,7 +47,7 @@ class Judge:
         """The requests, read with the data of one run; all runs of a setting have the same."""
         if self._bench is None:
             trained = self.open(run).trained
-            self._bench = Bench(trained.data, trained.raw, self._asked)
+            self._bench = Bench(trained.data, trained.raw, self.asked)
         return self._bench
 
     def line(self, line: Line) -> list[Path]:
@@ -57,7 +58,7 @@ class Judge:
             InputError: a run's weights are gone.
         """
         retrieval, ranker = self.open(line.retrieval), self.open(line.ranker)
-        candidates: list[Opened | str] = [*map(self.open, line.prerankers), *self._asked.ends]
+        candidates: list[Opened | str] = [*map(self.open, line.prerankers), *self.asked.ends]
         places = [self._place(retrieval, ranker, preranker) for preranker in candidates]
         pairs = list(zip(candidates, places, strict=True))
         lacking = [pair for pair in pairs if not records.exists(pair[1], _results(retrieval, ranker, pair[0]))]
@@ -66,7 +67,7 @@ class Judge:
         return [place for place in places if place.is_dir()]
 
     def _place(self, retrieval: Opened, ranker: Opened, preranker: Opened | str) -> Path:
-        setting, asked = retrieval.run.setting, self._asked
+        setting, asked = retrieval.run.setting, self.asked
         identity = {
             "dataset": setting.dataset,
             "protocol": setting.protocol,
@@ -86,7 +87,7 @@ class Judge:
         if between.bench.floor is None and any(preranker == "floor" for preranker, _ in lacking):
             self._report("the data have no mean labels, so the floor is left out")
             lacking = [pair for pair in lacking if pair[0] != "floor"]
-        clock = Clock(between, [preranker for preranker, _ in lacking], self._asked)
+        clock = Clock(between, [preranker for preranker, _ in lacking], self.asked)
         for preranker, place in lacking:
             started = time.perf_counter()
             values, quotas = self._values(between, preranker)
@@ -96,7 +97,7 @@ class Judge:
                 "preranker": _named(preranker) if isinstance(preranker, str) else preranker.record,
                 "results": _results(retrieval, ranker, preranker),
                 "quotas": list(quotas),
-                "pcoc": None if isinstance(preranker, str) else preranker.pcoc(self._asked.part),
+                "pcoc": None if isinstance(preranker, str) else preranker.pcoc(self.asked.part),
                 "milliseconds": clock.of(preranker),
             }
             records.write(place, fields, between.bench.requests.groups, between.bench.users, values)
@@ -107,7 +108,7 @@ class Judge:
         bench = self.bench(retrieval.run)
         if retrieval.run.folder not in self._pools:
             self._report(f"retrieval by {retrieval.name}, {bench.requests.count} requests")
-            places = stages.pools(retrieval.scorer, bench.requests, self._asked.pool)
+            places = stages.pools(retrieval.scorer, bench.requests, self.asked.pool)
             self._pools[retrieval.run.folder] = bench.pools(places)
         pools = self._pools[retrieval.run.folder]
         return Between(bench, retrieval, ranker, pools, self._scored(retrieval, ranker, pools))
@@ -121,7 +122,7 @@ class Judge:
 
     def _values(self, between: Between, preranker: Opened | str) -> tuple[Table, tuple[int, ...]]:
         """The metrics of a pre-ranker, and its quotas."""
-        asked, bench = self._asked, between.bench
+        asked, bench = self.asked, between.bench
         if preranker == "everything":
             pools, quotas = bench.pools(stages.whole(bench.requests)), (bench.requests.item_count,)
             ranked = bench.scores(between.ranker.scorer, pools.places)
@@ -140,12 +141,12 @@ class Judge:
             "protocol": setting.protocol,
             "setting": setting.title,
             "data_fingerprint": setting.fingerprint,
-            "part": self._asked.part,
+            "part": self.asked.part,
             "retrieval": between.retrieval.record,
             "ranker": between.ranker.record,
-            "asked_requests": self._asked.requests,
-            "asked_quotas": list(self._asked.quotas),
-            "pool": self._asked.pool,
+            "asked_requests": self.asked.requests,
+            "asked_quotas": list(self.asked.quotas),
+            "pool": self.asked.pool,
             "requests": requests.count,
             "users": len(np.unique(requests.groups)),
             "requests_with_positives": sum(len(found) > 0 for found in requests.positives),

@@ -122,8 +122,8 @@ def _made(training_rows, positives=()):
 
 
 def test_strata_hold_a_third_of_the_training_rows_each():
-    # by rows: 9 of 30 are before item 3, 19 before item 0, so that both begin in a stratum of their own
-    assert _made([10, 2, 2, 9, 7, 0, 0]).strata().tolist() == [0, 2, 2, 0, 1, 2, 2]
+    # of 30 rows item 0 has the first ten, and items 3 and 4 begin with rows 10 and 19 in the second third
+    assert _made([10, 2, 2, 9, 7, 0, 0]).strata().tolist() == [0, 2, 2, 1, 1, 2, 2]
     assert _made([0, 0]).strata().tolist() == [2, 2]
 
 
