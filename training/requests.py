@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from features import RESERVED, Field
+from features import RESERVED, UNLABELLED, Field
 from preprocess.prepared import PreparedData
 from preprocess.splits import PARTS
 from training.batches import Batches, read_columns
@@ -155,7 +155,7 @@ class _Rows:
         spec = data.spec
         names = {name: spec.beside(name) for name in ("group", "item_group", "timestamp", "row")}
         names["label"] = spec.label
-        if "request" in getattr(spec, "row_columns", ()):
+        if "request" in spec.row_columns:
             names["request"] = spec.beside("request")
         columns = read_columns(data, part, list(names.values()))
         return cls(**{"request": None} | {name: columns[column] for name, column in names.items()})
@@ -163,7 +163,7 @@ class _Rows:
     @property
     def labelled(self) -> np.ndarray:
         """Which rows have a label."""
-        return (self.label == 0) | (self.label == 1)
+        return self.label != UNLABELLED
 
     def keep(self, rows: np.ndarray) -> "_Rows":
         """Some of the rows."""

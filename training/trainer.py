@@ -22,7 +22,6 @@ from models import PreRankingModel
 from preprocess.prepared import PreparedData
 from prerank import folders
 from prerank.errors import InputError
-from training import metrics
 from training.batches import Batches, read_columns
 from training.callbacks import EpochEnd, copy_weights, predict
 from training.config import Config
@@ -30,6 +29,7 @@ from training.distribution import Distribution
 from training.optimizer import LazyAdam
 from training.options import RunOptions
 from training.progress import CheckpointStore, Progress
+from training.rated import Rated
 from training.records import read_metrics
 from training.run_folder import METRICS, RunFolder, to_json
 
@@ -174,10 +174,11 @@ def _build(config: Config, data: PreparedData) -> PreRankingModel:
 def _check_classes(data: PreparedData) -> None:
     for part in ("train", "validation"):
         counts = data.manifest["parts"][part]
-        if counts["positives"] in (0, counts["rows"]):
+        labelled = data.labelled(part)
+        if counts["positives"] in (0, labelled):
             raise InputError(
                 f"the {part} part needs positives and negatives. "
-                f"Received: {counts['positives']} positives in {counts['rows']} rows"
+                f"Received: {counts['positives']} positives in {labelled} rows"
             )
 
 
@@ -206,8 +207,8 @@ def _fit(
     copy_weights(model, trained)
     if progress.epochs:
         report(f"going on after epoch {progress.epochs} of an interrupted run")
-    labels = read_columns(data, "validation", [data.spec.label])[data.spec.label]
-    epoch_end = EpochEnd(model, distribution, progress, store, validation, labels, training.rows, run.patience)
+    rated = Rated.read(data, "validation")
+    epoch_end = EpochEnd(model, distribution, progress, store, validation, rated, training.rows, run.patience)
     callbacks = [tf.keras.callbacks.TerminateOnNaN(), epoch_end]
     if distribution.is_chief:
         callbacks.append(tf.keras.callbacks.TensorBoard(folder.working / "tensorboard", write_graph=False))
@@ -274,13 +275,13 @@ def _evaluate(config: Config, data: PreparedData, model: PreRankingModel, folder
     results: dict[str, Any] = {}
     for part in ("validation", "test"):
         columns = read_columns(data, part, [data.spec.label, "group", "row", data.spec.user_id])
-        labels, groups = columns[data.spec.label], columns["group"]
+        rated = Rated.read(data, part)
         logits = predict(model, Batches(data, part, _EVALUATION_BATCH).dataset())
-        results[part] = metrics.evaluate(labels, logits, groups, logits=True)
+        results[part] = rated.evaluate(logits)
         if part == "test":
             unseen = _of_unseen_users(data, columns)
             for name, chosen in (("test_seen_users", ~unseen), ("test_unseen_users", unseen)):
-                results[name] = metrics.evaluate(labels[chosen], logits[chosen], groups[chosen], logits=True)
+                results[name] = rated.evaluate(logits, chosen)
             if config.run.save_predictions:
                 _save_predictions(folder, columns, logits)
     results["floor"] = results["test"] if config.run.model_name == "target_means" else floor(data)
@@ -300,9 +301,8 @@ def floor(data: PreparedData) -> dict[str, float] | None:
         return None
     model = models.build("target_means", data.spec)
     model.fit_directly(Batches(data, "train", _EVALUATION_BATCH).columns)
-    columns = read_columns(data, "test", [data.spec.label, "group"])
     logits = predict(model, Batches(data, "test", _EVALUATION_BATCH).dataset())
-    return metrics.evaluate(columns[data.spec.label], logits, columns["group"], logits=True)
+    return Rated.read(data, "test").evaluate(logits)
 
 
 def _save_predictions(folder: RunFolder, columns: dict[str, np.ndarray], logits: np.ndarray) -> None:

@@ -12,8 +12,9 @@ from experiments.plan import Planner
 from experiments.runs import Run, variant_title
 from experiments.trained import TrainedRun
 from models import PreRankingModel
-from training.batches import Batches, read_columns
+from training.batches import Batches
 from training.callbacks import predict
+from training.rated import Rated
 from training.records import METRICS
 from training.requests import Requests
 from training.scoring import Scorer
@@ -52,11 +53,12 @@ class Opened:
 
     def pcoc(self, part: str) -> float | None:
         """Predicted over observed positives of the labelled rows of a part; None without a positive."""
-        data = self.trained.data
-        labels = read_columns(data, part, [data.spec.label])[data.spec.label]
+        rated = Rated.read(self.trained.data, part)
         if part == "test":
-            return pcoc(labels, self.trained.test_logits())
-        return pcoc(labels, predict(self.model, Batches(data, part, _BATCH).dataset()))
+            logits = self.trained.test_logits()
+        else:
+            logits = predict(self.model, Batches(self.trained.data, part, _BATCH).dataset())
+        return pcoc(rated.labels, logits[rated.rows], rated.weights)
 
     @property
     def name(self) -> str:
@@ -74,16 +76,17 @@ class Opened:
         return hashlib.sha256((self.run.folder / METRICS).read_bytes()).hexdigest()[:16]
 
 
-def pcoc(labels: np.ndarray, logits: np.ndarray) -> float | None:
-    """Predicted over observed positives, `Σ σ(logit) / Σ label`, over the rows with a label of 0 or 1.
+def pcoc(labels: np.ndarray, logits: np.ndarray, weights: np.ndarray | None = None) -> float | None:
+    """Predicted over observed positives, `Σ w σ(logit) / Σ w label`.
 
     Args:
-        labels: shape (rows,).
+        labels: 0 or 1. Shape (rows,).
         logits: of the probability. Shape (rows,).
+        weights: how much each row counts; the same if None. Shape (rows,).
 
     Returns:
         A number, 1 where the sum is calibrated; None if no row is a positive.
     """
-    labelled = (labels == 0) | (labels == 1)
-    positives = float((labels[labelled] == 1).sum())
-    return float(expit(logits[labelled].astype(np.float64)).sum()) / positives if positives else None
+    counts = np.ones(len(labels)) if weights is None else weights.astype(np.float64)
+    positives = float(counts @ labels)
+    return float(counts @ expit(logits.astype(np.float64))) / positives if positives else None

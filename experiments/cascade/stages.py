@@ -51,14 +51,7 @@ def floor(data: PreparedData) -> PreRankingModel | None:
     if spec.user_mean is None or spec.item_mean is None:
         return None
     model = models.build("target_means", spec)
-
-    def read(names: Sequence[str], most_rows: int | None = None) -> dict[str, np.ndarray]:
-        columns = Batches(data, "train", 1).columns(names, most_rows)
-        labels = columns[spec.label]
-        labelled = (labels == 0) | (labels == 1)
-        return {name: values[labelled] for name, values in columns.items()}
-
-    model.fit_directly(read)
+    model.fit_directly(Batches(data, "train", 1).columns)
     return model
 
 

@@ -8,11 +8,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from experiments.cascade.metrics import CUTOFFS, Truth
-from preprocess.prepared import PreparedData
+from preprocess.generate.truth import FILE
+from preprocess.generate.truth import Truth as Generated
 from prerank.errors import InputError
 from training.requests import Requests
 
-TRUTH, ROWS = "truth.npz", "rows.parquet"
+ROWS, _USER, _ITEM = "rows.parquet", "user", "item"
+"""The file of the rows, and its columns of raw ids, as :mod:`preprocess.generate.requests` writes them."""
 _AT_ONCE = 64
 
 Probabilities = Callable[[np.ndarray, np.ndarray], np.ndarray]
@@ -38,23 +40,21 @@ class Planted:
                 self.best[k][request] = np.sort(allowed)[::-1][:k].sum()
 
     @classmethod
-    def read(cls, folder: Path, data: PreparedData, requests: Requests) -> "Planted | None":
+    def read(cls, folder: Path, requests: Requests) -> "Planted | None":
         """The truth of generated data; None if the folder of the raw data holds none.
 
         Raises:
             InputError: it is damaged.
         """
-        if not (folder / TRUTH).is_file():
+        if not (folder / FILE).is_file():
             return None
-        from preprocess.generate.truth import Truth as Generated
-
         path = folder / ROWS
         try:
-            table = pq.read_table(path, columns=[data.spec.user_id, data.spec.item_id])
-            users, items = (table[name].to_numpy() for name in (data.spec.user_id, data.spec.item_id))
+            table = pq.read_table(path, columns=[_USER, _ITEM])
+            users, items = (table[name].to_numpy() for name in (_USER, _ITEM))
             of_users, of_items = users[requests.user_lines], items[requests.item_lines]
         except (OSError, pa.ArrowException, KeyError, IndexError) as error:
-            raise InputError(f"not the rows that {TRUTH} is of: {error}", path=path) from error
+            raise InputError(f"not the rows that {FILE} is of: {error}", path=path) from error
         return cls(Generated.load(folder).probabilities, of_users, of_items, requests.left_out)
 
     def _rows(self):

@@ -163,10 +163,11 @@ def test_without_a_truth_there_is_no_regret(made):
     assert not [name for name in found if "regret" in name or "true" in name]
 
 
-def test_pcoc_is_predicted_over_observed_positives_of_labelled_rows():
-    labels = np.array([1, 0, 1, -1])
-    logits = [math.log(3), 0.0, -math.log(3), 50.0]
-    assert pcoc(labels, np.array(logits)) == pytest.approx((0.75 + 0.5 + 0.25) / 2)
+def test_pcoc_is_predicted_over_observed_positives():
+    labels = np.array([1, 0, 1])
+    logits = np.array([math.log(3), 0.0, -math.log(3)])
+    assert pcoc(labels, logits) == pytest.approx((0.75 + 0.5 + 0.25) / 2)
+    assert pcoc(labels, logits, np.array([2.0, 4.0, 0.0])) == pytest.approx((2 * 0.75 + 4 * 0.5) / 2)
     assert pcoc(np.zeros(2), np.zeros(2)) is None
 
 
