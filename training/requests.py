@@ -110,10 +110,10 @@ class Requests:
         return found
 
     def sampled(self, items: int) -> "Requests":
-        """The same requests on a part of the catalogue: a sample of each stratum, as equal in size as can be, and all positives.
+        """The same requests on a part of the catalogue: a sample stratified by popularity, and all positives.
 
         Args:
-            items: about how many items to keep; the whole catalogue, if it has no more.
+            items: about how many items to keep, as many of each stratum as can be; all, if there are no more.
         """
         if self.item_count <= items:
             return self
