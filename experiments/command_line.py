@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import models
 from experiments.ablations import PRESETS, ablations
-from experiments.defaults import PUBLISHED, RANKER, USERS
-from experiments.scripts import datasets, script, script_of
+from experiments.defaults import ENDS, POOL, PUBLISHED, QUOTAS, RANKER, USERS
+from experiments.scripts import OWN, datasets, script, script_of
 from preprocess.addresses import located
 from prerank.errors import InputError
 from prerank.locks import LOCK, locked
@@ -39,6 +39,7 @@ def main(argv: list[str]) -> None:
     _add_ablate(commands)
     _add_tune(commands)
     _add_measure(commands)
+    _add_cascade(commands)
     _add_report(commands)
     flags = parser.parse_args(argv)
     try:
@@ -116,6 +117,33 @@ def _add_measure(commands) -> None:
     parser.set_defaults(action=measure_command)
 
 
+def _add_cascade(commands) -> None:
+    parser = commands.add_parser(
+        "cascade", help="judge pre-rankers by a cascade's final list", description=cascade_command.__doc__
+    )
+    _add_data(parser)
+    stage = "name[:key=value...] or the folder of a run"
+    parser.add_argument("--protocol", choices=_PROTOCOLS, default="strict", help="default: strict")
+    parser.add_argument(
+        "--retrieval", required=True, help=f"{stage}; of several, the one with the highest recall on validation"
+    )
+    parser.add_argument("--prerankers", action="append", default=[], help=f"{stage}, comma-separated; may be repeated")
+    parser.add_argument(
+        "--ranker", "--rankers", dest="rankers", action="append", metavar="RANKERS",
+        help=f"{stage}, comma-separated; may be repeated; default: {RANKER}",
+    )  # fmt: skip
+    parser.add_argument("--match_seeds", action="store_true", help="retrieval and ranker of the pre-ranker's seed")
+    parser.add_argument("--pool", type=positive, default=POOL, help=f"items that retrieval passes on; default: {POOL}")
+    quotas = ",".join(map(str, QUOTAS))
+    parser.add_argument("--quotas", default=quotas, help=f"items that a pre-ranker passes on; default: {quotas}")
+    parser.add_argument("--requests", type=positive, default=USERS, help=f"requests asked; default: {USERS}")
+    parser.add_argument("--part", choices=("validation", "test"), default="test", help="default: test")
+    every = ",".join(ENDS)
+    parser.add_argument("--ends", default=every, help=f"ends of the scale, comma-separated, or none; default: {every}")
+    _add_out(parser)
+    parser.set_defaults(action=cascade_command)
+
+
 def _add_report(commands) -> None:
     collecting = commands.add_parser(
         "collect", help="keep the runs' small files for the report", description=collect_command.__doc__
@@ -151,7 +179,7 @@ def _holding_out(command: Callable[[Any], None]) -> Callable[[Any], None]:
 
 
 def _add_data(parser) -> None:
-    parser.add_argument("--dataset", required=True, help=f"one of {', '.join(datasets())}")
+    parser.add_argument("--dataset", required=True, help=f"one of {', '.join([*datasets(), OWN])}")
     parser.add_argument(
         "--data_path", type=flag(located), help="raw data; default: as the training script looks for them"
     )
@@ -249,6 +277,50 @@ def measure_command(flags) -> None:
     measure(_runs_of(flags), planner, ranker=flags.ranker, users=flags.users)
 
 
+def cascade_command(flags) -> None:
+    """Judge pre-rankers by what they do for the final list of a cascade: retrieval, pre-ranking, ranking.
+
+    A model is named by its name, or by name:key=value... with options beside the defaults; `seed` is a run's seed. The
+    records are in OUT/cascade, with a page of tables and figures; what is there already is not judged again.
+    """
+    from experiments.cascade.bench import Asked
+    from experiments.cascade.chosen import parse_all
+    from experiments.cascade.command import Stages, cascade
+    from experiments.cascade.page import show
+    from experiments.plan import Planner
+
+    chosen = Stages(
+        parse_all([flags.retrieval], "--retrieval"),
+        parse_all(flags.prerankers, "--prerankers"),
+        parse_all(flags.rankers or [RANKER], "--ranker"),
+        flags.match_seeds,
+    )
+    asked = Asked(flags.pool, _quotas(flags.quotas, flags.pool), flags.requests, flags.part, _ends(flags.ends))
+    planner = Planner(script(flags.dataset), flags.data_path, flags.output_dir)
+    runs = [run for run in _runs_of(flags) if run.setting.protocol == flags.protocol]
+    records = cascade(runs, planner, chosen, asked, flags.out)
+    with locked(flags.out / LOCK, print):
+        for line in show(records, flags.out):
+            print(line)
+
+
+def _quotas(text: str, pool: int) -> tuple[int, ...]:
+    try:
+        quotas = [integer(word, 1, pool) for word in text.split(",")]
+    except InputError as error:
+        raise InputError(f"--quotas: expected integers of at most --pool, comma-separated: {error}") from error
+    if len(set(quotas)) < len(quotas):
+        raise InputError(f"--quotas: expected different integers. Received: {text!r}")
+    return tuple(sorted(quotas, reverse=True))
+
+
+def _ends(text: str) -> tuple[str, ...]:
+    names = [] if text == "none" else text.split(",")
+    if unknown := [name for name in names if name not in ENDS]:
+        raise InputError(f"--ends: choose of {', '.join(ENDS)}, or none. Received: {', '.join(unknown)}")
+    return tuple(dict.fromkeys(names))
+
+
 def collect_command(flags) -> None:
     """Copy configuration, metrics, history and measurements of all runs to OUT/runs, where the report reads them."""
     from experiments.collect import collect
@@ -296,7 +368,9 @@ def _runs_of(flags) -> list[Run]:
 
     name = flags.dataset
     found = [
-        run for run in read_all(flags.output_dir) if name in (None, run.setting.dataset, script_of(run.setting.dataset))
+        run
+        for run in read_all(flags.output_dir)
+        if name in (None, run.setting.dataset, script_of(run.setting.dataset) or OWN)
     ]
     if not found:
         raise InputError(f"--output_dir: there is no run of {name or 'any data set'}", path=flags.output_dir)

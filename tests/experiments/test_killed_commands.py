@@ -208,10 +208,10 @@ def test_measure_writes_whole_files(root, monkeypatch):
     data = SimpleNamespace(spec=SimpleNamespace(label="label"))
     trained = SimpleNamespace(data=data, test_logits=lambda: None, model=lambda: None)
     monkeypatch.setattr(measuring, "TrainedRun", SimpleNamespace(open=lambda run, planner: trained))
-    monkeypatch.setattr(measuring, "Candidates", SimpleNamespace(of=lambda data, users: None))
+    monkeypatch.setattr(measuring, "Requests", SimpleNamespace(of=lambda *args, **flags: None))
     monkeypatch.setattr(measuring, "read_columns", lambda *args: {"label": None, "group": None})
     monkeypatch.setattr(measuring.bootstrap, "replicates", lambda *args: np.ones((1000, 2)))
-    monkeypatch.setattr(measuring.agreement, "top_items", lambda *args: None)
+    monkeypatch.setattr(measuring, "top_items", lambda *args: None)
     monkeypatch.setattr(measuring.agreement, "compare", lambda *args: dict.fromkeys(_MEASURED, 0))
 
     def prepare():
