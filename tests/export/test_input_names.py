@@ -21,7 +21,7 @@ from prerank.build_index import build
 from prerank.encoding import Indexer
 from prerank.preranker import PreRanker
 
-NAMES = ["self", "inputs", "training", "class", "select", "label", "row", "group", "timestamp", "request"]
+NAMES = ["self", "embedded", "inputs", "training", "class", "select", "label", "row", "group", "timestamp", "request"]
 NAMES += ["stage", "weight", "teacher", "args", "kwargs", "name", "logit", "probability", "captured_0", "user_heads"]
 NAMES += ["user_vector", "self_", "item_vector", "score", "features"]
 
