@@ -1,5 +1,6 @@
 """A trained model as files that need nothing of this project: a SavedModel, or ONNX."""
 
+import keyword
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping
@@ -25,8 +26,8 @@ from prerank.layout import FEATURES, INDEX, SCORER
 Outputs = dict[str, tf.Tensor]
 Encode = Callable[[Mapping[str, tf.Tensor]], dict[str, tf.Tensor]]
 Format = Literal["saved_model", "onnx"]
-_SELF = "self"
-"""What TensorFlow's functions call themselves, so that it cannot be an argument of theirs."""
+_NO_ARGUMENTS = {"self", *keyword.kwlist}
+"""What TensorFlow's functions take for no name of an argument: their own, and Python's words."""
 
 
 def export(
@@ -119,7 +120,7 @@ def _write_saved_model(model: PreRankingModel, vocabularies: Mapping[str, np.nda
     # The variables alone: Keras would otherwise save its layers' own traces too.
     module.weights = list(model.variables)
     module.raw_inputs = raw_inputs = RawInputs(model.spec, vocabularies)
-    arguments = _arguments(model, {_SELF})
+    arguments = _arguments(model, _NO_ARGUMENTS)
     signatures = _signatures(model, raw_inputs.encode, tensor_spec, arguments)
     tf.saved_model.save(module, str(folder), signatures=signatures)
     return _describe(model, signatures, "saved_model", arguments)
@@ -129,7 +130,7 @@ def _write_onnx(model: PreRankingModel, vocabularies: Mapping[str, np.ndarray], 
     """Write the ONNX files and the vocabularies, and return what `features.json` says of them."""
     onnx_files.require()
     plain = onnx_files.plain_copy(model)  # named, as signatures do not keep their variables alive
-    arguments = _arguments(model, {_SELF, *_outputs(model)})
+    arguments = _arguments(model, _NO_ARGUMENTS | _outputs(model))
     signatures = _signatures(plain, onnx_files.encode(model.spec), onnx_files.tensor_spec, arguments)
     looked_up = {field.vocabulary for field in model.spec.fields if not field.hash_buckets}
     listed = {name: values for name, values in vocabularies.items() if name in looked_up}

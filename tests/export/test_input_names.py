@@ -99,9 +99,9 @@ def test_exports_serve_any_names(form, name, tmp_path):
     described = json.loads((tmp_path / "strange" / "features.json").read_text())
     arguments = {field["name"]: field["argument"] for field in described["inputs"] if "argument" in field}
     if form == "saved_model":
-        assert arguments == {"self": "self__"}  # there is a field self_
+        assert arguments == {"self": "self__", "class": "class_"}  # there is a field self_
         loaded = tf.saved_model.load(str(tmp_path / "strange")).signatures["serving_default"]
-        assert set(loaded.structured_input_signature[1]) == {*NAMES, "self__"} - {"self"}
+        assert set(loaded.structured_input_signature[1]) == {*NAMES, "self__", "class_"} - {"self", "class"}
         return
     assert {"self", "logit", "probability", "user_heads"} <= set(arguments)
     user = {CALLED[field.name]: [_user(2).get(field.name)] for field in PLAIN.side("user")}
@@ -125,5 +125,5 @@ def test_a_rest_request_names_the_signatures_arguments(tmp_path):
     )
     pq.write_table(rows, tmp_path / "rows.parquet")
     request, answer = rest_example(Artefact(place), tmp_path / "rows.parquet")
-    assert set(request["instances"][0]) == {*NAMES, "self__"} - {"self"}
+    assert set(request["instances"][0]) == {*NAMES, "self__", "class_"} - {"self", "class"}
     assert len(answer["predictions"]) == 2
