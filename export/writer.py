@@ -130,18 +130,16 @@ def _write_onnx(model: PreRankingModel, vocabularies: Mapping[str, np.ndarray], 
     """Write the ONNX files and the vocabularies, and return what `features.json` says of them."""
     onnx_files.require()
     plain = onnx_files.plain_copy(model)  # named, as signatures do not keep their variables alive
-    arguments = _arguments(model, _NO_ARGUMENTS | _outputs(model))
-    signatures = _signatures(plain, onnx_files.encode(model.spec), onnx_files.tensor_spec, arguments)
+    encode, arguments = onnx_files.encode(model.spec), _arguments(model, _NO_ARGUMENTS)
+    signatures = _signatures(plain, encode, onnx_files.tensor_spec, arguments)
+    outputs = {name for signature in signatures.values() for name in signature.structured_outputs}
+    if outputs & set(arguments):  # an ONNX file tells inputs from outputs by their names
+        arguments = _arguments(model, _NO_ARGUMENTS | outputs)
+        signatures = _signatures(plain, encode, onnx_files.tensor_spec, arguments)
     looked_up = {field.vocabulary for field in model.spec.fields if not field.hash_buckets}
     listed = {name: values for name, values in vocabularies.items() if name in looked_up}
     onnx_files.write(signatures, listed, folder)
     return onnx_files.describe(_describe(model, signatures, "onnx", arguments), model.spec)
-
-
-def _outputs(model: PreRankingModel) -> set[str]:
-    """The names of what the signatures give."""
-    states = (*model.user_state, *model.item_state) if isinstance(model, TwoTowerModel) else ()
-    return {"logit", "probability", *states}
 
 
 def _arguments(model: PreRankingModel, taken: set[str]) -> dict[str, str]:
