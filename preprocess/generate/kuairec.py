@@ -17,7 +17,7 @@ from scipy.special import expit
 
 from preprocess.generate import _planted
 from preprocess.generate._folder import new_folder
-from preprocess.generate._request_world import AGES, World, all_log_odds
+from preprocess.generate._request_world import AGES, World
 from preprocess.generate.truth import Truth
 from preprocess.kuairec import USER
 from prerank.errors import InputError
@@ -72,12 +72,9 @@ def _write(path: Path, columns: Mapping[str, Any]) -> None:
 def _matrix(world: World, user: np.ndarray, item: np.ndarray, name: str) -> dict[str, Any]:
     """The official columns of a matrix, in the order of users and times."""
     random, numbers = world.random, np.arange(len(user))
-    vectors = world.user_vectors[user] * world.item_vectors[item]
-    ones = np.ones((1, vectors.shape[1]))
-    log_odds = all_log_odds(vectors, ones, np.zeros(1), world.offset)[:, 0] + 0.7 * world.quality[item]
-    twice = random.uniform(f"{name} watched", numbers) < expit(log_odds)
-    ratio = random.uniform(f"{name} ratio", numbers)
-    ratio = np.round(np.where(twice, 2 + 3 * ratio, 1.999 * ratio), 6)
+    twice = random.uniform(f"{name} watched", numbers) < expit(world.log_odds(user, item))
+    within = random.uniform(f"{name} ratio", numbers)
+    ratio = np.round(np.where(twice, 2 + 3 * within, 1.999 * within), 6)
     time = np.round(MIDNIGHT + random.uniform(f"{name} time", numbers) * _DAYS * _DAY, 3)
     lost = random.uniform(f"{name} lost", numbers) < _WITHOUT_TIME
     duration = (5_000 + random.uniform("duration", item) * 60_000).astype(np.int64)

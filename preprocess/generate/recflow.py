@@ -125,8 +125,10 @@ def _columns(world: World, rows: Rows) -> dict[str, np.ndarray]:
 
 def _sequences(rows: Rows, columns: dict[str, np.ndarray]) -> dict[int, np.ndarray]:
     """By request the last 50 effective views of its user before it, oldest first, after rows of zeros."""
-    names = ("video_id", "author_id", "category_level_two", "category_level_one", "upload_type", "upload_timestamp")
-    names = (*names, "duration", "request_timestamp", "playing_time", "request_id")
+    names = [
+        *("video_id", "author_id", "category_level_two", "category_level_one", "upload_type", "upload_timestamp"),
+        *("duration", "request_timestamp", "playing_time", "request_id"),
+    ]
     table = np.stack([columns[name] for name in names], axis=1)
     starts = np.flatnonzero(np.diff(rows.request, prepend=-1))
     seen: dict[int, list[np.ndarray]] = defaultdict(list)
