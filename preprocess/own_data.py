@@ -6,21 +6,24 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import ibis
 import ibis.expr.types as ir
 from pydantic import Field as Option
+from pydantic import model_validator
 
 from features import Side
 from preprocess import schema as schemas
 from preprocess.dataset import Adapter, RawData, check_coverage
 from preprocess.delimited import read
 from preprocess.engines import Engine
+from preprocess.kuairec import KuaiRec
 from preprocess.names import CARRIED, LABEL, REQUEST, ROW, ROW_WEIGHT, STAGE, TEACHER, TIMESTAMP, only, with_columns
 from preprocess.options import DataOptions, ResolvedOptions
 from preprocess.parquet_rows import Source, read_parquet
 from preprocess.raw import Column, Layout, RawFile, RawTable
+from preprocess.recflow import RecFlow
 from preprocess.schema import Schema, StageSchema
 from prerank.errors import InputError
 from prerank.values import EXPECTED, INTEGER, KINDS, TOO_LARGE, short
@@ -41,7 +44,28 @@ with warnings.catch_warnings():
             None, description="YAML file that explains the data's columns, see docs/own-data.md"
         )
 
+        dataset: Literal["recflow", "kuairec"] | None = Option(
+            None,
+            description="a data set whose official layout is known, in place of --schema; see docs/cascade-data.md",
+        )
+        kuairec_matrix: Literal["small", "big"] = Option(
+            "small", description="kuairec only: the small matrix, of all pairs of its users and videos, or the big one"
+        )
+        kuairec_positive_from: float = Option(
+            2.0, gt=0, le=1000, description="kuairec only: a row is a positive from this watch ratio on"
+        )
+
+        @model_validator(mode="after")
+        def _one_layout(self) -> OwnDataOptions:
+            if self.dataset and self.schema:
+                raise ValueError("--dataset has a layout of its own: --schema cannot be given with it")
+            return self
+
         def adapter(self, default: Adapter) -> Adapter:
+            if self.dataset == "recflow":
+                return RecFlow()
+            if self.dataset == "kuairec":
+                return KuaiRec(self.kuairec_matrix, self.kuairec_positive_from)
             return OwnData.load(self.schema) if self.schema else default
 
 
@@ -57,7 +81,10 @@ class NoSchema:
         Raises:
             InputError: always.
         """
-        raise InputError("--schema is needed: a YAML file that explains the data's columns, see docs/own-data.md")
+        raise InputError(
+            "--schema is needed: a YAML file that explains the data's columns, see docs/own-data.md; "
+            "or --dataset, for a data set whose layout is known"
+        )
 
     def read(self, engine: Engine, files: Mapping[str, RawFile], options: ResolvedOptions) -> RawData:
         """Say what is missing.

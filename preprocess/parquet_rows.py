@@ -79,7 +79,7 @@ def _rows(
         starts.append(first)
         for batch in _of_file(path, _partitions(folder, path), sources):
             rows = pa.array(range(first, first + len(batch)), pa.int64())
-            columns = [_converted(batch[source.column], source, path, first - starts[-1]) for source in sources]
+            columns = [converted(batch[source.column], source, path, first - starts[-1]) for source in sources]
             yield pa.RecordBatch.from_arrays([rows, *columns], schema=schema)
             first += len(batch)
 
@@ -114,7 +114,18 @@ def _of_file(path: Path, partitions: dict[str, str | None], sources: Sequence[So
         raise InputError(f"damaged, or no Parquet file ({str(error).splitlines()[0]})", path=path) from error
 
 
-def _converted(values: pa.Array, source: Source, path: Path, first: int) -> pa.Array:
+def converted(values: pa.Array, source: Source, path: Path, first: int) -> pa.Array:
+    """A part of a column by the contract of values.
+
+    Args:
+        values: as they are in the file.
+        source: what they have to be.
+        path: the file, for messages.
+        first: how many rows of the file are before them.
+
+    Raises:
+        InputError: a value is missing or wrong; names the column and the row.
+    """
     try:
         found = _cast(values, source.kind, source.per_second, source.sequence)
     except WrongValueError as error:

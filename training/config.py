@@ -27,7 +27,7 @@ from training.options import RunOptions
 # Where results go and how they are shown does not change them. The strategy does, with more replicas than one.
 NOT_IDENTITY = {
     "output_dir", "overwrite", "export_dir", "export_format", "export_version", "export_examples", "save_predictions",
-    "download", "data_path", "prepared_dir", "schema", "strategy",
+    "download", "data_path", "prepared_dir", "schema", "dataset", "kuairec_matrix", "kuairec_positive_from", "strategy",
     "prepare_only", "engine", "spark_master", "spark_scratch", "spark_conf",
 }  # fmt: skip
 _ALSO = {"epoch": "epochs"}

@@ -17,7 +17,7 @@ from typing import Protocol, cast
 from preprocess.generate._folder import ExistsError
 from prerank.errors import InputError
 
-COMMANDS = ("requests",)
+COMMANDS = ("requests", "recflow", "kuairec")
 """Modules with a command line of their own."""
 _TRUTH = "truth"
 

@@ -7,6 +7,8 @@ label. What users like is in :mod:`preprocess.generate._request_world`, what the
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -79,12 +81,7 @@ def generate(
     Raises:
         InputError: a number is too small, or the folder holds something or cannot be written.
     """
-    if min(requests, users) < 1 or items < RETRIEVED:
-        raise InputError(
-            f"it takes 1 request, 1 user and {RETRIEVED} items at least. Received: {requests}, {users} and {items}"
-        )
-    if exposure_bias not in BIASES:
-        raise InputError(f"exposure_bias is one of {', '.join(BIASES)}. Received: {exposure_bias!r}")
+    check_sizes(requests, users, items, exposure_bias)
     with new_folder(folder) as whole:
         world = World.draw(users, items, seed)
         rows = log(world, requests, exposure_bias, seed)
@@ -134,30 +131,62 @@ def _item_table(world: World) -> pa.Table:
     )
 
 
+def check_sizes(requests: int, users: int, items: int, exposure_bias: str) -> None:
+    """See that a world of such sizes can be generated.
+
+    Raises:
+        InputError: it cannot.
+    """
+    if min(requests, users) < 1 or items < RETRIEVED:
+        raise InputError(
+            f"it takes 1 request, 1 user and {RETRIEVED} items at least. Received: {requests}, {users} and {items}"
+        )
+    if exposure_bias not in BIASES:
+        raise InputError(f"exposure_bias is one of {', '.join(BIASES)}. Received: {exposure_bias!r}")
+
+
+def run_command(
+    name: str, what: str, write: Callable[..., Rows], arguments: list[str], flags: Mapping[str, str] | None = None
+) -> None:
+    """Run the command line of a generator of requests, whose defaults are those of its function.
+
+    Args:
+        name: of the generator.
+        what: says what it does.
+        write: generates.
+        arguments: of the command line.
+        flags: further flags without a value, with their help.
+
+    Raises:
+        InputError: the command line is wrong, or the folder cannot be written.
+    """
+    defaults = {key: value.default for key, value in inspect.signature(write).parameters.items()}
+    parser = Parser(prog=f"python -m preprocess.generate {name}", description=what)
+    parser.add_argument("folder", type=Path, metavar="FOLDER", help="folder to write; must not exist")
+    for size in ("requests", "users", "items"):
+        default = defaults[size]
+        parser.add_argument(f"--{size}", type=positive, default=default, help=f"how many (default: {default})")
+    parser.add_argument(
+        "--exposure_bias", choices=list(BIASES), default="mild", help="how much each stage prefers popular items"
+    )
+    for flag, text in (flags or {}).items():
+        parser.add_argument(f"--{flag}", action="store_true", help=text)
+    parser.add_argument("--seed", type=random_seed, default=0, help="the same seed gives the same files (default: 0)")
+    options = vars(parser.parse_args(arguments))
+    folder = options.pop("folder")
+    rows = write(folder, **options)
+    shown = rows.click >= 0
+    print(
+        f"{folder}: {options['requests']} requests, {len(shown)} rows, {int(shown.sum())} of them shown, "
+        f"of which {rows.click[shown].mean():.1%} clicked"
+    )
+
+
 def main(arguments: list[str]) -> None:
     """Run the command line.
 
     Raises:
         InputError: it is wrong, or the folder cannot be written.
     """
-    parser = Parser(prog="python -m preprocess.generate requests", description="Write generated requests of a cascade.")
-    parser.add_argument("folder", type=Path, metavar="FOLDER", help="folder to write; must not exist")
-    parser.add_argument("--requests", type=positive, default=20_000, help="how many requests (default: 20000)")
-    parser.add_argument("--users", type=positive, default=2_000, help="how many users (default: 2000)")
-    parser.add_argument("--items", type=positive, default=3_000, help="how many items (default: 3000)")
-    parser.add_argument(
-        "--exposure_bias", choices=list(BIASES), default="mild", help="how much each stage prefers popular items"
-    )
-    parser.add_argument(
-        "--weights",
-        action="store_true",
-        help="write a column weight: how many candidates of its stage a row stands for",
-    )
-    parser.add_argument("--seed", type=random_seed, default=0, help="the same seed gives the same files (default: 0)")
-    options = vars(parser.parse_args(arguments))
-    rows = generate(options["folder"], **{name: value for name, value in options.items() if name != "folder"})
-    shown = rows.click >= 0
-    print(
-        f"{options['folder']}: {options['requests']} requests, {len(shown)} rows, {int(shown.sum())} of them shown, "
-        f"of which {rows.click[shown].mean():.1%} clicked"
-    )
+    flags = {"weights": "write a column weight: how many candidates of its stage a row stands for"}
+    run_command("requests", "Write generated requests of a cascade.", generate, arguments, flags)

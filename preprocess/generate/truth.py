@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -68,7 +69,8 @@ class Truth:
 
     def save(self, folder: Path) -> None:
         """Write the file `truth.npz`."""
-        np.savez(folder / FILE, **{name: np.asarray(getattr(self, name)) for name in _SHAPES})
+        arrays: dict[str, Any] = {name: np.asarray(getattr(self, name)) for name in _SHAPES}
+        np.savez(folder / FILE, **arrays)
 
     def probabilities(self, user_ids: ArrayLike, item_ids: ArrayLike) -> NDArray[np.float64]:
         """p(click | shown at the first place) of all pairs.

@@ -20,6 +20,7 @@ from test_own_data import MOVIES
 from test_taobao import joined_line
 
 from preprocess.amazon import Amazon, AmazonOptions
+from preprocess.generate import kuairec, recflow
 from preprocess.movielens import ADAPTER as MOVIELENS
 from preprocess.options import DataOptions
 from preprocess.own_data import NoSchema, OwnDataOptions
@@ -80,6 +81,11 @@ def _schema(folder: Path, schema: dict[str, Any], path: Path) -> dict[str, Any]:
     return {"schema": folder / "schema.yaml", "data_path": path}
 
 
+def _generated(folder: Path, generate: Callable[..., Any], **sizes: int) -> dict[str, Any]:
+    generate(folder, **sizes)
+    return {"dataset": folder.name, "data_path": folder}
+
+
 def write_joined_taobao(folder: Path) -> Path:
     """The joined layout without a header, whose behaviours are columns."""
     users = [*range(1, 31)] * 4
@@ -105,6 +111,8 @@ def _raw(folder: Path, small: Small) -> dict[str, Callable[[], dict[str, Any]]]:
         "amazon-csv": lambda: {"data_path": shop.write_joined(folder / "reviews.csv", as_paths=True)},
         "own-csv": lambda: _schema(folder, MOVIES, small.write_joined(folder / "joined.csv")),
         "own-positives": lambda: _schema(folder, without_label, small.write_joined(folder / "joined.csv")),
+        "own-recflow": lambda: _generated(folder / "recflow", recflow.generate, requests=150, users=12, items=200),
+        "own-kuairec": lambda: _generated(folder / "kuairec", kuairec.generate, users=40, items=60, rows=50),
         "own-requests": lambda: _schema(folder, QUEUE, write_queue(folder)),
         "own-parquet": lambda: _schema(folder, SHOP, write_shop(folder)),
     }

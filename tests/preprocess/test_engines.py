@@ -39,6 +39,8 @@ def case(kind, *marks, **options):
         case("amazon-csv", slow, state="frozen"),
         case("own-csv", slow, split="random"),
         case("own-positives", slow, negatives=3, hash_buckets=20, max_history=4),
+        case("own-recflow", slow),
+        case("own-kuairec", slow),
         case("own-requests", slow),
         case("own-requests", slow, protocol="reference"),
         case("own-requests", slow, split="user_time", state="frozen", negatives=2),
