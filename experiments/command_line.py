@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import models
 from experiments.ablations import PRESETS, ablations
-from experiments.defaults import PUBLISHED, RANKER, USERS
-from experiments.scripts import datasets, script, script_of
+from experiments.defaults import ENDS, POOL, PUBLISHED, QUOTAS, RANKER, USERS
+from experiments.scripts import OWN, datasets, script, script_of
 from preprocess.addresses import located
 from prerank.errors import InputError
 from prerank.locks import LOCK, locked
@@ -37,6 +39,7 @@ def main(argv: list[str]) -> None:
     _add_ablate(commands)
     _add_tune(commands)
     _add_measure(commands)
+    _add_cascade(commands)
     _add_report(commands)
     flags = parser.parse_args(argv)
     try:
@@ -78,7 +81,9 @@ def _add_series(parser, seeds: str) -> None:
 def _add_tune(commands) -> None:
     parser = commands.add_parser("tune", help="search for better options", description=tune_command.__doc__)
     _add_data(parser)
-    parser.add_argument("--model", required=True, help="the model")
+    named = parser.add_mutually_exclusive_group(required=True)
+    named.add_argument("--model_name", help="the model")
+    named.add_argument("--model", dest="model_name", action=_OldName, help=argparse.SUPPRESS)
     parser.add_argument("--protocol", choices=_PROTOCOLS, default="strict", help="default: strict")
     parser.add_argument(
         "--trials", type=positive, default=20, help="runs, those of earlier calls included; default: 20"
@@ -88,6 +93,14 @@ def _add_tune(commands) -> None:
     _add_out(parser)
     parser.add_argument("options", nargs="*", metavar="key=value", help="options of the script that are not tuned")
     parser.set_defaults(action=tune_command)
+
+
+class _OldName(argparse.Action):
+    """A flag's old name, for one release: stores the value, and names the new one, which `dest` is."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        print(f"{option_string} is now --{self.dest}", file=sys.stderr)
+        setattr(namespace, self.dest, values)
 
 
 def _add_out(parser) -> None:
@@ -102,6 +115,33 @@ def _add_measure(commands) -> None:
     parser.add_argument("--ranker", default=RANKER, help=f"ranking model; default: {RANKER}")
     parser.add_argument("--users", type=positive, default=USERS, help=f"test users asked; default: {USERS}")
     parser.set_defaults(action=measure_command)
+
+
+def _add_cascade(commands) -> None:
+    parser = commands.add_parser(
+        "cascade", help="judge pre-rankers by a cascade's final list", description=cascade_command.__doc__
+    )
+    _add_data(parser)
+    stage = "name[:key=value...] or the folder of a run"
+    parser.add_argument("--protocol", choices=_PROTOCOLS, default="strict", help="default: strict")
+    parser.add_argument(
+        "--retrieval", required=True, help=f"{stage}; of several, the one with the highest recall on validation"
+    )
+    parser.add_argument("--prerankers", action="append", default=[], help=f"{stage}, comma-separated; may be repeated")
+    parser.add_argument(
+        "--ranker", "--rankers", dest="rankers", action="append", metavar="RANKERS",
+        help=f"{stage}, comma-separated; may be repeated; default: {RANKER}",
+    )  # fmt: skip
+    parser.add_argument("--match_seeds", action="store_true", help="retrieval and ranker of the pre-ranker's seed")
+    parser.add_argument("--pool", type=positive, default=POOL, help=f"items that retrieval passes on; default: {POOL}")
+    quotas = ",".join(map(str, QUOTAS))
+    parser.add_argument("--quotas", default=quotas, help=f"items that a pre-ranker passes on; default: {quotas}")
+    parser.add_argument("--requests", type=positive, default=USERS, help=f"requests asked; default: {USERS}")
+    parser.add_argument("--part", choices=("validation", "test"), default="test", help="default: test")
+    every = ",".join(ENDS)
+    parser.add_argument("--ends", default=every, help=f"ends of the scale, comma-separated, or none; default: {every}")
+    _add_out(parser)
+    parser.set_defaults(action=cascade_command)
 
 
 def _add_report(commands) -> None:
@@ -139,7 +179,7 @@ def _holding_out(command: Callable[[Any], None]) -> Callable[[Any], None]:
 
 
 def _add_data(parser) -> None:
-    parser.add_argument("--dataset", required=True, help=f"one of {', '.join(datasets())}")
+    parser.add_argument("--dataset", required=True, help=f"one of {', '.join([*datasets(), OWN])}")
     parser.add_argument(
         "--data_path", type=flag(located), help="raw data; default: as the training script looks for them"
     )
@@ -183,10 +223,10 @@ def tune_command(flags) -> None:
     chosen, fixed = script(flags.dataset), overrides(flags.options)
     folder = flags.output_dir / "tuning"
     planner = Planner(chosen, flags.data_path, folder)
-    tuner = Tuner(planner, models.get(flags.model).name, flags.protocol, flags.seed, fixed, folder)
+    tuner = Tuner(planner, models.get(flags.model_name).name, flags.protocol, flags.seed, fixed, folder)
     whole = tuner.run(chosen.path, flags.trials, Deadline(flags.max_hours))
     best = tuner.best()
-    path = tuned_file(flags.out, tuner.dataset, flags.protocol, flags.model)
+    path = tuned_file(flags.out, tuner.dataset, flags.protocol, flags.model_name)
     with locked(flags.out / LOCK, print):
         best.write(path)
     print(f"best validation AUC of {best.trials} trials: {best.validation_auc:.4f}: {path}")
@@ -202,7 +242,7 @@ def _train(flags, changes: Callable[[str], list[tuple[str, dict[str, str]]]], tu
         changes: gives the models and their options under a protocol.
         tuned: folder of the results, if the options are to be those that were tuned.
     """
-    from experiments import plan, states
+    from experiments import plan, statuses
     from experiments.progress import Display
     from experiments.runner import Deadline, execute
     from experiments.tuned import Tuned
@@ -219,7 +259,7 @@ def _train(flags, changes: Callable[[str], list[tuple[str, dict[str, str]]]], tu
                     best = Tuned.read(tuned, run.dataset, protocol, model)
                     run = planner.run(model, protocol, seed, {**best.options, **values})
                 runs[run.folder.final] = run
-                states.retry(run, flags.retry_failed)
+                statuses.retry(run, flags.retry_failed)
     with Display(list(runs.values()), flags.jobs) as display:
         execute(chosen.path, runs.values(), display, jobs=flags.jobs, deadline=Deadline(flags.max_hours))
 
@@ -235,6 +275,50 @@ def measure_command(flags) -> None:
     models.get(flags.ranker)
     planner = Planner(script(flags.dataset), flags.data_path, flags.output_dir)
     measure(_runs_of(flags), planner, ranker=flags.ranker, users=flags.users)
+
+
+def cascade_command(flags) -> None:
+    """Judge pre-rankers by what they do for the final list of a cascade: retrieval, pre-ranking, ranking.
+
+    A model is named by its name, or by name:key=value... with options beside the defaults; `seed` is a run's seed. The
+    records are in OUT/cascade, with a page of tables and figures; what is there already is not judged again.
+    """
+    from experiments.cascade.bench import Asked
+    from experiments.cascade.chosen import parse_all
+    from experiments.cascade.command import Stages, cascade
+    from experiments.cascade.page import show
+    from experiments.plan import Planner
+
+    chosen = Stages(
+        parse_all([flags.retrieval], "--retrieval"),
+        parse_all(flags.prerankers, "--prerankers"),
+        parse_all(flags.rankers or [RANKER], "--ranker"),
+        flags.match_seeds,
+    )
+    asked = Asked(flags.pool, _quotas(flags.quotas, flags.pool), flags.requests, flags.part, _ends(flags.ends))
+    planner = Planner(script(flags.dataset), flags.data_path, flags.output_dir)
+    runs = [run for run in _runs_of(flags) if run.setting.protocol == flags.protocol]
+    records = cascade(runs, planner, chosen, asked, flags.out)
+    with locked(flags.out / LOCK, print):
+        for line in show(records, flags.out):
+            print(line)
+
+
+def _quotas(text: str, pool: int) -> tuple[int, ...]:
+    try:
+        quotas = [integer(word, 1, pool) for word in text.split(",")]
+    except InputError as error:
+        raise InputError(f"--quotas: expected integers of at most --pool, comma-separated: {error}") from error
+    if len(set(quotas)) < len(quotas):
+        raise InputError(f"--quotas: expected different integers. Received: {text!r}")
+    return tuple(sorted(quotas, reverse=True))
+
+
+def _ends(text: str) -> tuple[str, ...]:
+    names = [] if text == "none" else text.split(",")
+    if unknown := [name for name in names if name not in ENDS]:
+        raise InputError(f"--ends: choose of {', '.join(ENDS)}, or none. Received: {', '.join(unknown)}")
+    return tuple(dict.fromkeys(names))
 
 
 def collect_command(flags) -> None:
@@ -284,7 +368,9 @@ def _runs_of(flags) -> list[Run]:
 
     name = flags.dataset
     found = [
-        run for run in read_all(flags.output_dir) if name in (None, run.setting.dataset, script_of(run.setting.dataset))
+        run
+        for run in read_all(flags.output_dir)
+        if name in (None, run.setting.dataset, script_of(run.setting.dataset) or OWN)
     ]
     if not found:
         raise InputError(f"--output_dir: there is no run of {name or 'any data set'}", path=flags.output_dir)

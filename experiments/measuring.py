@@ -5,14 +5,15 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from experiments import agreement, bootstrap
-from experiments.agreement import Candidates
-from experiments.defaults import RANKER, USERS
+from experiments.defaults import CUTOFFS, RANKER, USERS
 from experiments.plan import Planner
 from experiments.runs import AGREEMENT, BOOTSTRAP, Run, variant_title
 from experiments.trained import OtherDataError, TrainedRun
 from prerank import folders
 from training.rated import Rated
+from training.requests import Requests
 from training.run_folder import to_json
+from training.scoring import top_items
 
 
 def measure(
@@ -73,19 +74,19 @@ class _Ranking:
         self.run = run
         self._planner = planner
         self.users = users
-        self._found: tuple[Candidates, np.ndarray] | None = None
+        self._found: tuple[Requests, np.ndarray] | None = None
 
     @property
     def key(self) -> dict[str, object]:
         """What names it in a `ranker_agreement.json`."""
         return {"ranker": self.run.model, "ranker_run": self.run.folder.name, "asked_users": self.users}
 
-    def best(self) -> tuple[Candidates, np.ndarray]:
+    def best(self) -> tuple[Requests, np.ndarray]:
         """The users and items, and its best items for them."""
         if self._found is None:
             trained = TrainedRun.open(self.run, self._planner)
-            candidates = Candidates.of(trained.data, self.users)
-            self._found = candidates, agreement.top_items(trained.model(), candidates)
+            requests = Requests.of(trained.data, "test", self.users, by_user=True)
+            self._found = requests, top_items(trained.model(), requests, max(CUTOFFS))
         return self._found
 
 
@@ -100,12 +101,12 @@ def _measure(run: Run, planner: Planner, ranking: _Ranking | None, report: Calla
             folders.write_text(run.folder / BOOTSTRAP, bootstrap.to_csv(values))
         if ranking is not None and not _agrees(run, ranking):
             report(f"{title}: agreement with {ranking.run.model}")
-            candidates, of_ranker = ranking.best()
+            requests, of_ranker = ranking.best()
             if run.folder == ranking.run.folder:
-                found = agreement.compare(of_ranker, None, candidates)
+                found = agreement.compare(of_ranker, None, requests)
             else:
-                best = agreement.top_items(TrainedRun.open(run, planner).model(), candidates)
-                found = agreement.compare(best, of_ranker, candidates)
+                best = top_items(TrainedRun.open(run, planner).model(), requests, max(CUTOFFS))
+                found = agreement.compare(best, of_ranker, requests)
             folders.write_text(run.folder / AGREEMENT, to_json({**ranking.key, **found}))
 
 

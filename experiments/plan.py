@@ -142,13 +142,22 @@ class Planner:
         Raises:
             InputError: they cannot be prepared.
         """
-        if self._data_path is None:
-            self._data_path = locate(self._script.source, config)
-        options = config.data.model_copy(update={"data_path": self._data_path})
-        key = (self._data_path, options.prepared_dir, options.resolved())
+        path = self.raw(config)
+        options = config.data.model_copy(update={"data_path": path})
+        key = (path, options.prepared_dir, options.resolved())
         if key not in self._prepared:
             self._prepared[key] = prepare(self._script.source.adapter, options, self._report)
         return self._prepared[key]
+
+    def raw(self, config: Config) -> Path:
+        """Where the raw data lie: where the user named, or as the script finds them.
+
+        Raises:
+            InputError: there are none.
+        """
+        if self._data_path is None:
+            self._data_path = locate(self._script.source, config)
+        return self._data_path
 
 
 def chosen_models(text: str) -> list[str]:

@@ -14,6 +14,8 @@ from training.source import DataSource
 
 ROOT = Path(__file__).parents[1]
 _PREFIX, _SUFFIX = "train_", "_whole_models.py"
+OWN = "own"
+"""What the script for data of one's own is called by."""
 
 
 @dataclass(frozen=True)
@@ -30,20 +32,24 @@ class Script:
 
 
 def datasets() -> list[str]:
-    """What the training scripts are called by, `train_<this>_whole_models.py`."""
+    """What the training scripts of the public data sets are called by, `train_<this>_whole_models.py`."""
     return sorted(path.name[len(_PREFIX) : -len(_SUFFIX)] for path in ROOT.glob(f"{_PREFIX}*{_SUFFIX}"))
+
+
+def _path(dataset: str) -> Path:
+    return ROOT / ("train_whole_models.py" if dataset == OWN else f"{_PREFIX}{dataset}{_SUFFIX}")
 
 
 @functools.cache
 def script(dataset: str) -> Script:
-    """The training script of a data set.
+    """The training script of a data set, or of data of one's own (:data:`OWN`).
 
     Raises:
         InputError: it has none.
     """
-    if dataset not in datasets():
-        raise InputError(f"--dataset: there is no data set {dataset!r}, choose one of {', '.join(datasets())}")
-    path = ROOT / f"{_PREFIX}{dataset}{_SUFFIX}"
+    if dataset not in (known := [*datasets(), OWN]):
+        raise InputError(f"--dataset: there is no data set {dataset!r}, choose one of {', '.join(known)}")
+    path = _path(dataset)
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None

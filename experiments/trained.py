@@ -30,10 +30,12 @@ class TrainedRun:
     Attributes:
         run: its record.
         data: what it was trained on.
+        raw: where the raw data lie.
     """
 
     run: Run
     data: PreparedData
+    raw: Path
 
     @classmethod
     def open(cls, run: Run, planner: Planner) -> "TrainedRun":
@@ -50,7 +52,7 @@ class TrainedRun:
                 f"Received: {data.fingerprint}",
                 path=run.folder,
             )
-        return cls(run, data)
+        return cls(run, data, planner.raw(config))
 
     def model(self) -> PreRankingModel:
         """The model with its trained weights.

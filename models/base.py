@@ -21,7 +21,10 @@ State = dict[str, tf.Tensor]
 
 
 class ReadColumns(Protocol):
-    """Reads named fields, or the label, of the training part, numbers scaled; of a random sample of it if asked."""
+    """Reads named fields, the label, or the timestamp, of the training part; numbers scaled; a random sample if asked.
+
+    The name of the timestamp is `spec.beside("timestamp")`, in seconds since 1970.
+    """
 
     def __call__(self, names: Sequence[str], most_rows: int | None = None) -> dict[str, np.ndarray]:
         """The columns by name, of all rows or of about `most_rows` of them."""

@@ -37,6 +37,7 @@ class Input(TypedDict):
     kind: Literal["sparse", "sequence", "dense"]
     dtype: Literal["int64", "string", "float32"]
     missing: int | str
+    argument: NotRequired[Name]
     vocabulary: NotRequired[Name]
     vocabulary_size: NotRequired[Count]
     hash_buckets: NotRequired[Annotated[int, Field(gt=0, le=2**31)]]
@@ -127,6 +128,8 @@ def _check_inputs(found: dict[str, Any]) -> None:
     items = {field["name"] for field in found["inputs"] if field["side"] == "item"}
     if len({field["name"] for field in found["inputs"]}) < len(found["inputs"]):
         raise InputError("inputs: two have the same name")
+    if len({field.get("argument", field["name"]) for field in found["inputs"]}) < len(found["inputs"]):
+        raise InputError("inputs: two have the same argument")
     if (item_id := found["specification"]["item_id"]) not in items:
         raise InputError(f"specification.item_id: names no input of the item. Received: {item_id!r}")
     for field in found["inputs"]:

@@ -15,11 +15,13 @@ every_differentiable_model = pytest.mark.parametrize("name", DIFFERENTIABLE)
 every_two_tower_model = pytest.mark.parametrize("name", TWO_TOWERS)
 
 WITHOUT_RANDOM_WEIGHTS = {
+    "ease": "a closed form has no initial weights",
     "gbdt": "trees have no initial weights",
     "target_means": "a logistic regression starts at zero",
 }
 _ITEM_ID_ALONE = {field.name for field in SPEC.side("item")} - {SPEC.item_id}
 FIELDS_LEFT_OUT = {
+    "ease": {field.name for field in SPEC.fields} - {SPEC.history, SPEC.item_id},
     "mind": _ITEM_ID_ALONE,
     "target_means": {field.name for field in SPEC.fields} - {SPEC.user_mean, SPEC.item_mean},
     "youtube_dnn": _ITEM_ID_ALONE,

@@ -2,6 +2,7 @@
 
 One module a data set, found by its name; a module whose name starts with an underscore is no data set. Each offers
 `generate(folder, *, rows, seed)`, `ceiling_auc(folder)` and `SAMPLE_ROWS`, the size used where there is no data.
+Those of :data:`COMMANDS` hold a cascade's requests: they offer `main(arguments)`, a command line of their own.
 """
 
 from __future__ import annotations
@@ -15,6 +16,10 @@ from typing import Protocol, cast
 
 from preprocess.generate._folder import ExistsError
 from prerank.errors import InputError
+
+COMMANDS = ("requests",)
+"""Modules with a command line of their own."""
+_TRUTH = "truth"
 
 
 class Generator(Protocol):
@@ -35,7 +40,9 @@ class Generator(Protocol):
 
 def names() -> list[str]:
     """The data sets that can be generated."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+    others = {*COMMANDS, _TRUTH}
+    found = {module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_")}
+    return sorted(found - others)
 
 
 def generator(name: str) -> Generator:
