@@ -16,6 +16,7 @@ from export.place import target as target
 from export.raw_inputs import RawInputs, tensor_spec
 from features import Field
 from models import PreRankingModel, TwoTowerModel, registry
+from models.entire_space import TASKS, EntireSpaceModel
 from models.scorers import ScorerSpec
 from prerank import description, digests, folders, index
 from prerank.artefact import fingerprint_of
@@ -140,7 +141,7 @@ def _signatures(
     spec = model.spec
 
     def forward(**raw: tf.Tensor) -> Outputs:
-        return _answer(model(encode(raw), training=False))
+        return _exported(model.named_outputs(encode(raw)))
 
     signatures = {"serving_default": _trace(forward, [input_spec(field) for field in spec.fields])}
     if isinstance(model, TwoTowerModel):
@@ -151,7 +152,7 @@ def _signatures(
 
         def score(**state: tf.Tensor) -> Outputs:
             user = {name: state[name] for name in model.user_state}
-            return _answer(model.score(user, {name: state[name] for name in model.item_state}))
+            return _exported(model.named_scores(user, {name: state[name] for name in model.item_state}))
 
         specs = [tf.TensorSpec([None, *value.shape[1:]], value.dtype, name=name) for name, value in states.items()]
         signatures["score"] = _trace(score, specs)
@@ -181,9 +182,11 @@ def _scorer(model: PreRankingModel) -> ScorerSpec | None:
     return None if spec is None else replace(spec, weights={**spec.weights, "bias": model.bias.numpy()})
 
 
-def _answer(logit: tf.Tensor) -> Outputs:
-    logit = tf.reshape(tf.cast(logit, tf.float32), [-1])
-    return {"logit": logit, "probability": tf.sigmoid(logit)}
+def _exported(outputs: Outputs) -> Outputs:
+    """The outputs that a server gets; `preference` is for judging rated rows."""
+    return {
+        name: tf.reshape(tf.cast(value, tf.float32), [-1]) for name, value in outputs.items() if name != "preference"
+    }
 
 
 def _describe(model: PreRankingModel, signatures: Mapping[str, Any], export_format: Format) -> dict[str, Any]:
@@ -217,10 +220,12 @@ def _describe(model: PreRankingModel, signatures: Mapping[str, Any], export_form
         name: {key: list(value.shape) for key, value in signature.structured_outputs.items()}
         for name, signature in signatures.items()
     }
+    tasks = {"tasks": TASKS} if isinstance(model, EntireSpaceModel) else {}
     return {
         "model": model.name,
         "format": export_format,
         "calibrated": registry.get(model.name).calibrated,
+        **tasks,
         "inputs": inputs,
         "outputs": outputs,
         "specification": model.spec.to_dict(),

@@ -62,12 +62,14 @@ class PreRankingModel(tf.keras.Model):
 
     Attributes:
         options_class: the class of `options`, set by the registry.
-        trains_bias: whether the loss depends on the bias that is added to every score.
+        trains_bias: whether the loss depends on the bias that is added to every score; None: the class gives another.
+        first_seed: its layers' seeds begin here, counted from the model's seed.
         encoder: what embeds the features, where a model has one; its look-ups are planned ahead.
     """
 
     options_class: ClassVar[type[ModelOptions]]
-    trains_bias: ClassVar[bool] = True
+    trains_bias: ClassVar[bool | None] = True
+    first_seed: ClassVar[int] = 0
     encoder: FeatureEncoder  # no default: Keras does not track the weights of what hides an attribute of its class
 
     def __init__(self, spec: FeatureSpec, options: ModelOptions, seed: int = 0, xla: bool = False, **kwargs):
@@ -77,9 +79,10 @@ class PreRankingModel(tf.keras.Model):
         self.seed = seed
         self.spec = spec
         self.options = options
-        self._seeds = itertools.count(seed * _SEEDS_PER_MODEL, _SEEDS_PER_LAYER)
+        self._seeds = itertools.count(seed * _SEEDS_PER_MODEL + self.first_seed, _SEEDS_PER_LAYER)
         self._means = _RunningMeans()
-        self.bias = self.add_weight(name="bias", shape=(), initializer="zeros", trainable=self.trains_bias)
+        if self.trains_bias is not None:
+            self.bias = self.add_weight(name="bias", shape=(), initializer="zeros", trainable=self.trains_bias)
 
     def get_config(self) -> dict[str, Any]:
         """What :meth:`from_config` rebuilds the model from, JSON values alone."""
@@ -119,6 +122,20 @@ class PreRankingModel(tf.keras.Model):
     def call(self, inputs: Inputs, training: bool | None = None) -> tf.Tensor:
         """Logits (B,) float32 of a batch; `inputs` by field name, indices int32 (B,) or (B, L), numbers (B,)."""
         raise NotImplementedError(f"{type(self).__name__} defines no forward pass")
+
+    def named_outputs(self, inputs: Inputs) -> dict[str, tf.Tensor]:
+        """What the model says of a batch in inference mode, (B,) float32 each, by name.
+
+        Returns:
+            `logit`, which ranks; `probability` of a positive, if the model is calibrated; `preference`, the logit of
+            that probability, by which rated rows are judged; `logit_<task>` and `probability_<task>` of further tasks.
+        """
+        return of_logit(self(inputs, training=False))
+
+    def predict_step(self, data: tuple) -> tf.Tensor:
+        """What Keras's `predict` gives: `preference`."""
+        inputs, _, _ = tf.keras.utils.unpack_x_y_sample_weight(data)
+        return self.named_outputs(inputs)["preference"]
 
     def loss_terms(self, inputs: Inputs, labels: tf.Tensor) -> dict[str, tf.Tensor]:
         """The terms of the training loss, scalars by name; `labels` (B,) is 0 or 1."""
@@ -249,6 +266,10 @@ class TwoTowerModel(PreRankingModel):
         """Logits (N,) float32 of users (leading axis N or 1) and items (leading axis N)."""
         return tf.cast(self.similarity(user, item), tf.float32) + tf.cast(self.bias, tf.float32)
 
+    def named_scores(self, user: State, item: State) -> dict[str, tf.Tensor]:
+        """As :meth:`named_outputs`, of states as :meth:`score` takes them."""
+        return of_logit(self.score(user, item))
+
     def scorer_spec(self) -> ScorerSpec | None:
         """What `similarity` computes, by the trained weights; None: a server has to run the exported `score`."""
         return None
@@ -260,6 +281,11 @@ class TwoTowerModel(PreRankingModel):
         user, item = self.encode_user(inputs, training=True), self.encode_item(inputs, training=True)
         terms = {"cross_entropy": cross_entropy(labels, self.score(user, item))}
         return terms | self.auxiliary_losses(labels, user, item)
+
+
+def of_logit(logit: tf.Tensor) -> dict[str, tf.Tensor]:
+    """The outputs of a model that has one logit (B,)."""
+    return {"logit": logit, "probability": tf.sigmoid(logit), "preference": logit}
 
 
 def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:

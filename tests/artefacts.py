@@ -84,8 +84,8 @@ def raw_user(user):
     }
 
 
-def saved_model_scores(model: Artefact, user, items: Path):
-    """Logits of a user and all items by the SavedModel's own signatures, by item id."""
+def saved_model_scores(model: Artefact, user, items: Path, output="logit"):
+    """An output for a user and all items by the SavedModel's own signatures, by item id."""
     loaded = model.backend.loaded
     fields = model.inputs("item")
     raw = dict(zip([field["name"] for field in fields], columns(read_table(items), fields, items), strict=True))

@@ -21,7 +21,7 @@ def copy_weights(source: PreRankingModel, target: PreRankingModel) -> None:
 
 
 def predict(model: tf.keras.Model, batches: tf.data.Dataset) -> np.ndarray:
-    """Logits (n,) float32 of every row, in inference mode."""
+    """Logits (n,) float32 of the probability of every row, in inference mode."""
     return model.predict(batches, verbose=0).reshape(-1)
 
 
@@ -72,7 +72,7 @@ class EpochEnd(tf.keras.callbacks.Callback):
         self._rows = rows
         self._patience = patience
         self._begun = 0.0
-        self._forward = tf.function(lambda inputs: model(inputs, training=False), reduce_retracing=True)
+        self._forward = tf.function(lambda inputs: model.named_outputs(inputs)["preference"], reduce_retracing=True)
 
     def on_epoch_begin(self, epoch, logs=None):
         self._begun = time.perf_counter()

@@ -5,10 +5,10 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from prerank.options import Options
+from models.exposure_options import ExposureOptions
 
 
-class RunOptions(Options):
+class RunOptions(ExposureOptions):
     """What to train and how. Every field is a flag of the training scripts and a key of `config.yaml`.
 
     Raises:

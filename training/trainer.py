@@ -22,7 +22,7 @@ from models import PreRankingModel
 from preprocess.prepared import PreparedData
 from prerank import folders
 from prerank.errors import InputError
-from training import metrics
+from training import exposure, metrics
 from training.batches import Batches, read_columns
 from training.callbacks import EpochEnd, copy_weights, predict
 from training.config import Config
@@ -168,7 +168,9 @@ def _run_folder(config: Config, data: PreparedData, distribution: Distribution) 
 def _build(config: Config, data: PreparedData) -> PreRankingModel:
     run = config.run
     tf.keras.utils.set_random_seed(run.random_seed)
-    return models.build(run.model_name, data.spec, config.model, seed=run.random_seed, xla=run.jit)
+    return models.build(
+        run.model_name, data.spec, config.model, seed=run.random_seed, xla=run.jit, entire_space=run
+    )
 
 
 def _check_classes(data: PreparedData) -> None:
@@ -192,6 +194,7 @@ def _fit(
     """Train `model`; the chief's ends with the weights of the best epoch."""
     run = config.run
     training = training_batches(config, data)
+    exposure.prepare(model, run, data)
     if model.fit_directly(training.columns):
         return Progress(epochs=1, best_epoch=0, stopped=True)
     validation = Batches(data, "validation", _EVALUATION_BATCH)
