@@ -90,4 +90,4 @@ def saved_model_scores(model: Artefact, user, items: Path, output="logit"):
     fields = model.inputs("item")
     raw = dict(zip([field["name"] for field in fields], columns(read_table(items), fields, items), strict=True))
     state = {**loaded.signatures["user_tower"](**raw_user(user)), **loaded.signatures["item_tower"](**raw)}
-    return dict(zip(raw["movie_id"].tolist(), loaded.signatures["score"](**state)["logit"].numpy(), strict=True))
+    return dict(zip(raw["movie_id"].tolist(), loaded.signatures["score"](**state)[output].numpy(), strict=True))
