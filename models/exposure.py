@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from features import FeatureSpec, Field, Side
+from features import FeatureSpec, Side
 from layers import InBatchSoftmaxLoss, Tower
 from models.columns import column
 from models.inputs import FeatureEncoder, Inputs
@@ -23,8 +23,9 @@ class Exposure(tf.keras.layers.Layer):
     so if the popularity is that of another time than the rows'.
 
     The table is its own. So the gradients of what is shown do not move the embeddings by which the preference is
-    calibrated. Of the item it takes what does not change from row to row. A batch pairs users with items of other
-    rows, and a state as of the row's time would tell own items from others.
+    calibrated. It takes what does not change with the rows of a user or an item, and the context of a request. A batch
+    pairs users with items of other rows, and a state as of another time would tell own items from others. A history
+    tells which items the user was shown minutes before, and so what comes next; what is shown later it tells less well.
 
     An item that is unseen or has no id shares a row with all others of its kind. That row occurs in batches as often
     as an own item as it does as another's, so that its score is the mean item's. Its popularity is that of an item
@@ -44,7 +45,7 @@ class Exposure(tf.keras.layers.Layer):
         super().__init__(dtype="float32", **kwargs)  # its own weight is in full precision; the layers have their policy
         self.width = width
         self._item_id = spec[spec.item_id]
-        self._names = {"user": _names(spec.side("user")), "item": _names(spec.table_fields("item"))}
+        self._names = {"user": _lasting(spec, "user"), "item": _lasting(spec, "item")}
         user, item = ([column(spec[name], width) for name in self._names[side]] for side in ("user", "item"))
         self.encoder = FeatureEncoder(user, item, seed=next_seed(), xla=xla, name="exposure_encoder")
         self.user_dnn = Tower([_HIDDEN * width], width, dropout, seed=next_seed(), name="exposure_user_dnn")
@@ -83,5 +84,7 @@ class Exposure(tf.keras.layers.Layer):
         return tf.cast(tower(self.encoder(own, side).concat(), training=training), tf.float32)
 
 
-def _names(fields: tuple[Field, ...]) -> tuple[str, ...]:
-    return tuple(field.name for field in fields)
+def _lasting(spec: FeatureSpec, side: Side) -> tuple[str, ...]:
+    """Names of a side's fields that belong to the user or item itself, and of the context that comes with the user."""
+    context = [field for field in spec.side(side) if side == "user" and field.name in spec.context]
+    return tuple(field.name for field in [*spec.table_fields(side), *context])
