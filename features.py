@@ -10,11 +10,12 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 Side = Literal["user", "item"]
 Kind = Literal["sparse", "sequence", "dense"]
 RawType = Literal["int64", "string", "float32"]
+RowColumn = Literal["request", "stage", "weight", "teacher"]
 
 MISSING = 0
 """Index of a missing value (see :mod:`prerank.values`), and the padding of sequences."""
@@ -22,6 +23,10 @@ UNSEEN = 1
 """Index of a value that is not in the vocabulary."""
 RESERVED = 2
 """Index of a vocabulary's first value, or of a hashed field's first bucket."""
+UNLABELLED = -1
+"""The label, in prepared data, of a row without one: a candidate of whom nobody knows whether it is a positive."""
+ROW_COLUMNS: tuple[RowColumn, ...] = get_args(RowColumn)
+"""What the rows of a data set may carry beside fields and label, in the order in which it is written."""
 _CHECKED: dict[str, Any] = {"extra": "forbid", "allow_inf_nan": False}
 """How values that are read are checked."""
 
@@ -78,6 +83,10 @@ class FeatureSpec:
         user_mean, item_mean: names of the dense fields with the mean label of the user and of the item, or None;
             every other dense field is a number of the raw data.
         label: name of the label column.
+        row_columns: what the rows carry beside fields and label, under the names that :meth:`beside` gives. "request":
+            the list that a row belongs to; "stage": how far it got in the cascade; "weight": how much it counts;
+            "teacher": the logit that a ranker gave it.
+        privileged: names of fields that only a teacher may see.
     """
 
     __pydantic_config__: ClassVar = _CHECKED
@@ -95,6 +104,8 @@ class FeatureSpec:
     user_mean: str | None = None
     item_mean: str | None = None
     label: str = "label"
+    row_columns: tuple[RowColumn, ...] = ()
+    privileged: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = [field.name for field in self.fields]
@@ -108,8 +119,11 @@ class FeatureSpec:
             fields = [field.name for field in self.side(side)]
             if unknown := [name for name in named if name is not None and name not in fields]:
                 raise ValueError(f"these roles name no {side} field: {unknown}. Fields: {fields}")
-        if unknown := [name for name in self.context if name not in names]:
-            raise ValueError(f"context names no field: {unknown}. Fields: {names}")
+        for role in ("context", "privileged"):
+            if unknown := [name for name in getattr(self, role) if name not in names]:
+                raise ValueError(f"{role} names no field: {unknown}. Fields: {names}")
+        if ids := [name for name in (self.user_id, self.item_id) if name in self.privileged]:
+            raise ValueError(f"an id cannot be privileged: {ids[0]}")
 
     def __getitem__(self, name: str) -> Field:
         for field in self.fields:
@@ -141,8 +155,9 @@ class FeatureSpec:
         return {field.vocabulary: field.vocabulary_size for field in self.fields if field.vocabulary}
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values, read back by :meth:`from_dict`."""
-        return dataclasses.asdict(self)
+        """Plain JSON values, read back by :meth:`from_dict`; without what came later and is not used."""
+        values = dataclasses.asdict(self)
+        return {name: value for name, value in values.items() if value or name not in ("row_columns", "privileged")}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> FeatureSpec:

@@ -11,7 +11,7 @@ from experiments.plan import Planner
 from experiments.runs import AGREEMENT, BOOTSTRAP, Run, variant_title
 from experiments.trained import OtherDataError, TrainedRun
 from prerank import folders
-from training.batches import read_columns
+from training.rated import Rated
 from training.run_folder import to_json
 
 
@@ -95,8 +95,8 @@ def _measure(run: Run, planner: Planner, ranking: _Ranking | None, report: Calla
         if not (run.folder / BOOTSTRAP).exists():
             report(f"{title}: bootstrap over users")
             trained = TrainedRun.open(run, planner)
-            columns = read_columns(trained.data, "test", [trained.data.spec.label, "group"])
-            values = bootstrap.replicates(columns[trained.data.spec.label], trained.test_logits(), columns["group"])
+            rated = Rated.read(trained.data, "test")
+            values = bootstrap.replicates(rated.labels, trained.test_logits()[rated.rows], rated.groups)
             folders.write_text(run.folder / BOOTSTRAP, bootstrap.to_csv(values))
         if ranking is not None and not _agrees(run, ranking):
             report(f"{title}: agreement with {ranking.run.model}")

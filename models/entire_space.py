@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from models import registry
-from models.base import PreRankingModel, State, TwoTowerModel
+from models.base import PreRankingModel, Scored, State, TwoTowerModel
 from models.exposure import Exposure
 from models.exposure_options import ExposureOptions
 from models.inputs import FeatureEncoder, Inputs
@@ -17,6 +17,8 @@ TASKS = [
     {"name": "exposed", "logit": "logit_exposed", "probability": "probability_exposed", "calibrated": False},
 ]
 """What `features.json` says of the outputs: `logit` ranks, by the product of the tasks' probabilities."""
+_PREFERENCE, _EXPOSURE = "preference/logits", "exposure/vectors"
+"""Beside what an inner model's towers give, with names that none of them has."""
 
 
 class EntireSpaceModel(PreRankingModel):
@@ -68,26 +70,53 @@ class EntireSpaceModel(PreRankingModel):
         self.exposure.set_popularity(log_popularity)
 
     def call(self, inputs: Inputs, training: bool | None = None) -> tf.Tensor:
-        return self._answers(self.inner(inputs, training), self._exposure(inputs, training))["logit"]
+        return self._named(self.inner(inputs, training), self._exposed(inputs, training))["logit"]
 
     def named_outputs(self, inputs: Inputs) -> dict[str, tf.Tensor]:
-        return self._answers(self.inner(inputs, training=False), self._exposure(inputs, training=False))
+        return self._named(self.preference(inputs), self._exposed(inputs, training=False))
 
-    def _exposure(self, inputs: Inputs, training: bool | None) -> tf.Tensor:
+    def preference(self, inputs: Inputs) -> tf.Tensor:
+        return self.inner.preference(inputs)
+
+    def _exposed(self, inputs: Inputs, training: bool | None) -> tf.Tensor:
         return self.exposure.logits(self.exposure.user(inputs, training), self.exposure.item(inputs, training))
 
-    def _answers(self, preference: tf.Tensor, exposure: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _named(self, preference: tf.Tensor, exposure: tf.Tensor) -> dict[str, tf.Tensor]:
         return {
             "logit": tf.math.log_sigmoid(preference) + exposure,
             "probability": tf.sigmoid(preference),
             "logit_exposed": exposure,
             "probability_exposed": tf.sigmoid(exposure),
-            "preference": preference,
         }
 
-    def loss_terms(self, inputs: Inputs, labels: tf.Tensor) -> dict[str, tf.Tensor]:
-        exposure = self.exposure.loss(inputs, tf.ones_like(labels))
-        return {**self.inner.loss_terms(inputs, labels), "exposure": self.exposure_options.exposure_weight * exposure}
+    def scored(
+        self,
+        inputs: Inputs,
+        users: tf.Tensor | None = None,
+        items: tf.Tensor | None = None,
+        training: bool = True,
+    ) -> Scored:
+        """As for every model, but that losses of the logits train the exposure part only.
+
+        Losses over lists and of teachers want an order, and would take the calibration from the preference.
+        """
+        inner = self.inner.scored(inputs, users, items, training)
+        user, item = self.exposure.user(inputs, training), self.exposure.item(inputs, training)
+        of_user = user if users is None else tf.gather(user, users)
+        of_item = item if items is None else tf.gather(item, items)
+        logits = tf.math.log_sigmoid(tf.stop_gradient(inner.logits)) + self.exposure.logits(of_user, of_item)
+        return Scored(
+            logits, {**inner.user, _PREFERENCE: inner.logits, _EXPOSURE: user}, {**inner.item, _EXPOSURE: item}
+        )
+
+    def row_losses(
+        self, inputs: Inputs, labels: tf.Tensor, scored: Scored, weights: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
+        rated = Scored(scored.user[_PREFERENCE], scored.user, scored.item)
+        terms = self.inner.row_losses(inputs, labels, rated, weights)
+        rows = tf.ones_like(rated.logits) if weights is None else weights
+        exposure = self.exposure.loss(inputs, scored.user[_EXPOSURE], scored.item[_EXPOSURE], rows)
+        return {**terms, "exposure": self.exposure_options.exposure_weight * exposure}
 
     def plan_training(self, epochs: int, steps: int) -> None:
         self.inner.plan_training(epochs, steps)
@@ -115,16 +144,12 @@ class EntireSpaceTwoTower(EntireSpaceModel, TwoTowerModel):
     def encode_item(self, inputs: Inputs, training: bool | None = None) -> State:
         return {**self.inner.encode_item(inputs, training), "item_exposure": self.exposure.item(inputs, training)}
 
-    def preference(self, user: State, item: State) -> tf.Tensor:
-        """Logits (N,) float32 of a positive, given exposure, of users (leading axis N or 1) and items."""
-        return self.inner.score(user, item)
-
     def score(self, user: State, item: State) -> tf.Tensor:
         return self.named_scores(user, item)["logit"]
 
     def named_scores(self, user: State, item: State) -> dict[str, tf.Tensor]:
         exposure = self.exposure.logits(user["user_exposure"], item["item_exposure"])
-        return self._answers(self.preference(user, item), exposure)
+        return self._named(self.inner.score(user, item), exposure)
 
     def scorer_spec(self) -> ScorerSpec | None:
         spec = self.inner.scorer_spec()

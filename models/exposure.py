@@ -66,18 +66,25 @@ class Exposure(tf.keras.layers.Layer):
     def item(self, inputs: Inputs, training: bool | None = None) -> tf.Tensor:
         """Vectors and, as the last column, biases and popularity, (B, D + 1) float32, of items."""
         found = self._encode(inputs, "item", self.item_dnn, training)
-        popularity = tf.gather(self.log_popularity, inputs[self._item_id.name])
-        return tf.concat([found[:, :-1], found[:, -1:] + popularity[:, tf.newaxis]], axis=1)
+        return tf.concat([found[:, :-1], found[:, -1:] + self._popularity(inputs)[:, tf.newaxis]], axis=1)
 
     def logits(self, user: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
         """Logits (N,) of user vectors (N or 1, D) and items (N, D + 1)."""
         return tf.reduce_sum(user * item[:, :-1], axis=-1) + item[:, -1]
 
-    def loss(self, inputs: Inputs, weights: tf.Tensor) -> tf.Tensor:
-        """The loss, a scalar, of rows with weights (B,), 0 for a row that is no exposure."""
-        user = self.user(inputs, training=True)
-        item = self._encode(inputs, "item", self.item_dnn, training=True)
-        return self.loss_layer([user, item[:, :-1], item[:, -1], weights])
+    def loss(self, inputs: Inputs, user: tf.Tensor, item: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+        """The loss, a scalar, of rows that are exposures.
+
+        Args:
+            inputs: features of the rows.
+            user: what :meth:`user` gives of them in training.
+            item: what :meth:`item` gives of them in training.
+            weights: (B,), of the rows.
+        """
+        return self.loss_layer([user, item[:, :-1], item[:, -1] - self._popularity(inputs), weights])
+
+    def _popularity(self, inputs: Inputs) -> tf.Tensor:
+        return tf.gather(self.log_popularity, inputs[self._item_id.name])
 
     def _encode(self, inputs: Inputs, side: Side, tower: Tower, training: bool | None) -> tf.Tensor:
         own = {name: inputs[name] for name in self._names[side]}  # without what was made for another table

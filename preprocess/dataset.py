@@ -20,15 +20,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RawData:
-    """The labelled rows of a data set and what is known of their users and items, in raw spelling.
+    """The rows of a data set and what is known of their users and items, in raw spelling.
 
     Values are as the contract has them (:mod:`prerank.values`); null is a missing value. No id of a user or an item, no
-    label and no time is missing.
+    request, no stage and no time is missing. A label may be, where the data have candidates that nobody has rated.
 
     Attributes:
-        rows: one line a labelled row: the columns :data:`preprocess.names.ROW` (int64, 0-based data line of the raw
-            file), `TIMESTAMP` (int64 seconds; 0 where nothing is timed), `LABEL` (0 or 1), the user's and the item's id
-            under the names that `spec` gives them, and a column for each field in `spec.context`.
+        rows: one line a row: the columns :data:`preprocess.names.ROW` (int64, 0-based data line of the raw file),
+            `TIMESTAMP` (int64 seconds; 0 where nothing is timed), `LABEL` (0, 1 or null), the user's and the item's id
+            under the names that `spec` gives them, a column for each field in `spec.context`, and what
+            :data:`preprocess.names.CARRIED` calls each of `spec.row_columns`: the request's id, all of whose rows have
+            one user; the stage, an integer from 0 to 127; the weight, 0 or more or null; the teacher's logit or null.
         users: one line a user: its id and a column for each of `spec.table_fields("user")`. A user of `rows` without a
             line has the id alone, everything else is missing.
         items: the same of the items.

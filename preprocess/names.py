@@ -6,12 +6,19 @@ from collections.abc import Mapping
 
 import ibis.expr.types as ir
 
+from features import RowColumn
+
 ROW, TIMESTAMP, LABEL = "_row", "_timestamp", "_label"
-"""Of a data set's rows: the number of the raw file's data line, from 0; seconds since 1970; 0 or 1."""
+"""Of a data set's rows: the number of the raw file's data line, from 0; seconds since 1970; 0, 1 or
+null."""
 PART, SHUFFLE = "_part", "_shuffle"
 """A row's part, as its place in :data:`preprocess.splits.PARTS`, and where it lies among the training rows."""
 USER, ITEM = "_user", "_item"
 """The number, from 0, of a row's user and item among those that have a row."""
+REQUEST, STAGE, ROW_WEIGHT, TEACHER = "_request", "_stage", "_row_weight", "_teacher"
+"""What a data set's rows may carry besides: their request, how far they got, their weight, a ranker's logit."""
+CARRIED: dict[RowColumn, str] = {"request": REQUEST, "stage": STAGE, "weight": ROW_WEIGHT, "teacher": TEACHER}
+"""Their names, by what a feature specification calls them."""
 WEIGHT = "_weight"
 """How many training rows a line stands for."""
 INDEX = "_index_{}"

@@ -8,7 +8,7 @@ import ibis.expr.types as ir
 from features import FeatureSpec
 from preprocess.engines import Engine
 from preprocess.hashing import with_hash
-from preprocess.names import LABEL, ROW, TIMESTAMP, only, renamed
+from preprocess.names import LABEL, ROW, STAGE, TEACHER, TIMESTAMP, only, renamed
 
 _SALT = 701
 
@@ -18,7 +18,8 @@ def with_negatives(engine: Engine, rows: ir.Table, spec: FeatureSpec, number: in
 
     Items are drawn uniformly from those alive at the positive's time, that is with a row at that time or before, by a
     hash of the positive's key. Those that the user has a row with, at any time, are passed over, so none is a
-    positive of the user. There are 2 * `number` + 8 draws: a positive gets fewer negatives where those hit fewer
+    positive of the user. They belong to the positive's request and have its weight; they passed no stage (0), and no
+    teacher has scored them. There are 2 * `number` + 8 draws: a positive gets fewer negatives where those hit fewer
     other items, as at the very beginning of the data.
 
     Rows are numbered anew: a number n becomes n * (`number` + 1), plus 1, 2, ... for the negatives.
@@ -44,6 +45,8 @@ def with_negatives(engine: Engine, rows: ir.Table, spec: FeatureSpec, number: in
         spec.item_id: negatives["_drawn"],
         ROW: negatives[ROW] * (number + 1) + negatives["_rank"] + 1,
         LABEL: ibis.literal(0),
+        STAGE: ibis.literal(0),
+        TEACHER: ibis.null("float64"),
     }
     negatives = renamed(negatives, {name: changed.get(name, negatives[name]) for name in rows.columns})
     numbered = rows.mutate(**{ROW: rows[ROW] * (number + 1)})

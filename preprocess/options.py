@@ -23,10 +23,7 @@ State = Literal["online", "frozen"]
 Leak = Literal["target_mean", "history", "user_filter", "encoders", "scaler"]
 LEAKS: tuple[Leak, ...] = get_args(Leak)
 
-_ADDED: dict[str, Any] = {
-    "negatives": 0, "min_count": 1, "hash_buckets": 0,
-    "entire_space": False, "exposure_weight": 1.0, "exposure_half_life": 0.0,
-}  # fmt: skip
+_ADDED: dict[str, Any] = {"negatives": 0, "min_count": 1, "hash_buckets": 0}
 
 
 def without_added(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -17,15 +17,16 @@ from preprocess import schema as schemas
 from preprocess.dataset import Adapter, RawData, check_coverage
 from preprocess.delimited import read
 from preprocess.engines import Engine
-from preprocess.names import LABEL, ROW, TIMESTAMP, only, with_columns
+from preprocess.names import CARRIED, LABEL, REQUEST, ROW, ROW_WEIGHT, STAGE, TEACHER, TIMESTAMP, only, with_columns
 from preprocess.options import DataOptions, ResolvedOptions
 from preprocess.parquet_rows import Source, read_parquet
 from preprocess.raw import Column, Layout, RawFile, RawTable
-from preprocess.schema import LabelSchema, Schema
+from preprocess.schema import Schema, StageSchema
 from prerank.errors import InputError
-from prerank.values import EXPECTED, INTEGER, KINDS, short
+from prerank.values import EXPECTED, INTEGER, KINDS, TOO_LARGE, short
 
 _SUFFIXES = (".parquet", ".csv", ".csv.gz")
+_LAST_STAGE = 127
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
@@ -129,7 +130,7 @@ class OwnData:
         described = {role: [field.name for field in spec.table_fields(side)] for role, side in sides.items()}
         of_rows = [*keys.values(), *schema.context]
         joined = [name for role, names in described.items() if role not in files for name in names]
-        rows = self._read(engine, files["rows"], dict.fromkeys([*of_rows, *joined]), self._label_and_time())
+        rows = self._read(engine, files["rows"], dict.fromkeys([*of_rows, *joined]), self._of_the_row())
         tables = {}
         for role, key in keys.items():
             others = [name for name in described[role] if name != key]
@@ -140,11 +141,14 @@ class OwnData:
                 tables[role] = engine.save(only(table.table, key, *others))
             else:
                 tables[role] = rows.one_each(engine, key, others)
-        labelled = _labelled(engine, rows, schema.label)
+        rows = rows.with_table(_labelled(engine, rows, schema))
+        rows = rows.with_table(_carried(engine, rows, schema))
+        made = rows.table
         if schema.time is None:
-            labelled = labelled.mutate(**{TIMESTAMP: ibis.literal(0, "int64")})
+            made = made.mutate(**{TIMESTAMP: ibis.literal(0, "int64")})
+        carried = [CARRIED[name] for name in spec.row_columns]
         return RawData(
-            rows=engine.save(only(labelled, ROW, TIMESTAMP, LABEL, *of_rows)),
+            rows=engine.save(only(made, ROW, TIMESTAMP, LABEL, *of_rows, *carried)),
             users=tables["users"],
             items=tables["items"],
             spec=spec,
@@ -152,10 +156,22 @@ class OwnData:
             timed=schema.time is not None,
         )
 
-    def _label_and_time(self) -> list[Source]:
-        label, time = self.schema.label, self.schema.time
-        found = [Source(LABEL, label.column, "label", required=True)] if label else []
-        return found + ([Source(TIMESTAMP, time.column, "seconds", True, _PER_SECOND[time.unit])] if time else [])
+    def _of_the_row(self) -> list[Source]:
+        """Label, time and what else a row carries. Weights and logits are read as labels are: -1 is a value there."""
+        schema, found = self.schema, []
+        if schema.label:
+            found.append(Source(LABEL, schema.label.column, "label", required=not schema.label_is_optional))
+        if schema.time:
+            found.append(Source(TIMESTAMP, schema.time.column, "seconds", True, _PER_SECOND[schema.time.unit]))
+        if schema.request:
+            found.append(Source(REQUEST, schema.request.column, KINDS[schema.request.type], required=True))
+        if schema.stage:
+            found.append(Source(STAGE, schema.stage.column, "text" if schema.stage.order else "int", required=True))
+        if schema.weight:
+            found.append(Source(ROW_WEIGHT, schema.weight, "label"))
+        if schema.teacher:
+            found.append(Source(TEACHER, schema.teacher, "label"))
+        return found
 
     def _read(self, engine: Engine, file: RawFile, names: Iterable[str], others: Sequence[Source]) -> RawTable:
         """The columns of some fields, and others, of one file."""
@@ -206,16 +222,48 @@ def _split(engine: Engine, raw: RawTable, name: str, separator: str, kind: str) 
     return raw.with_table(with_columns(raw.table, {name: texts.map(lambda text: text.try_cast("int64"))}))
 
 
-def _labelled(engine: Engine, rows: RawTable, label: LabelSchema | None) -> ir.Table:
-    """The rows that have a label, 0 or 1."""
-    table = rows.table
+def _labelled(engine: Engine, rows: RawTable, schema: Schema) -> ir.Table:
+    """The rows that the label's rule does not leave out, with a label of 0 or 1, or null where there is none."""
+    table, label = rows.table, schema.label
     if label is None:
         return table.mutate(**{LABEL: ibis.literal(1, "int8")})
     if label.leave_out:
-        table = table.filter(~table[LABEL].isin(label.leave_out))
+        table = table.filter(~table[LABEL].isin(label.leave_out).fill_null(False))
     if label.positive_from is not None:
         return table.mutate(**{LABEL: (table[LABEL] >= label.positive_from).cast("int8")})
     what = f"{label.column} has to be 0 or 1, or the schema needs label.positive_from"
     wrong = only(table.filter(~table[LABEL].isin([0.0, 1.0])), ROW, LABEL)
     rows.check(engine, wrong, lambda row: f"{what}. Received: {row[LABEL]}")
     return table.mutate(**{LABEL: table[LABEL].cast("int8")})
+
+
+def _carried(engine: Engine, rows: RawTable, schema: Schema) -> ir.Table:
+    """The rows with their request, stage, weight and teacher's logit, checked, as far as the schema has them."""
+    table = rows.table
+    if schema.request:
+        rows.one_each(engine, REQUEST, [schema.user_id], schema.request.column)
+    if schema.stage:
+        table = table.mutate(**{STAGE: _stage(engine, rows, schema.stage)})
+    for name, column, least in ((ROW_WEIGHT, schema.weight, 0.0), (TEACHER, schema.teacher, -TOO_LARGE)):
+        if column:
+            wrong = table.filter((table[name] < least) | (table[name].abs() >= TOO_LARGE))
+            what = f"{column} has to be a finite number of 32 bits{', 0 or more' if least == 0 else ''}"
+            _check(engine, rows, wrong, name, what)
+    return table
+
+
+def _check(engine: Engine, rows: RawTable, wrong: ir.Table, name: str, what: str) -> None:
+    rows.check(engine, only(wrong, ROW, name), lambda row: f"{what}. Received: {short(row[name])}")
+
+
+def _stage(engine: Engine, rows: RawTable, stage: StageSchema) -> ir.IntegerColumn:
+    """The stage as an integer: of names their place in the order, from 1."""
+    given = rows.table[STAGE]
+    if stage.order is None:
+        what = f"{stage.column} has to be an integer from 0 to {_LAST_STAGE}, or the schema needs stage.order"
+        _check(engine, rows, rows.table.filter(~given.between(0, _LAST_STAGE)), STAGE, what)
+        return given.cast("int8")
+    what = f"{stage.column} has to be one of {', '.join(stage.order)}"
+    _check(engine, rows, rows.table.filter(~given.isin(stage.order)), STAGE, what)
+    places = [(given == name, place) for place, name in enumerate(stage.order, 1)]
+    return ibis.cases(*places).cast("int8")

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any, NotRequired, cast
 
 import numpy as np
 import pyarrow as pa
@@ -33,6 +33,7 @@ class PartRows(TypedDict):
 
     rows: Annotated[int, Option(ge=0)]
     positives: Annotated[int, Option(ge=0)]
+    labelled: NotRequired[Annotated[int, Option(ge=0)]]
 
 
 class Parts(TypedDict):
@@ -65,6 +66,11 @@ class PreparedData:
     `item_group` int32 (number of the distinct user and item, from 0), `row` int64 (0-based data line of the raw file),
     `timestamp` int64. Where a field has one of these names, the column has an underscore before it
     (:meth:`features.FeatureSpec.beside`). Training rows are in random order, the others in that of the raw file.
+
+    Further columns, as the spec's `row_columns` say: `request` int32 (number of the distinct request, from 0), `stage`
+    int8 (the larger, the longer the row stayed in the cascade), `weight` float32 (1 where it is missing), `teacher`
+    float32 (NaN where it is missing). All rows of a request are in one part. Those of a training request lie one after
+    another in one file. A row without a label has the label :data:`features.UNLABELLED`.
 
     Attributes:
         path: the folder.
@@ -122,6 +128,11 @@ class PreparedData:
     def rows(self, part: str) -> int:
         """Number of rows of "train", "validation" or "test"."""
         return self.manifest["parts"][_known(part)]["rows"]
+
+    def labelled(self, part: str) -> int:
+        """Number of rows of a part that have a label."""
+        counts = self.manifest["parts"][_known(part)]
+        return counts.get("labelled", counts["rows"])
 
     def vocabulary(self, name: str) -> np.ndarray:
         """The raw values with the indices `RESERVED`, `RESERVED` + 1, ...: int64, or object holding str.

@@ -231,8 +231,14 @@ class RawTable:
 
         self.check(engine, repeated, message)
 
-    def one_each(self, engine: Engine, key: str, columns: Sequence[str]) -> ir.Table:
+    def one_each(self, engine: Engine, key: str, columns: Sequence[str], title: str | None = None) -> ir.Table:
         """One line for each value of `key`, with its columns as on its first line.
+
+        Args:
+            engine: runs the check.
+            key: name of a column.
+            columns: names of others.
+            title: what the message calls `key`, if not by its name.
 
         Raises:
             InputError: at the first line that has another value than an earlier one of the same `key`.
@@ -245,7 +251,7 @@ class RawTable:
             self.check(
                 engine,
                 found.filter(found["_column"].notnull()),
-                lambda row: f"{key} {row[key]} has other values on an earlier line ({row['_column']})",
+                lambda row: f"{title or key} {row[key]} has other values on an earlier line ({row['_column']})",
             )
         return first
 

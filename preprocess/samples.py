@@ -9,16 +9,19 @@ import ibis
 import ibis.expr.types as ir
 import numpy as np
 
-from features import RESERVED, FeatureSpec, Field, Side
+from features import RESERVED, UNLABELLED, FeatureSpec, Field, Side
 from preprocess import splits, state, vocabulary
 from preprocess.dataset import RawData
 from preprocess.engines import Engine
 from preprocess.names import (
+    CARRIED,
     INDEX,
     ITEM,
     LABEL,
     PART,
+    REQUEST,
     ROW,
+    ROW_WEIGHT,
     SHUFFLE,
     TIMESTAMP,
     USER,
@@ -61,7 +64,7 @@ class Samples:
 def build(engine: Engine, raw: RawData, options: ResolvedOptions) -> Samples:
     """Apply the protocol to a data set.
 
-    Order, as in the public code: rows without a label are already dropped, then the users' sample, the
+    Order, as in the public code: rows that the label's rule leaves out are already dropped, then the users' sample, the
     split, the user filter (a leak), sampled negatives, and only then vocabularies, means and histories.
 
     Raises:
@@ -102,6 +105,8 @@ def _parted(engine: Engine, raw: RawData, options: ResolvedOptions) -> ir.Table:
             f"--split {options.split}: the {raw.spec.dataset} data given have no time, only --split random is possible"
         )
     rows = splits.sample_users(raw.rows, raw.spec.user_id, options.sample_rate)
+    if "request" in raw.spec.row_columns:
+        rows = splits.with_request_time(rows)
     rows = engine.save(splits.with_order(rows, raw.spec))
     rows = splits.with_part(engine, rows, raw.spec, options, raw.utc_offset)
     if "user_filter" in options.leaks:
@@ -113,17 +118,26 @@ def _parted(engine: Engine, raw: RawData, options: ResolvedOptions) -> ir.Table:
         rows = engine.save(splits.with_order(rows.drop(SHUFFLE), raw.spec))
     if raw.means_before_split and "target_mean" in options.leaks:
         rows = engine.save(state.with_whole_counts(rows, raw.spec))
-    return rows
+    return engine.save(_with_request_number(rows)) if "request" in raw.spec.row_columns else rows
+
+
+def _with_request_number(rows: ir.Table) -> ir.Table:
+    """The rows with the number (int32, from 0, in the order of the ids) of their request in place of its id."""
+    requests = rows.select(_id=rows[REQUEST]).distinct()
+    requests = requests.mutate(_number=ibis.row_number().over(order_by=requests["_id"]).cast("int32"))
+    joined = rows.join(requests, rows[REQUEST] == requests["_id"])
+    return renamed(joined, {name: joined["_number" if name == REQUEST else name] for name in rows.columns})
 
 
 def _training(engine: Engine, rows: ir.Table, options: ResolvedOptions) -> tuple[int, int]:
-    """Positives and rows of the training part."""
-    counts = rows.group_by(PART).agg(rows=rows.count(), positives=rows[LABEL].cast("int64").sum())
+    """Positives and labelled rows of the training part."""
+    counts = rows.group_by(PART).agg(rows=rows[LABEL].count(), positives=rows[LABEL].fill_null(0).cast("int64").sum())
     found = {row[PART]: row for row in engine.table(counts).to_pylist()}
     sizes = {name: found.get(place, {"rows": 0})["rows"] for place, name in enumerate(PARTS)}
     if not all(sizes.values()):
         received = ", ".join(f"{name} {size}" for name, size in sizes.items())
-        raise InputError(f"too few rows for --split {options.split}: every part needs some. Received: {received}")
+        what = "rows" if engine.one(rows.agg(all=rows[LABEL].notnull().all()))["all"] else "rows with a label"
+        raise InputError(f"too few {what} for --split {options.split}: every part needs some. Received: {received}")
     if all(part["positives"] == part["rows"] for part in found.values()):
         raise InputError(
             "training needs positives and negatives, and the data hold positives alone: "
@@ -280,9 +294,18 @@ def _columns(
             columns[field.name] = state.mean_label(positives, rows, training, plain)
         elif field.name not in cut_out:
             columns[field.name] = joined[INDEX.format(field.name)]
-    columns[LABEL] = joined[LABEL].cast("int8")
+    columns[LABEL] = joined[LABEL].cast("int8").fill_null(UNLABELLED)
+    columns |= _carried(joined, spec)
     needed = [*(name for found in sequences for name in found.columns), USER, ITEM, ROW, TIMESTAMP, PART, SHUFFLE]
     return renamed(joined, {name: joined[name] for name in needed} | columns)
+
+
+def _carried(joined: ir.Table, spec: FeatureSpec) -> dict[str, ir.Value]:
+    """What the rows carry beside fields and label, by the preparation's names."""
+    columns: dict[str, ir.Value] = {CARRIED[name]: joined[CARRIED[name]] for name in spec.row_columns}
+    if "weight" in spec.row_columns:
+        columns[ROW_WEIGHT] = joined[ROW_WEIGHT].fill_null(1.0)
+    return columns
 
 
 def _catalogue(

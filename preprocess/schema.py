@@ -7,17 +7,18 @@ own it also says where label and time are found; docs/own-data.md explains each 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BeforeValidator,
     StringConstraints,
     ValidationError,
+    field_validator,
     model_validator,
 )
 from pydantic import Field as Option
 
-from features import FeatureSpec, Field, Kind, RawType, Side
+from features import ROW_COLUMNS, FeatureSpec, Field, Kind, RawType, RowColumn, Side
 from preprocess.yaml_files import read_yaml
 from prerank.errors import InputError
 from prerank.options import Options
@@ -47,6 +48,9 @@ class LabelSchema(Options):
     """The label's column: 0 or 1, or a number that is made one."""
 
     column: str
+    optional: bool | None = Option(
+        default=None, description="whether rows may lack the label; none: they may if the schema has a stage"
+    )
     positive_from: float | None = Option(default=None, description="the label is 1 from this number on, and 0 below")
     leave_out: tuple[float, ...] = Option(default=(), description="rows with one of these numbers are dropped")
 
@@ -56,6 +60,37 @@ class TimeSchema(Options):
 
     column: str
     unit: Literal["s", "ms", "us", "ns"] = Option(default="s", description="of integers")
+
+
+class RequestSchema(Options):
+    """The column with the id of a row's request: the list of candidates that was answered at one moment."""
+
+    column: str
+    type: Literal["string", "int64"] = Option(default="string", description="how ids are spelt")
+
+
+class StageSchema(Options):
+    """The column that says how far a candidate got: integers, larger the farther, or names in an order."""
+
+    column: str
+    order: tuple[str, ...] | None = Option(
+        default=None, min_length=1, max_length=127, description="the names, from the first stage to the last"
+    )
+
+    @field_validator("order", mode="before")
+    @classmethod
+    def _texts(cls, value: Any) -> Any:
+        """Numbers in YAML are names, too."""
+        return [str(name) if type(name) is int else name for name in value] if isinstance(value, list) else value
+
+    @model_validator(mode="after")
+    def _check(self) -> StageSchema:
+        names = self.order or ()
+        if "" in names:
+            raise ValueError("stage.order: a name is empty")
+        if repeated := [name for place, name in enumerate(names) if name in names[:place]]:
+            raise ValueError(f"stage.order: {repeated[0]!r} occurs twice")
+        return self
 
 
 class FilesSchema(Options):
@@ -98,6 +133,15 @@ class Schema(Options):
     time: Annotated[TimeSchema, _named("column")] | None = Option(
         default=None, description="column; none: nothing is timed"
     )
+    request: Annotated[RequestSchema, _named("column")] | None = Option(
+        default=None, description="column; rows with the same value are the candidates of one request"
+    )
+    stage: Annotated[StageSchema, _named("column")] | None = Option(
+        default=None, description="column; how far a candidate got in the cascade"
+    )
+    weight: str | None = Option(default=None, description="column; how much a row counts, 0 or more; 1 where missing")
+    teacher: str | None = Option(default=None, description="column; the logit that a ranker gave the row, or nothing")
+    privileged: tuple[str, ...] = Option(default=(), description="fields that only a teacher may see")
     utc_offset: int | None = Option(
         default=None, ge=-12, le=14, description="--split time cuts by whole days of this time zone, hours ahead of UTC"
     )
@@ -118,16 +162,32 @@ class Schema(Options):
         for name in (self.user_id, self.item_id):
             if self.fields[name].kind != "sparse" or name in self.context:
                 raise ValueError(f"{name}: an id has to be sparse, and not of the context")
-        for key in ("static", "context"):
-            allowed = {*self.fields, *(made if key == "static" else ())}
+        for key in ("static", "context", "privileged"):
+            allowed = {*self.fields, *(() if key == "context" else made)}
             if unknown := [name for name in getattr(self, key) if name not in allowed]:
                 raise ValueError(f"{key}: names no field. Received: {unknown[0]!r}")
         if both := [name for name in self.static if name in self.context]:
             raise ValueError(f"static: {both[0]!r} is of the context, so it changes from row to row")
+        if self.stage and not self.label:
+            raise ValueError("stage: a label is needed too, as rows of the last stage need not be positives")
+        if ids := [name for name in (self.user_id, self.item_id) if name in self.privileged]:
+            raise ValueError(f"privileged: {ids[0]!r} is an id, and every model needs it")
         for name, field in self.fields.items():
             if field.separator is not None and field.kind != "sequence":
                 raise ValueError(f"fields.{name}.separator: the field is no sequence")
         return self
+
+    @property
+    def row_columns(self) -> tuple[RowColumn, ...]:
+        """What the rows carry beside fields and label."""
+        return tuple(name for name in ROW_COLUMNS if getattr(self, name) is not None)
+
+    @property
+    def label_is_optional(self) -> bool:
+        """Whether rows may lack the label."""
+        if self.label is None or self.label.optional is None:
+            return self.stage is not None
+        return self.label.optional
 
     def spec(self) -> FeatureSpec:
         """The specification, without vocabulary sizes, means and scales: user side first, made fields last in each."""
@@ -157,6 +217,8 @@ class Schema(Options):
             user_mean=self.user_mean,
             item_mean=self.item_mean,
             label="label" if "label" not in names else "_label",
+            row_columns=self.row_columns,
+            privileged=self.privileged,
         )
 
     def _given(self, side: Side) -> list[Field]:

@@ -10,7 +10,7 @@ import ibis.expr.types as ir
 from features import FeatureSpec
 from preprocess.engines import Engine
 from preprocess.hashing import RANGE, with_hash
-from preprocess.names import LABEL, PART, SHUFFLE, TIMESTAMP, only
+from preprocess.names import LABEL, PART, REQUEST, SHUFFLE, TIMESTAMP, only
 from preprocess.options import ResolvedOptions
 from prerank.errors import InputError
 
@@ -30,9 +30,22 @@ def sample_users(rows: ir.Table, user: str, rate: float) -> ir.Table:
     return hashed.filter(hashed["_sample"] < int(rate * RANGE)).drop("_sample")
 
 
+def with_request_time(rows: ir.Table) -> ir.Table:
+    """Gives all rows of a request the time of its first one, as a request is answered at one moment.
+
+    So no row knows the label of another row of its request, and no split cuts a request.
+    """
+    first = rows[TIMESTAMP].min().over(ibis.window(group_by=rows[REQUEST]))
+    return rows.mutate(**{TIMESTAMP: first})
+
+
 def with_order(rows: ir.Table, spec: FeatureSpec) -> ir.Table:
-    """Adds :data:`SHUFFLE`, a hash of the row's key (user, item, time): training rows are written in its order."""
-    return with_hash(rows, SHUFFLE, [spec.user_id, spec.item_id, TIMESTAMP], _SALT_ORDER)
+    """Adds :data:`SHUFFLE`: training rows are written in its order.
+
+    It is a hash of the row's key (user, item, time), or of its request, so that the rows of a request stay together.
+    """
+    key = [REQUEST] if "request" in spec.row_columns else [spec.user_id, spec.item_id, TIMESTAMP]
+    return with_hash(rows, SHUFFLE, key, _SALT_ORDER)
 
 
 def with_part(
@@ -113,7 +126,7 @@ def _day(timestamp: ir.IntegerColumn, utc_offset: int) -> ir.IntegerColumn:
 
 
 def _random(rows: ir.Table, reference: bool) -> ir.Table:
-    """80/10/10 by a hash of the row's key; for `reference` 80/20 and a random fifth of the 80 as validation."""
+    """80/10/10 by a hash of the row's key, or request; for `reference` 80/20, and a fifth of the 80 to validate."""
     hashed = with_hash(with_hash(rows, "_first", [SHUFFLE], _SALT_SPLIT), "_second", [SHUFFLE], _SALT_VALIDATION)
     first, second = hashed["_first"], hashed["_second"]
     test, validation = (first % 5 == 4, second % 5 == 4) if reference else (first % 10 == 9, first % 10 == 8)
@@ -128,6 +141,6 @@ def drop_users_without_positive(rows: ir.Table, user: str, by_part: bool) -> ir.
     apart, and on Taobao drops users without any click, so the whole of the data is looked at unless `by_part`.
     """
     tested = rows.mutate(_is_test=(rows[PART] == TEST) & by_part)
-    positives = tested[LABEL].sum().over(group_by=[tested[user], tested["_is_test"]])
+    positives = tested[LABEL].fill_null(0).sum().over(group_by=[tested[user], tested["_is_test"]])
     marked = tested.mutate(_positives=positives)
     return marked.filter(marked["_positives"] > 0).drop("_is_test", "_positives")

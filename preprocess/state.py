@@ -1,6 +1,6 @@
 """As-of state: what was known of a row's user and item when the row happened (protocol, strict, 3).
 
-All of it is counts of rows and of positives, so integers; the means are made from them at the end.
+All of it is counts of labelled rows and of positives, so integers; the means are made from them at the end.
 An as-of count is a window over the rows strictly before the row's timestamp: rows at the same time,
 the row itself among them, are outside the frame.
 """
@@ -37,8 +37,9 @@ def with_counts(rows: ir.Table, spec: FeatureSpec, options: ResolvedOptions) -> 
         options: the state, and whether the `target_mean` leak is on.
     """
     counted = rows[PART] == TRAIN if options.state == "frozen" else ibis.literal(True)
+    counted &= rows[LABEL].notnull()
     rows = rows.mutate(_is_test=rows[PART] == TEST, _one=counted.cast("int64"))
-    rows = rows.mutate(_positive=rows["_one"] * rows[LABEL])
+    rows = rows.mutate(_positive=rows["_one"] * rows[LABEL].fill_null(0))
     columns = {"_liked": _before(rows, "_positive", spec.user_id)} if spec.liked else {}
     for side, key in _averaged(spec):
         count, positives = COUNTS[side]
@@ -46,8 +47,8 @@ def with_counts(rows: ir.Table, spec: FeatureSpec, options: ResolvedOptions) -> 
             continue
         if "target_mean" in options.leaks:
             whole = ibis.window(group_by=[rows[key], rows["_is_test"]])
-            columns[count] = rows.count().over(whole)
-            columns[positives] = rows[LABEL].cast("int64").sum().over(whole)
+            columns[count] = rows[LABEL].count().over(whole)
+            columns[positives] = _positives(rows).over(whole)
         else:
             columns[count] = _before(rows, "_one", key)
             columns[positives] = _before(rows, "_positive", key)
@@ -67,9 +68,13 @@ def with_whole_counts(rows: ir.Table, spec: FeatureSpec) -> ir.Table:
     for side, key in _averaged(spec):
         whole = ibis.window(group_by=rows[key])
         count, positives = COUNTS[side]
-        columns[count] = rows.count().over(whole).cast("int64")
-        columns[positives] = rows[LABEL].cast("int64").sum().over(whole).cast("int64")
+        columns[count] = rows[LABEL].count().over(whole).cast("int64")
+        columns[positives] = _positives(rows).over(whole).cast("int64")
     return rows.mutate(**columns)
+
+
+def _positives(rows: ir.Table) -> ir.IntegerScalar:
+    return rows[LABEL].fill_null(0).cast("int64").sum()
 
 
 def _before(rows: ir.Table, column: str, key: str) -> ir.IntegerColumn:
@@ -116,7 +121,7 @@ def current_counts(rows: ir.Table, item: str, options: ResolvedOptions) -> ir.Ta
         rows = rows.filter(rows[PART] != TEST)
     elif options.state == "frozen":
         rows = rows.filter(rows[PART] == TRAIN)
-    return rows.group_by(item).agg(**{count: rows.count(), positives: rows[LABEL].cast("int64").sum()})
+    return rows.group_by(item).agg(**{count: rows[LABEL].count(), positives: _positives(rows)})
 
 
 def with_history(rows: ir.Table, options: ResolvedOptions, index: str, name: str) -> tuple[ir.Table, Sequences]:

@@ -10,11 +10,12 @@ from typing import Any
 import ibis.expr.types as ir
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from features import UNSEEN, FeatureSpec
+from features import ROW_COLUMNS, UNLABELLED, UNSEEN, FeatureSpec, RowColumn
 from preprocess.engines import Engine
-from preprocess.names import ITEM, LABEL, PART, ROW, SHUFFLE, TIMESTAMP, USER
+from preprocess.names import CARRIED, ITEM, LABEL, PART, REQUEST, ROW, SHUFFLE, TIMESTAMP, USER
 from preprocess.samples import Samples
 from preprocess.sequences import Store
 from preprocess.splits import PARTS, TRAIN
@@ -29,23 +30,39 @@ _OTHERS = {
     "timestamp": (TIMESTAMP, pa.int64()),
 }
 """What is written beside the fields and the label: its name, if no field has it, its name until then, and its type."""
+_CARRIED_TYPES: dict[RowColumn, pa.DataType] = {
+    "request": pa.int32(),
+    "stage": pa.int8(),
+    "weight": pa.float32(),
+    "teacher": pa.float32(),
+}
 _STILL = 2.0**-23
 """Numbers that vary by less of their size than this, the precision of 32 bits, do not vary."""
 
 
 def write_part(engine: Engine, samples: Samples, stores: Sequence[Store], place: int, folder: Path) -> list[Path]:
-    """Write one part as `folder/part-NNNNN.parquet`: training rows in random order, others by row."""
+    """Write one part as `folder/part-NNNNN.parquet`: training rows in random order, others by row.
+
+    Where the rows have a request, those of a training request lie one after another, in one file.
+    """
     folder.mkdir()
     spec = samples.spec
     names, schema = _schema(spec)
     rows = samples.rows.filter(samples.rows[PART] == place)
-    rows = rows.order_by([SHUFFLE, ROW] if place == TRAIN else [ROW]).drop(PART, SHUFFLE)
+    whole = REQUEST if place == TRAIN and "request" in spec.row_columns else None
+    order = [SHUFFLE, whole, ROW] if whole else [SHUFFLE, ROW] if place == TRAIN else [ROW]
+    rows = rows.order_by(order).drop(PART, SHUFFLE)
+    batches = engine.batches(rows, ROWS_PER_FILE)
     files = []
-    for number, table in enumerate(of_equal_size(engine.batches(rows, ROWS_PER_FILE), ROWS_PER_FILE)):
+    for number, table in enumerate(
+        of_whole_groups(batches, ROWS_PER_FILE, whole) if whole else of_equal_size(batches, ROWS_PER_FILE)
+    ):
         for store in stores:
             for name, lists in store.lists(*(table[column].to_numpy() for column in store.sequences.columns)).items():
                 table = table.append_column(name, lists)
         files.append(folder / f"part-{number:05}.parquet")
+        if "teacher" in spec.row_columns:
+            table = _without_nulls(table, CARRIED["teacher"])
         pq.write_table(table.select(names).rename_columns(schema.names).cast(schema), files[-1])
     return files
 
@@ -54,7 +71,9 @@ def _schema(spec: FeatureSpec) -> tuple[list[str], pa.Schema]:
     """The columns of a part as the engine names them, and as they are written."""
     fields = {field.name: _KINDS[field.kind] for field in spec.fields}
     others = {spec.beside(name): kind for name, (_, kind) in _OTHERS.items()}
-    names = [*fields, LABEL, *(name for name, _ in _OTHERS.values())]
+    carried = [name for name in ROW_COLUMNS if name in spec.row_columns]
+    others |= {spec.beside(name): _CARRIED_TYPES[name] for name in carried}
+    names = [*fields, LABEL, *(name for name, _ in _OTHERS.values()), *(CARRIED[name] for name in carried)]
     return names, pa.schema(fields | {spec.label: pa.int8()} | others)
 
 
@@ -72,6 +91,37 @@ def of_equal_size(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.T
             held += len(batch)
     if pending:
         yield pa.Table.from_batches(pending)
+
+
+def of_whole_groups(batches: Iterable[pa.RecordBatch], rows: int, column: str) -> Iterator[pa.Table]:
+    """Record batches put together anew to tables of at most `rows` rows, none of which cuts a group.
+
+    Args:
+        batches: rows whose groups lie one after another.
+        rows: the most rows of a table; a larger group is a table of its own.
+        column: integers that name a row's group.
+    """
+    pending: pa.Table | None = None
+    for batch in batches:
+        added = pa.Table.from_batches([batch])
+        pending = added if pending is None else pa.concat_tables([pending, added])
+        while len(pending) > rows:
+            groups = pending[column].to_numpy()
+            ends = np.flatnonzero(groups[1:] != groups[:-1]) + 1
+            if not len(ends):
+                break  # one group so far
+            cut = int(ends[max(int(np.searchsorted(ends, rows, side="right")) - 1, 0)])
+            yield pending.slice(0, cut)
+            pending = pending.slice(cut)
+    if pending is not None and len(pending):
+        yield pending
+
+
+def _without_nulls(table: pa.Table, name: str) -> pa.Table:
+    """The table with NaN for null in a column of numbers."""
+    place = table.column_names.index(name)
+    numbers = table[name].cast(pa.float64())
+    return table.set_column(place, name, pc.fill_null(numbers, pa.scalar(float("nan"), pa.float64())))
 
 
 def write_table(engine: Engine, table: ir.Table, file: Path) -> None:
@@ -117,7 +167,9 @@ def out_of_vocabulary(spec: FeatureSpec, files: Sequence[Path]) -> dict[str, flo
 def measure(spec: FeatureSpec, files: Mapping[str, Sequence[Path]]) -> dict[str, dict[str, Any]]:
     """By part: `rows`, `positives`, distinct `users` and `items`, `unseen_user_share` and `unseen_item_share`.
 
-    The shares are of rows whose user or item has no training row, whatever the vocabularies hold.
+    The shares are of rows whose user or item has no training row, whatever the vocabularies hold. Where rows have no
+    label, `labelled` says how many have one. Where they have a request or a stage, `requests` says of how many, and
+    `stages` how many rows ended at each stage.
 
     Args:
         spec: of the samples.
@@ -127,9 +179,14 @@ def measure(spec: FeatureSpec, files: Mapping[str, Sequence[Path]]) -> dict[str,
     sides = {"user": spec.beside("group"), "item": spec.beside("item_group")}
     columns = {part: _numbers(files[part], (label, *sides.values())) for part in PARTS}
     found: dict[str, dict[str, Any]] = {
-        part: {"rows": len(values[label]), "positives": int(values[label].sum(dtype=np.int64))}
+        part: {"rows": len(values[label]), "positives": int(np.count_nonzero(values[label] == 1))}
         for part, values in columns.items()
     }
+    if any((values[label] == UNLABELLED).any() for values in columns.values()):
+        for part, values in columns.items():
+            found[part]["labelled"] = int(np.count_nonzero(values[label] != UNLABELLED))
+    for part in PARTS:
+        found[part] |= _measure_requests(spec, files[part])
     for side, name in sides.items():
         seen = np.zeros(1 + max(int(values[name].max()) for values in columns.values()), bool)
         seen[columns[PARTS[TRAIN]][name]] = True
@@ -137,6 +194,19 @@ def measure(spec: FeatureSpec, files: Mapping[str, Sequence[Path]]) -> dict[str,
             distinct = int(np.count_nonzero(np.bincount(values[name], minlength=len(seen))))
             unseen = len(values[name]) - int(np.count_nonzero(seen[values[name]]))
             found[part] |= {f"{side}s": distinct, f"unseen_{side}_share": unseen / len(values[name])}
+    return found
+
+
+def _measure_requests(spec: FeatureSpec, files: Sequence[Path]) -> dict[str, Any]:
+    """How many requests a part has, and how many rows of each stage, by the stage."""
+    found: dict[str, Any] = {}
+    if "request" in spec.row_columns:
+        name = spec.beside("request")
+        found["requests"] = len(np.unique(_numbers(files, [name])[name]))
+    if "stage" in spec.row_columns:
+        name = spec.beside("stage")
+        counts = np.bincount(_numbers(files, [name])[name])
+        found["stages"] = {str(stage): int(rows) for stage, rows in enumerate(counts) if rows}
     return found
 
 

@@ -11,7 +11,7 @@ class ExportedScorer:
     """Runs the export's own `score`, for a decoupled model that declares no formula.
 
     Args:
-        score: the signature, a function of states in order that gives "logit", and "logit_exposed" where a model has it.
+        score: the signature, a function of states in order that gives "logit", and "logit_exposed" if there is one.
         outputs: the shapes of the towers' outputs, as `features.json` has them.
     """
 

@@ -205,7 +205,7 @@ class PreRanker:
         return prepared
 
     def _finite(self, snapshot: Snapshot, user: User, prepared: Any, positions: np.ndarray | None) -> np.ndarray:
-        """Numbers (outputs, n), all of them finite; items are so by :mod:`prerank.build_index`, so that it is the user otherwise."""
+        """Numbers (outputs, n), all finite; items are so by :mod:`prerank.build_index`, so it is the user otherwise."""
         with np.errstate(over="ignore", invalid="ignore"):
             scores = snapshot.answer(self._kernel, prepared, positions)
         if not np.isfinite(scores).all():

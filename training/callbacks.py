@@ -10,6 +10,7 @@ from training import metrics
 from training.batches import Batches
 from training.distribution import Distribution
 from training.progress import CheckpointStore, Progress
+from training.rated import Rated
 
 _CONSTANT = 1e-6
 
@@ -21,7 +22,7 @@ def copy_weights(source: PreRankingModel, target: PreRankingModel) -> None:
 
 
 def predict(model: tf.keras.Model, batches: tf.data.Dataset) -> np.ndarray:
-    """Logits (n,) float32 of the probability of every row, in inference mode."""
+    """The logits (n,) float32 of each row's probability of a positive, in inference mode."""
     return model.predict(batches, verbose=0).reshape(-1)
 
 
@@ -46,7 +47,7 @@ class EpochEnd(tf.keras.callbacks.Callback):
         progress: state to go on from; updated.
         store: where the state is saved.
         validation: validation batches in order.
-        labels: their labels (n,).
+        rated: which of their rows have a label, and which.
         rows: training rows an epoch.
         patience: epochs without a better AUC before training stops.
     """
@@ -58,7 +59,7 @@ class EpochEnd(tf.keras.callbacks.Callback):
         progress: Progress,
         store: CheckpointStore,
         validation: Batches,
-        labels: np.ndarray,
+        rated: Rated,
         rows: int,
         patience: int,
     ):
@@ -68,11 +69,11 @@ class EpochEnd(tf.keras.callbacks.Callback):
         self._progress = progress
         self._store = store
         self._validation = validation
-        self._labels = labels
+        self._rated = rated
         self._rows = rows
         self._patience = patience
         self._begun = 0.0
-        self._forward = tf.function(lambda inputs: model.named_outputs(inputs)["preference"], reduce_retracing=True)
+        self._forward = tf.function(model.preference, reduce_retracing=True)
 
     def on_epoch_begin(self, epoch, logs=None):
         self._begun = time.perf_counter()
@@ -86,8 +87,11 @@ class EpochEnd(tf.keras.callbacks.Callback):
         logits = self._predict()
         progress.diverged = "the loss is not finite" if not np.isfinite(logs["loss"]) else divergence(logits)
         if not progress.diverged:
-            logs["val_auc"] = metrics.auc(self._labels, logits)
-            logs["val_logloss"] = metrics.log_loss(self._labels, 1 / (1 + np.exp(-logits.astype(np.float64))))
+            rated = logits[self._rated.rows]
+            labels, weights = self._rated.labels, self._rated.weights
+            logs["val_auc"] = metrics.auc(labels, rated, weights)
+            probabilities = 1 / (1 + np.exp(-rated.astype(np.float64)))
+            logs["val_logloss"] = metrics.log_loss(labels, probabilities, weights)
             if progress.best_epoch < 0 or logs["val_auc"] > progress.best_auc:
                 progress.best_epoch, progress.best_auc = epoch, logs["val_auc"]
             if self._distribution.is_chief:
@@ -105,7 +109,7 @@ class EpochEnd(tf.keras.callbacks.Callback):
             return predict(self._plain, self._validation.dataset())
         # Keras's own `predict` would use the strategy in whose scope `fit` calls this.
         share = self._distribution.evaluated
-        parts = [self._forward(inputs).numpy() for inputs, *_ in self._validation.dataset(share=share)]
+        parts = [self._forward(batch.features).numpy() for batch in self._validation.dataset(share=share)]
         logits = np.zeros(self._validation.rows, np.float32)
         logits[self._validation.positions(share)] = np.concatenate(parts)
         return self._distribution.total(logits)

@@ -2,24 +2,22 @@
 
 Every function takes one-dimensional arrays of equal length: labels of 0 and 1, scores (any increasing function of the
 probability) and groups (the user of each row, integers or strings). No value depends on the order of the rows: rows
-with equal scores count by their expectation over all orders of them. No loop runs over users; the cost is one sort.
+with equal scores count by their expectation over all orders of them. Every function takes weights, too: a row of weight
+2 counts as two rows, but takes one place in a ranking. No loop runs over users; the cost is one sort.
 A value that does not exist (one class alone, no row) is NaN.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
-Floats = NDArray[np.floating[Any]]
-Integers = NDArray[np.int64]
+from training.blocks import Blocks, Floats, Integers, checked, checked_weights
 
 
 class Gauc(NamedTuple):
@@ -50,36 +48,37 @@ class Ranking(NamedTuple):
     users: int
 
 
-def _checked(labels: ArrayLike, scores: ArrayLike) -> tuple[NDArray[np.int64], Floats]:
-    y, s = np.asarray(labels), np.asarray(scores)
-    if y.ndim != 1 or y.shape != s.shape:
-        raise ValueError(f"labels and scores must be vectors of one length. Received shapes: {y.shape}, {s.shape}")
-    if not ((y == 0) | (y == 1)).all():
-        raise ValueError(f"labels must be 0 or 1. Received: {np.unique(y)[:5]}")
-    if not np.issubdtype(s.dtype, np.floating):
-        s = s.astype(np.float64)
-    if missing := int(np.isnan(s).sum()):
-        raise ValueError(f"scores must be numbers. Received: {missing} NaN of {s.size}")
-    return y.astype(np.int64), s
+def _mean(values: NDArray[np.float64], weights: NDArray[np.float64] | None) -> float:
+    if weights is None:
+        return float(values.mean()) if values.size else math.nan
+    total = weights.sum()
+    return float(values @ weights / total) if total > 0 else math.nan
 
 
-def auc(labels: ArrayLike, scores: ArrayLike) -> float:
+def auc(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None) -> float:
     """Area under the ROC curve over all rows, ties counted as one half.
 
+    With weights a pair of a positive and a negative counts by the product of theirs.
+
     Returns:
-        A value in [0, 1]; NaN if one class alone is present.
+        A value in [0, 1]; NaN if one class alone is present, or has a weight.
 
     Raises:
-        ValueError: shapes differ, a label is not 0 or 1, or a score is NaN.
+        ValueError: shapes differ, a label is not 0 or 1, a score is NaN, or a weight is negative or not finite.
     """
-    y, s = _checked(labels, scores)
+    y, s = checked(labels, scores)
+    w = checked_weights(weights, y.size)
+    if w is not None:
+        y, s, w = y[w > 0], s[w > 0], w[w > 0]
     if y.size == 0 or y.min() == y.max():
         return math.nan
-    return float(roc_auc_score(y, s))
+    return float(roc_auc_score(y, s, sample_weight=w))
 
 
-def log_loss(labels: ArrayLike, probabilities: ArrayLike) -> float:
-    """Mean cross-entropy in nats, probabilities clipped to `[eps, 1 - eps]` of their own dtype, as scikit-learn does.
+def log_loss(labels: ArrayLike, probabilities: ArrayLike, weights: ArrayLike | None = None) -> float:
+    """Weighted mean cross-entropy in nats.
+
+    Probabilities are clipped to `[eps, 1 - eps]` of their own dtype, as scikit-learn does.
 
     Raises:
         ValueError: as :func:`auc`, or a probability is outside [0, 1].
@@ -89,11 +88,15 @@ def log_loss(labels: ArrayLike, probabilities: ArrayLike) -> float:
         return math.nan
     eps = np.finfo(p.dtype).eps
     clipped = np.clip(p, eps, 1 - eps).astype(np.float64)
-    return float(-np.log(np.where(y == 1, clipped, 1 - clipped)).mean())
+    return -_mean(np.log(np.where(y == 1, clipped, 1 - clipped)), checked_weights(weights, y.size))
 
 
-def expected_calibration_error(labels: ArrayLike, probabilities: ArrayLike, bins: int = 15) -> float:
+def expected_calibration_error(
+    labels: ArrayLike, probabilities: ArrayLike, bins: int = 15, weights: ArrayLike | None = None
+) -> float:
     """Mean over rows of |mean probability - mean label| of the row's bin; `bins` of equal width over [0, 1].
+
+    All of these means are weighted.
 
     A probability on an inner edge belongs to the upper bin, 1 to the last. Source: Guo et al., ICML 2017, equation 3.
 
@@ -104,12 +107,15 @@ def expected_calibration_error(labels: ArrayLike, probabilities: ArrayLike, bins
     if y.size == 0:
         return math.nan
     index = np.minimum((p * bins).astype(np.int64), bins - 1)
-    excess = np.bincount(index, weights=p.astype(np.float64) - y, minlength=bins)
-    return float(np.abs(excess).sum() / y.size)
+    w = checked_weights(weights, y.size)
+    off = p.astype(np.float64) - y
+    excess = np.bincount(index, weights=off if w is None else off * w, minlength=bins)
+    total = y.size if w is None else w.sum()
+    return float(np.abs(excess).sum() / total) if total > 0 else math.nan
 
 
 def _checked_probabilities(labels: ArrayLike, probabilities: ArrayLike) -> tuple[Integers, Floats]:
-    y, p = _checked(labels, probabilities)
+    y, p = checked(labels, probabilities)
     if p.size and not (p.min() >= 0 and p.max() <= 1):
         raise ValueError(f"probabilities must lie in [0, 1]. Received: {p.min()} to {p.max()}")
     return y, p
@@ -125,51 +131,11 @@ def rela_impr(auc_value: float, base_auc: float) -> float:
     return ((auc_value - 0.5) / (base_auc - 0.5) - 1) * 100
 
 
-@dataclass(frozen=True)
-class _Blocks:
-    """Rows sorted by user, then by falling score, cut into blocks of one user and one score.
-
-    Attributes:
-        user: user of each block, from 0 up. Shape (blocks,), as all that follow here.
-        first: 0-based rank within its user of the block's first row.
-        rows, positives: rows in the block, and those with label 1.
-        user_rows, user_positives: the same for each user. Shape (users,).
-    """
-
-    user: Integers
-    first: Integers
-    rows: Integers
-    positives: Integers
-    user_rows: Integers
-    user_positives: Integers
-
-    @classmethod
-    def of(cls, labels: ArrayLike, scores: ArrayLike, groups: ArrayLike) -> _Blocks:
-        y, s = _checked(labels, scores)
-        codes = pd.factorize(np.asarray(groups))[0].astype(np.int64)
-        if codes.shape != y.shape:
-            raise ValueError(f"labels and groups must have one length. Received: {y.size}, {codes.size}")
-        if (codes < 0).any():
-            raise ValueError(f"every row must have a group. Received: {int((codes < 0).sum())} rows without")
-        order = np.lexsort((-s, codes))
-        y, s, codes = y[order], s[order], codes[order]
-        edges = np.flatnonzero(np.r_[True, (codes[1:] != codes[:-1]) | (s[1:] != s[:-1])][: y.size])
-        user, rows = codes[edges], np.diff(np.r_[edges, y.size])
-        positives = np.add.reduceat(y, edges) if y.size else y
-        user_rows = np.bincount(codes)
-        starts = np.cumsum(user_rows) - user_rows
-        user_positives = np.bincount(codes[y == 1], minlength=user_rows.size)
-        return cls(user, edges - starts[user], rows, positives, user_rows, user_positives)
-
-    def per_user(self, values: NDArray[Any]) -> NDArray[np.float64]:
-        """Sum of a value per block over each user's blocks. Shape (users,)."""
-        return np.bincount(self.user, weights=values, minlength=self.user_rows.size).astype(np.float64, copy=False)
-
-
-def _user_aucs(blocks: _Blocks) -> NDArray[np.float64]:
+def _user_aucs(blocks: Blocks) -> NDArray[np.float64]:
     """AUC of each user's rows, NaN for a user with one class alone. Shape (users,)."""
-    negatives = blocks.rows - blocks.positives
-    user_negatives = blocks.user_rows - blocks.user_positives
+    negatives = np.maximum(blocks.rows - blocks.positives, 0)
+    # summed anew: a difference of sums of weights need not be 0 where there is no negative
+    user_negatives = np.bincount(blocks.user, negatives, blocks.user_places.size).astype(negatives.dtype)
     negatives_above = np.cumsum(negatives) - negatives - (np.cumsum(user_negatives) - user_negatives)[blocks.user]
     negatives_below = user_negatives[blocks.user] - negatives_above - negatives
     wins = blocks.per_user(blocks.positives * (negatives_below + 0.5 * negatives))
@@ -177,18 +143,20 @@ def _user_aucs(blocks: _Blocks) -> NDArray[np.float64]:
     return np.divide(wins, pairs, out=np.full(pairs.size, math.nan), where=pairs > 0)
 
 
-def _gauc(blocks: _Blocks) -> Gauc:
+def _gauc(blocks: Blocks) -> Gauc:
     aucs = _user_aucs(blocks)
     both = ~np.isnan(aucs)
-    rows, all_rows, users = blocks.user_rows[both], int(blocks.user_rows.sum()), both.size
+    rows, all_rows, users = blocks.user_rows[both], float(blocks.user_rows.sum()), both.size
     value = float(np.average(aucs[both], weights=rows)) if rows.size else math.nan
-    if not users:
+    if not users or not all_rows:
         return Gauc(value, math.nan, math.nan)
-    return Gauc(value, 1 - rows.size / users, 1 - int(rows.sum()) / all_rows)
+    return Gauc(value, 1 - rows.size / users, 1 - float(rows.sum()) / all_rows)
 
 
-def user_aucs(labels: ArrayLike, scores: ArrayLike, groups: ArrayLike) -> tuple[NDArray[np.float64], Integers]:
-    """AUC and rows of each user, in the order in which users first occur; :func:`gauc` is their mean.
+def user_aucs(
+    labels: ArrayLike, scores: ArrayLike, groups: ArrayLike, weights: ArrayLike | None = None
+) -> tuple[NDArray[np.float64], NDArray[Any]]:
+    """AUC and rows (or weight) of each user, in the order in which users first occur; :func:`gauc` is their mean.
 
     Returns:
         The AUCs, NaN for a user with one class alone, and the rows. Both of shape (users,).
@@ -196,64 +164,78 @@ def user_aucs(labels: ArrayLike, scores: ArrayLike, groups: ArrayLike) -> tuple[
     Raises:
         ValueError: as :func:`gauc`.
     """
-    blocks = _Blocks.of(labels, scores, groups)
+    blocks = Blocks.of(labels, scores, groups, weights)
     return _user_aucs(blocks), blocks.user_rows
 
 
-def gauc(labels: ArrayLike, scores: ArrayLike, groups: ArrayLike) -> Gauc:
+def gauc(labels: ArrayLike, scores: ArrayLike, groups: ArrayLike, weights: ArrayLike | None = None) -> Gauc:
     """Per-user AUC weighted by impressions (rows), users with one class left out and their share stated.
+
+    With weights, a user's impressions are the sum of the rows' weights.
 
     Source: Zhou et al., KDD 2018, equation 7.
 
     Raises:
         ValueError: as :func:`auc`, or a row has no group.
     """
-    return _gauc(_Blocks.of(labels, scores, groups))
+    return _gauc(Blocks.of(labels, scores, groups, weights))
 
 
-def _ranking_at_k(blocks: _Blocks, k: int) -> Ranking:
+def _ranking_at_k(blocks: Blocks, k: int) -> Ranking:
     if k < 1:
         raise ValueError(f"k must be at least 1. Received: {k}")
     discounts = 1 / np.log2(np.arange(2, k + 2))
     gain_to = np.r_[0.0, np.cumsum(discounts)]
-    first, last = np.minimum(blocks.first, k), np.minimum(blocks.first + blocks.rows, k)
-    share = blocks.positives / blocks.rows
-    counts = (blocks.user_rows > k) & (blocks.user_positives > 0)
+    first, last = np.minimum(blocks.first, k), np.minimum(blocks.first + blocks.places, k)
+    share = blocks.positives / blocks.places
+    counts = (blocks.user_places > k) & (blocks.user_positives > 0)
     if not counts.any():
         return Ranking(math.nan, math.nan, 0)
     gained = blocks.per_user(share * (gain_to[last] - gain_to[first]))[counts]
     found = blocks.per_user(share * (last - first))[counts]
     positives = blocks.user_positives[counts]
-    ideal = gain_to[np.minimum(positives, k)]
+    ideal = blocks.ideal(discounts)[counts]
     return Ranking(float((gained / ideal).mean()), float((found / positives).mean()), int(counts.sum()))
 
 
-def ranking_at_k(labels: ArrayLike, scores: ArrayLike, groups: ArrayLike, k: int = 10) -> Ranking:
+def ranking_at_k(
+    labels: ArrayLike, scores: ArrayLike, groups: ArrayLike, k: int = 10, weights: ArrayLike | None = None
+) -> Ranking:
     """NDCG@k and Recall@k over each user's rows, for users with more than k rows and at least one positive.
 
     Rows of one user with equal scores share the mean label of their block, which gives the expectation over their
     orders: a constant score gains nothing from sorted labels. Recall divides by all of the user's positives, so a user
-    with more than k of them cannot reach 1. Source: McSherry and Najork, ECIR 2008 (ties); Järvelin and Kekäläinen,
-    TOIS 2002 (NDCG, discount `1 / log2(rank + 1)`).
+    with more than k of them cannot reach 1. With weights a positive's gain is its weight, in both. Source: McSherry and
+    Najork, ECIR 2008 (ties); Järvelin and Kekäläinen, TOIS 2002 (NDCG, discount `1 / log2(rank + 1)`).
 
     Raises:
         ValueError: as :func:`gauc`, or k is below 1.
     """
-    return _ranking_at_k(_Blocks.of(labels, scores, groups), k)
+    return _ranking_at_k(Blocks.of(labels, scores, groups, weights), k)
 
 
-def ndcg_at_k(labels: ArrayLike, scores: ArrayLike, groups: ArrayLike, k: int = 10) -> float:
+def ndcg_at_k(
+    labels: ArrayLike, scores: ArrayLike, groups: ArrayLike, k: int = 10, weights: ArrayLike | None = None
+) -> float:
     """NDCG@k of :func:`ranking_at_k`."""
-    return ranking_at_k(labels, scores, groups, k).ndcg
+    return ranking_at_k(labels, scores, groups, k, weights).ndcg
 
 
-def recall_at_k(labels: ArrayLike, scores: ArrayLike, groups: ArrayLike, k: int = 10) -> float:
+def recall_at_k(
+    labels: ArrayLike, scores: ArrayLike, groups: ArrayLike, k: int = 10, weights: ArrayLike | None = None
+) -> float:
     """Recall@k of :func:`ranking_at_k`."""
-    return ranking_at_k(labels, scores, groups, k).recall
+    return ranking_at_k(labels, scores, groups, k, weights).recall
 
 
 def evaluate(
-    labels: ArrayLike, scores: ArrayLike, groups: ArrayLike, *, logits: bool = False, k: int = 10
+    labels: ArrayLike,
+    scores: ArrayLike,
+    groups: ArrayLike,
+    *,
+    weights: ArrayLike | None = None,
+    logits: bool = False,
+    k: int = 10,
 ) -> dict[str, float]:
     """Every metric of the protocol, with one sort for all that is per user.
 
@@ -262,6 +244,7 @@ def evaluate(
         scores: probabilities, or logits if `logits` is set, which spares the ties of probabilities that float32
             rounds to 0 or 1. Shape (rows,).
         groups: user of each row. Shape (rows,).
+        weights: how much each row counts, 0 or more; None: each 1. Shape (rows,).
         logits: whether `scores` are logits; probabilities are then their logistic function in float64.
         k: cut-off of NDCG and recall.
 
@@ -271,22 +254,22 @@ def evaluate(
 
     Raises:
         ValueError: shapes differ, a label is not 0 or 1, a score is NaN, a probability is outside [0, 1], a row has
-            no group, or k is below 1.
+            no group, a weight is negative or not finite, or k is below 1.
     """
-    y, s = _checked(labels, scores)
+    y, s = checked(labels, scores)
     probabilities = expit(s.astype(np.float64)) if logits else s
-    blocks = _Blocks.of(y, s, groups)
+    blocks = Blocks.of(y, s, groups, weights)
     by_user, ranking = _gauc(blocks), _ranking_at_k(blocks, k)
     return {
-        "auc": auc(y, s),
-        "logloss": log_loss(y, probabilities),
+        "auc": auc(y, s, weights),
+        "logloss": log_loss(y, probabilities, weights),
         "gauc": by_user.value,
         "gauc_users_left_out": by_user.users_left_out,
         "gauc_rows_left_out": by_user.rows_left_out,
         f"ndcg@{k}": ranking.ndcg,
         f"recall@{k}": ranking.recall,
         "ranking_users": ranking.users,
-        "ece": expected_calibration_error(y, probabilities),
+        "ece": expected_calibration_error(y, probabilities, weights=weights),
         "rows": int(y.size),
         "positives": int(y.sum()),
     }

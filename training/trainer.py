@@ -22,19 +22,21 @@ from models import PreRankingModel
 from preprocess.prepared import PreparedData
 from prerank import folders
 from prerank.errors import InputError
-from training import exposure, metrics
+from training import exposure
 from training.batches import Batches, read_columns
 from training.callbacks import EpochEnd, copy_weights, predict
 from training.config import Config
 from training.distribution import Distribution
+from training.objective_setup import check, prepared_training, training_batches
 from training.optimizer import LazyAdam
 from training.options import RunOptions
 from training.progress import CheckpointStore, Progress
+from training.rated import Rated
 from training.records import read_metrics
 from training.run_folder import METRICS, RunFolder, to_json
+from training.spec import without
 
 _EVALUATION_BATCH = 8192
-_DEFAULT_OOV_RATE = 0.05
 _PACKAGES = ("tensorflow", "tf-keras", "deepctr", "numpy", "scikit-learn")
 
 Report = Callable[[str], None]
@@ -168,18 +170,18 @@ def _run_folder(config: Config, data: PreparedData, distribution: Distribution) 
 def _build(config: Config, data: PreparedData) -> PreRankingModel:
     run = config.run
     tf.keras.utils.set_random_seed(run.random_seed)
-    return models.build(
-        run.model_name, data.spec, config.model, seed=run.random_seed, xla=run.jit, entire_space=run
-    )
+    spec = data.spec if run.with_privileged else without(data.spec, data.spec.privileged)
+    return models.build(run.model_name, spec, config.model, seed=run.random_seed, xla=run.jit, entire_space=run)
 
 
 def _check_classes(data: PreparedData) -> None:
     for part in ("train", "validation"):
         counts = data.manifest["parts"][part]
-        if counts["positives"] in (0, counts["rows"]):
+        labelled = data.labelled(part)
+        if counts["positives"] in (0, labelled):
             raise InputError(
                 f"the {part} part needs positives and negatives. "
-                f"Received: {counts['positives']} positives in {counts['rows']} rows"
+                f"Received: {counts['positives']} positives in {labelled} rows"
             )
 
 
@@ -193,13 +195,15 @@ def _fit(
 ) -> Progress:
     """Train `model`; the chief's ends with the weights of the best epoch."""
     run = config.run
-    training = training_batches(config, data)
+    check(config, data.spec)
     exposure.prepare(model, run, data)
-    if model.fit_directly(training.columns):
+    if model.fit_directly(training_batches(config, data).columns):
         return Progress(epochs=1, best_epoch=0, stopped=True)
+    training, objective = prepared_training(config, data)
     validation = Batches(data, "validation", _EVALUATION_BATCH)
     distribution.check_rows(training, validation)
     trained = distribution.replicated(model, lambda: _build(config, data))
+    trained.objective = objective
     with distribution.strategy.scope():
         compile_model(trained, run)
     model.plan_training(run.epoch, len(training))
@@ -209,8 +213,8 @@ def _fit(
     copy_weights(model, trained)
     if progress.epochs:
         report(f"going on after epoch {progress.epochs} of an interrupted run")
-    labels = read_columns(data, "validation", [data.spec.label])[data.spec.label]
-    epoch_end = EpochEnd(model, distribution, progress, store, validation, labels, training.rows, run.patience)
+    rated = Rated.read(data, "validation")
+    epoch_end = EpochEnd(model, distribution, progress, store, validation, rated, training.rows, run.patience)
     callbacks = [tf.keras.callbacks.TerminateOnNaN(), epoch_end]
     if distribution.is_chief:
         callbacks.append(tf.keras.callbacks.TensorBoard(folder.working / "tensorboard", write_graph=False))
@@ -232,15 +236,6 @@ def compile_model(model: PreRankingModel, run: RunOptions) -> None:
     """Give `model` its optimizer, built, so that a checkpoint finds all of its variables."""
     model.compile(optimizer=LazyAdam(run.lr, embedding_l2=run.embedding_l2), jit_compile=run.jit)
     model.optimizer.build(model.trainable_variables)
-
-
-def training_batches(config: Config, data: PreparedData) -> Batches:
-    """The training part as `config` wants it shuffled and masked."""
-    rate = config.run.oov_rate
-    if rate is None:
-        rate = 0.0 if "encoders" in config.data.resolved().leaks else _DEFAULT_OOV_RATE
-    seed = config.run.random_seed
-    return Batches(data, "train", config.run.batch_size, shuffle=True, oov_rate=rate, seed=seed)
 
 
 def _describe(
@@ -277,13 +272,13 @@ def _evaluate(config: Config, data: PreparedData, model: PreRankingModel, folder
     results: dict[str, Any] = {}
     for part in ("validation", "test"):
         columns = read_columns(data, part, [data.spec.label, "group", "row", data.spec.user_id])
-        labels, groups = columns[data.spec.label], columns["group"]
+        rated = Rated.read(data, part)
         logits = predict(model, Batches(data, part, _EVALUATION_BATCH).dataset())
-        results[part] = metrics.evaluate(labels, logits, groups, logits=True)
+        results[part] = rated.evaluate(logits)
         if part == "test":
             unseen = _of_unseen_users(data, columns)
             for name, chosen in (("test_seen_users", ~unseen), ("test_unseen_users", unseen)):
-                results[name] = metrics.evaluate(labels[chosen], logits[chosen], groups[chosen], logits=True)
+                results[name] = rated.evaluate(logits, chosen)
             if config.run.save_predictions:
                 _save_predictions(folder, columns, logits)
     results["floor"] = results["test"] if config.run.model_name == "target_means" else floor(data)
@@ -303,9 +298,8 @@ def floor(data: PreparedData) -> dict[str, float] | None:
         return None
     model = models.build("target_means", data.spec)
     model.fit_directly(Batches(data, "train", _EVALUATION_BATCH).columns)
-    columns = read_columns(data, "test", [data.spec.label, "group"])
     logits = predict(model, Batches(data, "test", _EVALUATION_BATCH).dataset())
-    return metrics.evaluate(columns[data.spec.label], logits, columns["group"], logits=True)
+    return Rated.read(data, "test").evaluate(logits)
 
 
 def _save_predictions(folder: RunFolder, columns: dict[str, np.ndarray], logits: np.ndarray) -> None:

@@ -47,6 +47,9 @@ class GBDT(PreRankingModel):
 
     def fit_directly(self, read: ReadColumns) -> bool:
         columns = read([*(field.name for field in self.spec.fields), self.spec.label], _MOST_ROWS)
+        rated = columns[self.spec.label] >= 0
+        if not rated.all():
+            columns = {name: values[rated] for name, values in columns.items()}
         options = self.options
         categorical = [
             field.kind == "sparse" and _is_small(field) for field in self.spec.fields for _ in range(_width(field))

@@ -47,7 +47,8 @@ class TargetMeans(TwoTowerModel):
     def fit_directly(self, read: ReadColumns) -> bool:
         columns = read([*self._names, self.spec.label])
         means = np.column_stack([columns[name] for name in self._names]).astype(np.float64)
-        fitted = LogisticRegression().fit(means, columns[self.spec.label])
+        rated = columns[self.spec.label] >= 0
+        fitted = LogisticRegression().fit(means[rated], columns[self.spec.label][rated])
         self.user_weight.assign(fitted.coef_[0, 0])
         self.item_weight.assign(fitted.coef_[0, 1])
         self.bias.assign(fitted.intercept_[0])

@@ -56,7 +56,9 @@ def test_the_same_seed_trains_to_the_same_weights(name):
 def test_the_configuration_file_rebuilds_it(name, tmp_path):
     flags = [text for option, value in small_options(name).items() for text in (f"--{option}", _spelt(value))]
     flags += ["--entire_space"] if name in ENTIRE_SPACE else []
-    config = parse(["--model_name", entry(name).name, *flags, "--random_seed", "3"], program="train.py", description="Train.")
+    config = parse(
+        ["--model_name", entry(name).name, *flags, "--random_seed", "3"], program="train.py", description="Train."
+    )
     (tmp_path / "config.yaml").write_text(config.to_yaml())
     again = parse(["--config", str(tmp_path / "config.yaml")], program="train.py", description="Train.")
     assert again == config

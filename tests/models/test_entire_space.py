@@ -49,7 +49,7 @@ def test_its_outputs(name):
     item = model.exposure.item(inputs).numpy().astype(float)
     exposure = np.sum(user * item[:, :-1], axis=1) + item[:, -1]
     np.testing.assert_allclose(found["probability"], probability, atol=1e-6)
-    np.testing.assert_allclose(found["preference"], np.log(probability / (1 - probability)), atol=1e-4)
+    np.testing.assert_allclose(model.preference(inputs), np.log(probability / (1 - probability)), atol=1e-4)
     np.testing.assert_allclose(found["logit_exposed"], exposure, atol=1e-4)
     np.testing.assert_allclose(found["probability_exposed"], 1 / (1 + np.exp(-exposure)), atol=1e-5)
     np.testing.assert_allclose(found["logit"], np.log(probability) + exposure, atol=1e-4)
@@ -64,6 +64,40 @@ def test_a_decoupled_model_stays_decoupled_and_a_ranker_does_not_become_so():
     assert model.item_state == ("item_heads", "item_meta_index", "item_exposure")
     assert isinstance(build("dcn_v2"), EntireSpaceModel)
     assert not isinstance(build("dcn_v2"), models.TwoTowerModel)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_losses_of_the_scored_pairs_train_the_exposure_part_only(name):
+    model = build(name)
+    randomise(model)
+    inputs, _ = random_batch(SPEC, 16)
+    users, items = tf.constant([0, 3, 3, 15]), tf.constant([5, 3, 0, 1])
+    of_pairs = {
+        field.name: tf.gather(inputs[field.name], users if field.side == "user" else items) for field in SPEC.fields
+    }
+    with tf.GradientTape() as tape:
+        scored = model.scored(inputs, users, items, training=False)
+        total = tf.reduce_sum(scored.logits**2)
+    np.testing.assert_allclose(scored.logits, model(of_pairs, training=False), atol=1e-4)
+    gradients = tape.gradient(total, [*model.inner.trainable_weights, *model.exposure.trainable_weights])
+    of_inner = len(model.inner.trainable_weights)
+    assert all(gradient is None for gradient in gradients[:of_inner])
+    assert sum(gradient is not None for gradient in gradients[of_inner:]) > 4
+
+
+def test_rows_count_their_weight_in_both_losses():
+    model = build("dssm")
+    inputs, labels = random_batch(SPEC, 16)
+    weights = np.random.default_rng(0).choice([0.0, 0.5, 2.0], 16).astype(np.float32)
+    scored = model.scored(inputs, training=False)
+    found = model.row_losses(inputs, labels, scored, tf.constant(weights))
+    kept = np.flatnonzero(weights)
+    logits = model.preference(inputs).numpy()[kept]
+    wrong = np.logaddexp(0, -logits) * labels.numpy()[kept] + np.logaddexp(0, logits) * (1 - labels.numpy()[kept])
+    assert float(found["cross_entropy"]) == pytest.approx(np.average(wrong, weights=weights[kept]), rel=1e-4)
+    few = {name: tf.gather(value, kept) for name, value in inputs.items()}
+    of_few = model.row_losses(few, tf.gather(labels, kept), model.scored(few, training=False), weights[kept])
+    assert float(found["exposure"]) == pytest.approx(float(of_few["exposure"]), rel=1e-4)
 
 
 def test_the_popularity_moves_a_score_by_as_much():

@@ -118,7 +118,7 @@ def test_an_index_of_fewer_bits(dtype, most, exported, tmp_path):
         expected, found = exact.score(user, list(IDS)), stored.score(user, list(IDS))
         np.testing.assert_allclose(found.scores, expected.scores, rtol=0, atol=most)
         np.testing.assert_allclose(found.probabilities, expected.probabilities, rtol=0, atol=most)
-        assert 0 < np.abs(found.scores - expected.scores).max()
+        assert np.abs(found.scores - expected.scores).max() > 0
 
 
 def test_a_model_without_a_kernel_is_scored_by_its_saved_model(exported, tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from conformance import small_options
 
-from features import RESERVED, UNSEEN
+from features import RESERVED, UNLABELLED, UNSEEN
 from preprocess.options import DataOptions
 from prerank.artefact import Artefact
 from prerank.errors import InputError
@@ -47,15 +47,20 @@ def six_rows(prepared, monkeypatch):
         dataclasses.replace(field, vocabulary_size=6) if field.vocabulary == "movie_id" else field
         for field in spec.fields
     )
-    columns = {"movie_id": np.array([2, 2, 2, 3, 4, 4]), "timestamp": DAY * np.array([0, 0, 10, 20, 0, 20])}
+    columns = {
+        "movie_id": np.array([2, 2, 2, 3, 4, 4]),
+        "timestamp": DAY * np.array([0, 0, 10, 20, 0, 20]),
+        "label": np.array([0, 1, 1, 0, 1, 0]),
+        "weight": np.array([1, 1, 2, 0.5, 1, 1], np.float32),
+    }
     monkeypatch.setattr(exposure, "read_columns", lambda data, part, names: {name: columns[name] for name in names})
-    return Data(dataclasses.replace(spec, fields=fields))
+    return Data(dataclasses.replace(spec, fields=fields)), columns
 
 
 def test_popularity_is_the_share_of_rows_with_a_row_more_for_each_item(six_rows):
     prior = np.array([1, 1, 4, 2, 3, 1]) / 12
     expected = (np.array([0, 0, 3, 1, 2, 0]) + 6 * prior) / 12
-    found = exposure.log_popularity(six_rows)
+    found = exposure.log_popularity(six_rows[0])
     assert found.dtype == np.float32
     np.testing.assert_allclose(np.exp(found), expected, rtol=1e-6)
 
@@ -64,12 +69,21 @@ def test_a_row_counts_half_after_the_half_life(six_rows):
     prior = np.array([1, 1, 4, 2, 3, 1]) / 12
     counts = np.array([0, 0, 0.25 + 0.25 + 0.5, 1, 0.25 + 1, 0])
     expected = (counts + 6 * prior) / (counts.sum() + 6)
-    np.testing.assert_allclose(np.exp(exposure.log_popularity(six_rows, 10)), expected, rtol=1e-6)
+    np.testing.assert_allclose(np.exp(exposure.log_popularity(six_rows[0], 10)), expected, rtol=1e-6)
+
+
+def test_rows_count_their_weight_and_rows_without_a_label_nothing(six_rows):
+    data, columns = six_rows
+    columns["label"][4] = UNLABELLED
+    weighted = Data(dataclasses.replace(data.spec, row_columns=("weight",)))
+    counts = np.array([0, 0, 4, 0.5, 1, 0])
+    expected = (counts + 6 * (counts + 1) / 11.5) / 11.5
+    np.testing.assert_allclose(np.exp(exposure.log_popularity(weighted)), expected, rtol=1e-6)
 
 
 def test_half_lives_of_any_size_give_finite_numbers(six_rows):
     for half_life in (1e-9, 1e9):
-        assert np.isfinite(exposure.log_popularity(six_rows, half_life)).all()
+        assert np.isfinite(exposure.log_popularity(six_rows[0], half_life)).all()
 
 
 @pytest.fixture(scope="module")
