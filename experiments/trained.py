@@ -11,6 +11,7 @@ import models
 from experiments.plan import Planner
 from experiments.runs import Run
 from models import PreRankingModel
+from models.exposure_options import ExposureOptions
 from preprocess.prepared import PreparedData
 from prerank.errors import InputError
 from training.batches import Batches, read_columns
@@ -65,7 +66,10 @@ class TrainedRun:
             raise InputError("the run's weights are gone: train it again", path=checkpoints)
         names = models.get(self.run.model).options.model_fields
         options = {name: value for name, value in self.run.config.items() if name in names}
-        model = models.build(self.run.model, self.data.spec, options, seed=self.run.seed)
+        exposure = {name: self.run.config[name] for name in ExposureOptions.model_fields if name in self.run.config}
+        model = models.build(
+            self.run.model, self.data.spec, options, seed=self.run.seed, entire_space=ExposureOptions(**exposure)
+        )
         try:
             model.load_trained(checkpoints)
         except (OSError, ValueError, KeyError, RuntimeError) as error:
