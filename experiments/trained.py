@@ -7,15 +7,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-import models
 from experiments.plan import Planner
 from experiments.runs import Run
 from models import PreRankingModel
-from models.exposure_options import ExposureOptions
 from preprocess.prepared import PreparedData
 from prerank.errors import InputError
 from training.batches import Batches, read_columns
 from training.callbacks import predict
+from training.teacher import model_of
 
 _BATCH = 8192
 
@@ -64,12 +63,7 @@ class TrainedRun:
         checkpoints = self.run.folder / "checkpoints"
         if not checkpoints.is_dir():
             raise InputError("the run's weights are gone: train it again", path=checkpoints)
-        names = models.get(self.run.model).options.model_fields
-        options = {name: value for name, value in self.run.config.items() if name in names}
-        exposure = {name: self.run.config[name] for name in ExposureOptions.model_fields if name in self.run.config}
-        model = models.build(
-            self.run.model, self.data.spec, options, seed=self.run.seed, entire_space=ExposureOptions(**exposure)
-        )
+        model = model_of(self.run.model, self.run.config, self.data.spec, self.run.seed)
         try:
             model.load_trained(checkpoints)
         except (OSError, ValueError, KeyError, RuntimeError) as error:

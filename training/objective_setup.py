@@ -45,10 +45,13 @@ def prepared_training(config: Config, data: PreparedData) -> tuple[Batches, Obje
         if lists is None
         else ListBatches(data, run.batch_size, lists, keys.labels, run.list_size, assembly, oov_rate=rate, seed=seed)
     )
+    unlabelled = bool(np.isnan(keys.labels).any())
+    if run.jit and unlabelled:
+        raise InputError("--jit cannot compile batches with rows without a label, whose number varies")
     stages = np.unique(keys.stages).tolist()
     if run.loss in OF_STAGES and len(stages) < 2:
         raise InputError(f"--loss {run.loss}: all training rows are of one stage, {stages[0]}")
-    return batches, TrainingObjective(run, bool(np.isnan(keys.labels).any()), stages)
+    return batches, TrainingObjective(run, unlabelled, stages)
 
 
 def training_batches(config: Config, data: PreparedData) -> Batches:

@@ -6,6 +6,7 @@ import hashlib
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -151,10 +152,7 @@ def trained_model(folder: Path, spec: FeatureSpec, option: str) -> PreRankingMod
     name = values.get("model_name")
     if not isinstance(name, str):
         raise InputError(f"{option}: expected a model_name", path=config)
-    options = {key: value for key, value in values.items() if key in models.get(name).options.model_fields}
-    exposure = ExposureOptions(**{key: values[key] for key in ExposureOptions.model_fields if key in values})
-    fields = seen(spec, bool(values.get("with_privileged")))
-    model = models.build(name, fields, options, seed=values.get("random_seed", 0), entire_space=exposure)
+    model = model_of(name, values, spec, values.get("random_seed", 0))
     try:
         model.load_trained(folder / WEIGHTS)
     except InputError:
@@ -162,3 +160,18 @@ def trained_model(folder: Path, spec: FeatureSpec, option: str) -> PreRankingMod
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise InputError(f"{option}: the run's weights cannot be read: {error}", path=folder / WEIGHTS) from error
     return model
+
+
+def model_of(name: str, config: Mapping[str, Any], spec: FeatureSpec, seed: int) -> PreRankingModel:
+    """The model of a run, its weights new.
+
+    Args:
+        name: of the model.
+        config: the run's options by name.
+        spec: that of its data.
+        seed: of the run.
+    """
+    options = {key: value for key, value in config.items() if key in models.get(name).options.model_fields}
+    exposure = {key: config[key] for key in ExposureOptions.model_fields if key in config}
+    fields = seen(spec, bool(config.get("with_privileged")))
+    return models.build(name, fields, options, seed=seed, entire_space=ExposureOptions(**exposure))

@@ -1,6 +1,8 @@
+import io
 import json
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from request_data import requests_data  # noqa: F401
 
@@ -8,6 +10,7 @@ from prerank.errors import InputError
 from training.batches import Batches
 from training.callbacks import predict
 from training.config import parse
+from training.examples import examples
 from training.teacher import Teacher
 from training.trainer import train
 
@@ -112,3 +115,10 @@ def test_teachers_that_cannot_be_used(runs, requests_data, prepared, tmp_path): 
     (copy / "metrics.json").write_text(json.dumps(stored | {"status": "diverged"}))
     with pytest.raises(InputError, match="--teacher: the run is not finished but diverged"):
         Teacher.open([str(copy)], requests_data)
+
+
+def test_examples_of_an_export_are_rated_rows_without_what_is_privileged(requests_data):  # noqa: F811
+    table = pq.read_table(io.BytesIO(examples(requests_data, 1000)))
+    assert "secret" not in table.column_names
+    assert {"who", "what", "kind"} < set(table.column_names)
+    assert set(table[requests_data.spec.label].to_pylist()) == {0, 1}
