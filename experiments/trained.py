@@ -7,7 +7,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-import models
 from experiments.plan import Planner
 from experiments.runs import Run
 from models import PreRankingModel
@@ -15,6 +14,7 @@ from preprocess.prepared import PreparedData
 from prerank.errors import InputError
 from training.batches import Batches, read_columns
 from training.callbacks import predict
+from training.teacher import model_of
 
 _BATCH = 8192
 
@@ -63,9 +63,7 @@ class TrainedRun:
         checkpoints = self.run.folder / "checkpoints"
         if not checkpoints.is_dir():
             raise InputError("the run's weights are gone: train it again", path=checkpoints)
-        names = models.get(self.run.model).options.model_fields
-        options = {name: value for name, value in self.run.config.items() if name in names}
-        model = models.build(self.run.model, self.data.spec, options, seed=self.run.seed)
+        model = model_of(self.run.model, self.run.config, self.data.spec, self.run.seed)
         try:
             model.load_trained(checkpoints)
         except (OSError, ValueError, KeyError, RuntimeError) as error:

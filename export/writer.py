@@ -17,6 +17,7 @@ from export.place import target as target
 from export.raw_inputs import RawInputs, tensor_spec
 from features import Field
 from models import PreRankingModel, TwoTowerModel, registry
+from models.entire_space import TASKS, EntireSpaceModel
 from models.scorers import ScorerSpec
 from prerank import description, digests, folders, index
 from prerank.artefact import fingerprint_of
@@ -171,7 +172,7 @@ def _signatures(
         return encode({name: given[argument] for name, argument in arguments.items() if argument in given})
 
     def forward(**raw: tf.Tensor) -> Outputs:
-        return _answer(model(encoded(raw), training=False))
+        return _exported(model.named_outputs(encoded(raw)))
 
     signatures = {"serving_default": _trace(forward, specs(spec.fields))}
     if isinstance(model, TwoTowerModel):
@@ -181,7 +182,7 @@ def _signatures(
 
         def score(**state: tf.Tensor) -> Outputs:
             user = {name: state[name] for name in model.user_state}
-            return _answer(model.score(user, {name: state[name] for name in model.item_state}))
+            return _exported(model.named_scores(user, {name: state[name] for name in model.item_state}))
 
         of_states = [tf.TensorSpec([None, *value.shape[1:]], value.dtype, name=name) for name, value in states.items()]
         signatures["score"] = _trace(score, of_states)
@@ -211,9 +212,11 @@ def _scorer(model: PreRankingModel) -> ScorerSpec | None:
     return None if spec is None else replace(spec, weights={**spec.weights, "bias": model.bias.numpy()})
 
 
-def _answer(logit: tf.Tensor) -> Outputs:
-    logit = tf.reshape(tf.cast(logit, tf.float32), [-1])
-    return {"logit": logit, "probability": tf.sigmoid(logit)}
+def _exported(outputs: Outputs) -> Outputs:
+    """The outputs that a server gets; `preference` is for judging rated rows."""
+    return {
+        name: tf.reshape(tf.cast(value, tf.float32), [-1]) for name, value in outputs.items() if name != "preference"
+    }
 
 
 def _describe(
@@ -251,10 +254,12 @@ def _describe(
         name: {key: list(value.shape) for key, value in signature.structured_outputs.items()}
         for name, signature in signatures.items()
     }
+    tasks = {"tasks": TASKS} if isinstance(model, EntireSpaceModel) else {}
     return {
         "model": model.name,
         "format": export_format,
         "calibrated": registry.get(model.name).calibrated,
+        **tasks,
         "inputs": inputs,
         "outputs": outputs,
         "specification": model.spec.to_dict(),

@@ -1,55 +1,32 @@
-"""The contracts of a pre-ranking model."""
+"""What every pre-ranking model is."""
 
 import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
 
 from features import FeatureSpec, Field
-from layers.lists import weighted_mean
 from layers.lookup_plan import LookupPlan, with_gathered
 from models.batch import Batch, as_batch
 from models.columns import columns
+from models.contracts import Objective, ReadColumns, RunningMeans, Scored, State, cross_entropy, of_logit
 from models.inputs import FeatureEncoder, Inputs, paired
 from models.options import ModelOptions
 from models.scorers import ScorerSpec
 
-State = dict[str, tf.Tensor]
-
-
-class ReadColumns(Protocol):
-    """Reads named fields, the label, or the timestamp, of the training part; numbers scaled; a random sample if asked.
-
-    The name of the timestamp is `spec.beside("timestamp")`, in seconds since 1970.
-    """
-
-    def __call__(self, names: Sequence[str], most_rows: int | None = None) -> dict[str, np.ndarray]:
-        """The columns by name, of all rows or of about `most_rows` of them."""
-
-
-class Scored(NamedTuple):
-    """What a training pass computes of a batch.
-
-    Attributes:
-        logits: (P,) float32, of the pairs.
-        user: what the user's tower gives, by name, (U, ...); empty where it is not apart from the item's.
-        item: what the item's tower gives, by name, (I, ...).
-    """
-
-    logits: tf.Tensor
-    user: State
-    item: State
-
-
-class Objective(Protocol):
-    """What a training minimises, where that is more than a model's own loss of its rows."""
-
-    def __call__(self, model: "PreRankingModel", inputs: Inputs, batch: Batch) -> dict[str, tf.Tensor]:
-        """The terms of the loss, scalars by name; `inputs` are the features of `batch`, embedded where planned."""
-
+__all__ = [
+    "Objective",
+    "PreRankingModel",
+    "ReadColumns",
+    "Scored",
+    "State",
+    "TwoTowerModel",
+    "cross_entropy",
+    "of_logit",
+]
 
 _SEEDS_PER_MODEL = 100_000
 _SEEDS_PER_LAYER = 16
@@ -59,20 +36,6 @@ def _example(field: Field) -> tf.Tensor:
     if field.kind == "dense":
         return tf.zeros([2])
     return tf.zeros([2] if field.kind == "sparse" else [2, field.max_length], tf.int32)
-
-
-class _RunningMeans:
-    """Means of named values since the last reset. In an object of its own, or Keras counts them among the weights."""
-
-    def __init__(self) -> None:
-        self.metrics: dict[str, tf.keras.metrics.Mean] = {}
-
-    def update(self, values: dict[str, tf.Tensor], weight: tf.Tensor | None) -> dict[str, tf.Tensor]:
-        for name, value in values.items():
-            if name not in self.metrics:
-                self.metrics[name] = tf.keras.metrics.Mean(name)
-            self.metrics[name].update_state(value, weight)
-        return {name: self.metrics[name].result() for name in values}
 
 
 class PreRankingModel(tf.keras.Model):
@@ -88,13 +51,15 @@ class PreRankingModel(tf.keras.Model):
 
     Attributes:
         options_class: the class of `options`, set by the registry.
-        trains_bias: whether the loss depends on the bias that is added to every score.
+        trains_bias: whether the loss depends on the bias that is added to every score; None: the class gives another.
+        first_seed: its layers' seeds begin here, counted from the model's seed.
         encoder: what embeds the features, where a model has one; its look-ups are planned ahead.
         objective: what training minimises; None for the model's own loss of the rows, whatever their weights.
     """
 
     options_class: ClassVar[type[ModelOptions]]
-    trains_bias: ClassVar[bool] = True
+    trains_bias: ClassVar[bool | None] = True
+    first_seed: ClassVar[int] = 0
     encoder: FeatureEncoder  # no default: Keras does not track the weights of what hides an attribute of its class
 
     def __init__(self, spec: FeatureSpec, options: ModelOptions, seed: int = 0, xla: bool = False, **kwargs):
@@ -104,10 +69,11 @@ class PreRankingModel(tf.keras.Model):
         self.seed = seed
         self.spec = spec
         self.options = options
-        self._seeds = itertools.count(seed * _SEEDS_PER_MODEL, _SEEDS_PER_LAYER)
-        self._means = _RunningMeans()
+        self._seeds = itertools.count(seed * _SEEDS_PER_MODEL + self.first_seed, _SEEDS_PER_LAYER)
+        self._means = RunningMeans()
         self.objective: Objective | None = None
-        self.bias = self.add_weight(name="bias", shape=(), initializer="zeros", trainable=self.trains_bias)
+        if self.trains_bias is not None:
+            self.bias = self.add_weight(name="bias", shape=(), initializer="zeros", trainable=self.trains_bias)
 
     def get_config(self) -> dict[str, Any]:
         """What :meth:`from_config` rebuilds the model from, JSON values alone."""
@@ -148,13 +114,13 @@ class PreRankingModel(tf.keras.Model):
         """Logits (B,) float32 of a batch; `inputs` by field name, indices int32 (B,) or (B, L), numbers (B,)."""
         raise NotImplementedError(f"{type(self).__name__} defines no forward pass")
 
-    def outputs(self, inputs: Inputs) -> dict[str, tf.Tensor]:
+    def named_outputs(self, inputs: Inputs) -> dict[str, tf.Tensor]:
         """All that a trained model says of rows, by name, each (B,) float32, in inference mode.
 
-        `logit` is what ranks. `probability` is that of a positive, if the model is calibrated.
+        `logit` is what ranks. `probability` is that of a positive, if the model is calibrated. A model of several tasks
+        has `logit_<task>` and `probability_<task>` too. (Keras has `outputs` for itself.)
         """
-        logits = self(inputs, training=False)
-        return {"logit": logits, "probability": tf.sigmoid(logits)}
+        return of_logit(self(inputs, training=False))
 
     def preference(self, inputs: Inputs) -> tf.Tensor:
         """The logits (B,) float32 of the probability of a positive, in inference mode: what rated rows are judged by.
@@ -331,6 +297,10 @@ class TwoTowerModel(PreRankingModel):
         """Logits (N,) float32 of users (leading axis N or 1) and items (leading axis N)."""
         return tf.cast(self.similarity(user, item), tf.float32) + tf.cast(self.bias, tf.float32)
 
+    def named_scores(self, user: State, item: State) -> dict[str, tf.Tensor]:
+        """As :meth:`named_outputs`, of states as :meth:`score` takes them."""
+        return of_logit(self.score(user, item))
+
     def scorer_spec(self) -> ScorerSpec | None:
         """What `similarity` computes, by the trained weights; None: a server has to run the exported `score`."""
         return None
@@ -358,10 +328,3 @@ class TwoTowerModel(PreRankingModel):
     ) -> dict[str, tf.Tensor]:
         terms = super().row_losses(inputs, labels, scored, weights)
         return terms | self.auxiliary_losses(labels, scored.user, scored.item)
-
-
-def cross_entropy(labels: tf.Tensor, logits: tf.Tensor, weights: tf.Tensor | None = None) -> tf.Tensor:
-    """Mean binary cross-entropy in nats of `labels` (B,) and `logits` (B,); 0 if `weights` (B,) are given and all 0."""
-    labels = tf.cast(labels, logits.dtype)
-    losses = tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)
-    return tf.reduce_mean(losses) if weights is None else weighted_mean(losses, weights)

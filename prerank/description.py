@@ -54,6 +54,17 @@ class Specification(TypedDict):
     context: list[Name]
 
 
+@with_config(RECORD)
+class Task(TypedDict):
+    """A task of a model that has several: which outputs are its own, and whether the probability is one."""
+
+    name: Name
+    given: NotRequired[Name]
+    logit: NotRequired[Name]
+    probability: Name
+    calibrated: bool
+
+
 _Shapes = dict[Name, list[Count | None]]
 
 
@@ -66,6 +77,7 @@ class Description(TypedDict):
     inputs: Annotated[list[Input], FailFast()]
     outputs: dict[Name, _Shapes]
     specification: Specification
+    tasks: NotRequired[list[Task]]
     scorer: Annotated[str, Field(max_length=100)] | None
     files: dict[InnerPath, Count | FileEntry]
     sha256: NotRequired[Digest]

@@ -11,6 +11,7 @@ from training.batches import Batches
 from training.distribution import Distribution
 from training.progress import CheckpointStore, Progress
 from training.rated import Rated
+from training.selection import AUC, Value
 
 _CONSTANT = 1e-6
 
@@ -38,8 +39,9 @@ def divergence(logits: np.ndarray) -> str:
 class EpochEnd(tf.keras.callbacks.Callback):
     """Validates on the whole validation part, saves, and stops early once the model lets it.
 
-    Adds `val_auc`, `val_logloss`, `examples_per_second` (training alone, validation left out) and the model's own
-    diagnostics to Keras's logs. Of several workers the chief alone saves, and decides.
+    Adds `val_auc`, `val_logloss`, the value that epochs are selected by, `examples_per_second` (training only,
+    validation left out) and the model's own diagnostics to Keras's logs. Of several workers the chief alone saves, and
+    decides.
 
     Args:
         model: what is validated and saved: the model that is trained, or a plain copy to which its weights go.
@@ -49,7 +51,9 @@ class EpochEnd(tf.keras.callbacks.Callback):
         validation: validation batches in order.
         rated: which of their rows have a label, and which.
         rows: training rows an epoch.
-        patience: epochs without a better AUC before training stops.
+        patience: epochs without a better value before training stops.
+        select_by: name of the value that says which epoch is the best.
+        value: gives it; None for the AUC.
     """
 
     def __init__(
@@ -62,6 +66,8 @@ class EpochEnd(tf.keras.callbacks.Callback):
         rated: Rated,
         rows: int,
         patience: int,
+        select_by: str = AUC,
+        value: Value | None = None,
     ):
         super().__init__()
         self._plain = model
@@ -72,6 +78,8 @@ class EpochEnd(tf.keras.callbacks.Callback):
         self._rated = rated
         self._rows = rows
         self._patience = patience
+        self._selected = f"val_{select_by}"
+        self._value = value
         self._begun = 0.0
         self._forward = tf.function(model.preference, reduce_retracing=True)
 
@@ -92,8 +100,10 @@ class EpochEnd(tf.keras.callbacks.Callback):
             logs["val_auc"] = metrics.auc(labels, rated, weights)
             probabilities = 1 / (1 + np.exp(-rated.astype(np.float64)))
             logs["val_logloss"] = metrics.log_loss(labels, probabilities, weights)
-            if progress.best_epoch < 0 or logs["val_auc"] > progress.best_auc:
-                progress.best_epoch, progress.best_auc = epoch, logs["val_auc"]
+            if self._value is not None:
+                logs[self._selected] = self._value(self._plain)
+            if progress.best_epoch < 0 or logs[self._selected] > progress.best_auc:
+                progress.best_epoch, progress.best_auc = epoch, logs[self._selected]
             if self._distribution.is_chief:
                 logs.update(self._plain.diagnostics(self._validation.dataset()))
         waited = epoch - progress.best_epoch

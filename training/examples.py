@@ -6,8 +6,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from features import MISSING, RESERVED, Field
+from features import MISSING, RESERVED, UNLABELLED, Field
 from preprocess.prepared import PreparedData
+from training.spec import without
 
 _UNSEEN = {"int64": -2, "string": "\N{REPLACEMENT CHARACTER}"}
 """Stands for a value that training never saw, whose spelling the prepared data do not keep."""
@@ -16,12 +17,14 @@ _UNSEEN = {"int64": -2, "string": "\N{REPLACEMENT CHARACTER}"}
 def examples(data: PreparedData, count: int) -> bytes:
     """A Parquet file of about `count` rows, evenly spread over the test part: every feature, and the label 0 or 1.
 
-    Rows whose item training never saw are left out.
+    Rows whose item training never saw are left out. So are rows without a label, and privileged fields.
     """
     table = pa.concat_tables(list(_sampled(data, count)))
     known = np.asarray(table[data.spec.item_id]) >= RESERVED
-    table = table.filter(pa.array(known))
-    columns = {field.name: _raw(field, table[field.name].combine_chunks(), data) for field in data.spec.fields}
+    rated = np.asarray(table[data.spec.label]) != UNLABELLED
+    table = table.filter(pa.array(known & rated))
+    fields = without(data.spec, data.spec.privileged).fields
+    columns = {field.name: _raw(field, table[field.name].combine_chunks(), data) for field in fields}
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table({**columns, data.spec.label: table[data.spec.label]}), sink)
     return sink.getvalue().to_pybytes()

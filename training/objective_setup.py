@@ -45,10 +45,13 @@ def prepared_training(config: Config, data: PreparedData) -> tuple[Batches, Obje
         if lists is None
         else ListBatches(data, run.batch_size, lists, keys.labels, run.list_size, assembly, oov_rate=rate, seed=seed)
     )
+    unlabelled = bool(np.isnan(keys.labels).any())
+    if run.jit and unlabelled:
+        raise InputError("--jit cannot compile batches with rows without a label, whose number varies")
     stages = np.unique(keys.stages).tolist()
     if run.loss in OF_STAGES and len(stages) < 2:
         raise InputError(f"--loss {run.loss}: all training rows are of one stage, {stages[0]}")
-    return batches, TrainingObjective(run, bool(np.isnan(keys.labels).any()), stages)
+    return batches, TrainingObjective(run, unlabelled, stages)
 
 
 def training_batches(config: Config, data: PreparedData) -> Batches:
@@ -73,11 +76,10 @@ def check(config: Config, spec: FeatureSpec) -> None:
     run = config.run
     if run.any_is_used and models.get(run.model_name).model.fit_directly is not PreRankingModel.fit_directly:
         raise InputError(
-            f"--model_name {run.model_name} is not trained by gradient steps, so it takes no candidates, lists, "
-            "--entire_space or teacher"
+            f"--model_name {run.model_name} is not trained by gradient steps: it takes no candidates, lists or teacher"
         )
     if run.any_is_used and run.jit:
-        raise InputError("--jit cannot compile candidates, lists, --entire_space or a teacher, whose number varies")
+        raise InputError("--jit cannot compile candidates, lists or a teacher, whose number varies")
     needed = {
         "request": "--list_by request" if run.list_by == "request" else "",
         "stage": f"--loss {run.loss}" if run.loss in OF_STAGES else "",

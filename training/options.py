@@ -17,7 +17,9 @@ class RunOptions(ObjectiveOptions):
 
     model_name: str = Field("hit", description="model to train")
     epoch: PositiveInt = Field(30, description="most epochs to train")
-    patience: PositiveInt = Field(2, description="epochs without a better validation AUC before training stops")
+    patience: PositiveInt = Field(
+        2, description="epochs without a better value on the validation part before training stops"
+    )
     batch_size: PositiveInt = Field(2048, description="rows a batch, of all replicas together")
     lr: float = Field(1e-3, gt=0, description="learning rate of Adam")
     embedding_l2: float = Field(1e-5, ge=0, description="L2 penalty on the embedding rows that a batch looks up")

@@ -6,6 +6,7 @@ import hashlib
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -14,13 +15,14 @@ import tensorflow as tf
 import models
 from features import FeatureSpec
 from models import PreRankingModel
+from models.exposure_options import ExposureOptions
 from preprocess.prepared import PreparedData
 from preprocess.yaml_files import read_yaml
 from prerank import folders
 from prerank.errors import InputError
 from training.finished_runs import WEIGHTS, finished_metrics, identity_of
 from training.packing import Layout
-from training.spec import without
+from training.spec import seen
 
 _FLAG = "--teacher"
 _BATCH = 8192
@@ -145,14 +147,12 @@ def trained_model(folder: Path, spec: FeatureSpec, option: str) -> PreRankingMod
     Raises:
         InputError: its configuration or its weights cannot be read.
     """
-    values = read_yaml(folder / "config.yaml", option)
+    config = folder / "config.yaml"
+    values = read_yaml(config, option)
     name = values.get("model_name")
     if not isinstance(name, str):
-        raise InputError(f"{option}: no model_name", path=folder / "config.yaml")
-    options = {key: value for key, value in values.items() if key in models.get(name).options.model_fields}
-    seen = spec if values.get("with_privileged") else without(spec, spec.privileged)
-    further = {"entire_space": True} if values.get("entire_space") else {}
-    model = models.build(name, seen, options, seed=values.get("random_seed", 0), **further)
+        raise InputError(f"{option}: expected a model_name", path=config)
+    model = model_of(name, values, spec, values.get("random_seed", 0))
     try:
         model.load_trained(folder / WEIGHTS)
     except InputError:
@@ -160,3 +160,18 @@ def trained_model(folder: Path, spec: FeatureSpec, option: str) -> PreRankingMod
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise InputError(f"{option}: the run's weights cannot be read: {error}", path=folder / WEIGHTS) from error
     return model
+
+
+def model_of(name: str, config: Mapping[str, Any], spec: FeatureSpec, seed: int) -> PreRankingModel:
+    """The model of a run, its weights new.
+
+    Args:
+        name: of the model.
+        config: the run's options by name.
+        spec: that of its data.
+        seed: of the run.
+    """
+    options = {key: value for key, value in config.items() if key in models.get(name).options.model_fields}
+    exposure = {key: config[key] for key in ExposureOptions.model_fields if key in config}
+    fields = seen(spec, bool(config.get("with_privileged")))
+    return models.build(name, fields, options, seed=seed, entire_space=ExposureOptions(**exposure))

@@ -1,0 +1,170 @@
+"""Batches of requests, with candidates, against the prepared rows, one by one."""
+
+import numpy as np
+import pytest
+from request_data import requests_data  # noqa: F401
+
+from prerank.errors import InputError
+from training.batches import Batches, read_columns
+from training.config import parse
+from training.dataset import Share
+from training.objective_setup import prepared_training
+from training.row_keys import RowKeys
+
+FLAGS = ["--model_name", "dssm", "--batch_size", "64", "--oov_rate", "0"]
+
+
+def config(*argv):
+    return parse([*FLAGS, *argv], program="train.py", description="Train.")
+
+
+def epoch(data, *argv, number=0):
+    """The batches of an epoch as (packed rows, what is put together), and the keys of the rows."""
+    batches, _ = prepared_training(config(*argv), data)
+    found = []
+    for step, (integers, floats) in enumerate(batches.epoch(number)):
+        rows = integers.copy(), floats.copy()
+        found.append((rows, batches.assembly(rows, (0, number, step, 0))))
+    assert len(found) == len(batches)
+    return found
+
+
+def test_columns_of_the_rows_are_given_and_what_is_missing_is_not_a_label(requests_data):  # noqa: F811
+    spec = requests_data.spec
+    stored = read_columns(requests_data, "train", [spec.label, "weight", "stage", "teacher"])
+    for (integers, _), found in epoch(requests_data):
+        places = integers[:, -1]
+        labels = stored[spec.label][places]
+        np.testing.assert_array_equal(found.labels, np.where(labels < 0, np.nan, labels))
+        np.testing.assert_array_equal(found.weights, stored["weight"][places])
+        np.testing.assert_array_equal(found.stages, stored["stage"][places])
+        np.testing.assert_array_equal(found.teacher, stored["teacher"][places].astype(np.float32))
+        assert found.lists.shape == (0, 0)
+
+
+def members(found):
+    return [[int(place) for place in row if place >= 0] for row in found.lists]
+
+
+@pytest.mark.parametrize("by", ["request", "user"])
+def test_lists_are_whole(requests_data, by):  # noqa: F811
+    keys = RowKeys.read(requests_data)
+    ids = keys.requests if by == "request" else keys.users
+    seen = []
+    for (integers, _), found in epoch(requests_data, "--list_by", by, "--list_size", "1000"):
+        places = integers[:, -1]
+        for row in members(found):
+            owners = set(ids[places[row]])
+            assert len(owners) == 1
+            assert len(row) == (ids == owners.pop()).sum()
+            seen += places[row].tolist()
+    assert sorted(seen) == list(range(requests_data.rows("train")))
+
+
+def test_a_long_list_is_cut_to_its_positives_and_a_choice_of_others(requests_data):  # noqa: F811
+    keys = RowKeys.read(requests_data)
+
+    def lists(number):
+        found = {}
+        for (integers, _), made in epoch(requests_data, "--list_by", "user", "--list_size", "9", number=number):
+            for row in members(made):
+                found[int(keys.users[integers[row[0], -1]])] = set(integers[row, -1].tolist())
+        return found
+
+    first, again, second = lists(0), lists(0), lists(1)
+    assert first == again
+    assert first != second
+    assert first.keys() == set(keys.users.tolist())
+    for user, rows in first.items():
+        whole = np.flatnonzero(keys.users == user)
+        assert len(rows) == min(9, len(whole))
+        positives = set(whole[keys.labels[whole] == 1].tolist())
+        assert positives <= rows if len(positives) <= 9 else rows <= positives
+
+
+@pytest.mark.parametrize("origin", ["catalogue", "popularity", "batch", "request"])
+@pytest.mark.parametrize("by", [None, "request"])
+def test_candidates_follow_the_rows_and_hits_are_masked(requests_data, origin, by):  # noqa: F811
+    keys = RowKeys.read(requests_data)
+    item_id = requests_data.spec.item_id
+    first = {item: keys.times[keys.items == item].min() for item in set(keys.items.tolist())}
+    number_of = {}  # the item's number by the index of its id, as no id is masked here
+    for index, item in zip(read_columns(requests_data, "train", [item_id])[item_id], keys.items, strict=True):
+        number_of[int(index)] = int(item)
+    flags = ["--candidates_per_row", "3", "--candidates_from", origin, *(["--list_by", by] if by else [])]
+    batches, _ = prepared_training(config(*flags), requests_data)
+    kept_ones = 0
+    for (integers, floats), found in epoch(requests_data, *flags):
+        places, rows = integers[:, -1], len(integers)
+        assert found.users.tolist() == [*range(rows), *np.repeat(range(rows), 3)]
+        assert found.items[:rows].tolist() == list(range(rows))
+        own = batches.layout.fields(integers, floats)[item_id]
+        drawn = batches.assembly.item_layout.fields(found.integers, found.floats)[item_id]
+        items = np.concatenate([own, drawn])[found.items]
+        listed = {pair for row in members(found) for pair in row}
+        assert np.isnan(found.labels[rows:]).all()
+        for pair in range(rows, 4 * rows):
+            row = places[found.users[pair]]
+            item = number_of[int(items[pair])]
+            liked = (keys.users == keys.users[row]) & (keys.labels == 1) & (keys.times <= keys.times[row])
+            hit = item == keys.items[row] or item in keys.items[liked]
+            kept = found.weights[pair] > 0
+            kept_ones += kept
+            assert kept == (pair in listed)
+            assert not (kept and hit)
+            if kept and origin != "batch":
+                assert first[item] <= keys.times[row]
+            if kept:
+                assert found.weights[pair] == keys.weights[row]
+    assert kept_ones > 100
+
+
+def test_slices_of_replicas_cut_no_list(requests_data):  # noqa: F811
+    batches, _ = prepared_training(config("--list_by", "request"), requests_data)
+    requests = RowKeys.read(requests_data).requests
+    for integers, floats in batches.epoch(0):
+        bounds = batches.assembly.bounds((integers, floats), Share(range(3), 3))
+        assert [row for span in bounds for row in range(*span)] == list(range(len(integers)))
+        owners = [set(requests[integers[start:stop, -1]].tolist()) for start, stop in bounds]
+        assert sum(map(len, owners)) == len(set.union(*owners))
+
+
+def test_the_same_epoch_gives_the_same_candidates_and_another_does_not(requests_data):  # noqa: F811
+    def drawn(number):
+        return [
+            found.integers.tolist() for _, found in epoch(requests_data, "--candidates_per_row", "2", number=number)
+        ]
+
+    assert drawn(1) == drawn(1)
+    assert drawn(1) != drawn(2)
+
+
+def test_drawn_items_are_masked_as_often_as_rows_are(prepared):
+    batches, _ = prepared_training(config("--candidates_per_row", "2", "--oov_rate", "0.3"), prepared)
+    rows = next(iter(batches.epoch(0)))
+    found = batches.assembly(rows, (0, 0, 0, 0))
+    item_id = batches.assembly.item_layout.fields(found.integers, found.floats)["movie_id"]
+    assert np.mean(item_id <= 1) == pytest.approx(0.36, abs=0.15)
+
+
+def test_without_options_batches_are_plain(prepared):
+    batches, objective = prepared_training(config(), prepared)
+    assert type(batches) is Batches
+    assert batches.assembly is None
+    assert objective is None
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--list_by", "request"], "--list_by request: the movielens_generated data have no request column"),
+        (["--candidates_per_row", "1", "--candidates_from", "request"], "--candidates_from request: .* no request"),
+        (["--teacher", "data"], "--teacher data: .* have no teacher column"),
+        (["--list_by", "user", "--loss", "full_stage"], "--loss full_stage: .* have no stage column"),
+        (["--candidates_per_row", "1", "--jit"], "--jit cannot compile candidates"),
+        (["--candidates_per_row", "1", "--model_name", "gbdt"], "gbdt is not trained by gradient steps"),
+    ],
+)
+def test_what_an_option_needs(prepared, argv, message):
+    with pytest.raises(InputError, match=message):
+        prepared_training(config(*argv), prepared)
