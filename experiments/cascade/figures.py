@@ -35,8 +35,9 @@ def against_milliseconds(path: Path, board: Board) -> bool:
     lines = []
     for entry in board.entries:
         quotas = entry.records[0].fields["quotas"]
-        times = [entry.milliseconds(quota) for quota in quotas]
-        if None not in times:
+        measured = [entry.milliseconds(quota) for quota in quotas]
+        times = [one for one in measured if one is not None]
+        if len(times) == len(quotas):
             lines.append((entry, times, [board.estimate(entry, board.main, quota).mean for quota in quotas]))
     if not lines:
         return False

@@ -51,6 +51,10 @@ class Opened:
         """Its scores of the requests."""
         return Scorer(self.model, self._requests())
 
+    def forget(self) -> None:
+        """Free what :attr:`scorer` holds, the states of a whole catalogue; it is made again if need be."""
+        self.__dict__.pop("scorer", None)
+
     def pcoc(self, part: str) -> float | None:
         """Predicted over observed positives of the labelled rows of a part; None without a positive."""
         rated = Rated.read(self.trained.data, part)
