@@ -131,6 +131,8 @@ class Judge:
             return metrics.judge(pools, ranked, ranked, quotas), quotas
         if isinstance(preranker, Opened):
             scores = self._scored(between.retrieval, preranker, between.pools)
+        elif preranker == "ranker":
+            scores = between.ranked
         else:
             scores = bench.scores(end(preranker, between), between.pools.places)
         return metrics.judge(between.pools, scores, between.ranked, asked.quotas), asked.quotas

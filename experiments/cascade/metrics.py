@@ -84,7 +84,8 @@ def judge(pools: Pools, scores: Sequence[np.ndarray], of_ranker: Sequence[np.nda
     numbers = zip(scores, of_ranker, strict=True)
     for request, (of_preranker, of_best) in enumerate(numbers):
         one = _Request(pools, request, best_first(of_preranker, len(of_preranker)), best_first(of_best, len(of_best)))
-        values = [{**one.of_quota(quota), **one.of_pool()} for quota in quotas]
+        of_pool = one.of_pool()
+        values = [{**one.of_quota(quota), **of_pool} for quota in quotas]
         for name in values[0]:
             column = found.setdefault(name, np.full((len(scores), len(quotas)), np.nan))
             column[request] = [of_quota[name] for of_quota in values]
@@ -121,7 +122,12 @@ class _Request:
         self._strata = pools.strata[pools.places[number]]
         self._of_strata = np.bincount(pools.strata[pools.positives[number]], minlength=len(STRATA))
         self._truth = None if pools.truth is None else pools.truth.pools[number]
-        self._best = {} if pools.truth is None else {k: float(best[number]) for k, best in pools.truth.best.items()}
+        self._best: dict[int, float] = {}
+        self._best_of_pool: dict[int, float] = {}
+        if pools.truth is not None:
+            falling = np.sort(pools.truth.pools[number])[::-1]
+            self._best = {k: float(best[number]) for k, best in pools.truth.best.items()}
+            self._best_of_pool = {k: float(falling[:k].sum()) for k in CUTOFFS}
 
     def of_quota(self, quota: int) -> dict[str, float]:
         """What depends on the quota."""
@@ -146,7 +152,7 @@ class _Request:
                 value = float(self._truth[first].sum())
                 found[f"true_positives@{k}"] = value
                 found[f"regret@{k}"] = self._best[k] - value
-                found[f"pool_regret@{k}"] = float(np.sort(self._truth)[::-1][:k].sum()) - value
+                found[f"pool_regret@{k}"] = self._best_of_pool[k] - value
         return found
 
     def of_pool(self) -> dict[str, float]:

@@ -10,7 +10,7 @@ import hashlib
 import io
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
-from experiments.cascade.intervals import Estimate, Users
+from experiments.cascade.intervals import Users
 from experiments.cascade.metrics import Table
 from prerank import folders
 from prerank.errors import InputError
@@ -186,11 +186,11 @@ def write(folder: Path, fields: Mapping[str, Any], groups: np.ndarray, users: Us
         users: the bootstrap over them.
         values: the metrics (R, quotas) by name.
     """
-    quotas = fields["quotas"]
-    rows = [
-        {"quota": quota, "metrics": {name: _estimate(users.mean(column[:, n])) for name, column in values.items()}}
-        for n, quota in enumerate(quotas)
-    ]
+    quotas, names = fields["quotas"], list(values)
+    rows = []
+    for number, quota in enumerate(quotas):
+        found = users.means(np.stack([values[name][:, number] for name in names], axis=1))
+        rows.append({"quota": quota, "metrics": {name: asdict(one) for name, one in zip(names, found, strict=True)}})
     columns = {_USER: np.repeat(groups, len(quotas)), _QUOTA: np.tile(quotas, len(groups))}
     columns |= {name: column.reshape(-1) for name, column in values.items()}
     file = io.BytesIO()
@@ -198,10 +198,6 @@ def write(folder: Path, fields: Mapping[str, Any], groups: np.ndarray, users: Us
     with folders.holding(folder, print), folders.replacing(folder) as new:
         folders.write_bytes(new / PARQUET, file.getvalue())
         folders.write_text(new / JSON, to_json({"format": FORMAT, **fields, "values": rows}))
-
-
-def _estimate(found: Estimate) -> dict[str, Any]:
-    return {"mean": found.mean, "low": found.low, "high": found.high, "requests": found.requests}
 
 
 def exists(folder: Path, results: Mapping[str, str]) -> bool:
