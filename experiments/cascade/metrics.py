@@ -99,9 +99,16 @@ def _within(pools: Pools, scores: Sequence[np.ndarray], of_ranker: Sequence[np.n
     auc = np.full(len(scores), np.nan)
     auc[np.unique(requests)], _ = user_aucs(np.concatenate(pools.wanted), np.concatenate(list(scores)), requests)
     pairs = zip(scores, of_ranker, strict=True)
-    with np.errstate(invalid="ignore"):
-        tau = [kendalltau(mine, best).statistic if len(mine) > 1 else np.nan for mine, best in pairs]
-    return {"auc": auc, "kendall_tau": np.array(tau, np.float64)}
+    return {"auc": auc, "kendall_tau": np.array([_tau(mine, best) for mine, best in pairs])}
+
+
+def _tau(scores: np.ndarray, of_ranker: np.ndarray) -> float:
+    """Kendall's tau-b, NaN if one of both is constant."""
+    if len(scores) < 2 or np.ptp(scores) == 0 or np.ptp(of_ranker) == 0:
+        return np.nan
+    if scores is of_ranker:  # the ranker itself
+        return 1.0
+    return float(kendalltau(scores, of_ranker).statistic)
 
 
 class _Request:
