@@ -107,7 +107,9 @@ class FieldEmbedding(tf.keras.layers.Layer):
         sizes = [tf.reduce_prod(shape) for shape in shapes.values()]
         parts = tf.split(sum_by_slot(rows, plan, tf.add_n(sizes)), sizes, num=len(sizes))
         means = [name for name in self.fields if inputs[name].shape.rank == 2 and name not in keep]
-        weights = dict(zip(means, tf.split(plan[WEIGHTS], len(means)) if means else [], strict=True))
+        lengths = [_shape(inputs[name])[0] for name in means]
+        split = tf.split(plan[WEIGHTS], lengths, num=len(means)) if means else []
+        weights = dict(zip(means, split, strict=True))
         result = {}
         for (name, shape), part in zip(shapes.items(), parts, strict=True):
             if name in weights:

@@ -19,11 +19,12 @@ WEIGHTS = "lookup/weights"
 class LookupPlan:
     """Plans the look-ups of a batch's fields in one table, on the host, in NumPy.
 
-    The result of all look-ups is seen as slots, one vector each. A field has B slots, one a row of the batch; a
-    sequence named in `keep` has B·L, one an element. The slots of a field follow those of the field before. The filled
-    elements of the batch are then a sparse matrix from distinct table rows to slots; the plan holds it ordered by slot,
-    as the forward pass reads it, and ordered by row, as the backward pass does, so that both are sums over consecutive
-    elements and each table row has one gradient.
+    The result of all look-ups is seen as slots, one vector each. A field has B slots, one a row of the batch; B may
+    differ from field to field, as a batch may have more items than users. A sequence named in `keep` has B·L, one an
+    element. The slots of a field follow those of the field before. The filled elements of the batch are then a sparse
+    matrix from distinct table rows to slots; the plan holds it ordered by slot, as the forward pass reads it, and
+    ordered by row, as the backward pass does, so that both are sums over consecutive elements and each table row has
+    one gradient.
 
     Args:
         starts: by field name, where in the joint table the field's own begins.
@@ -50,8 +51,8 @@ class LookupPlan:
         Returns:
             `DISTINCT` int32 (U,), the table rows looked up, ascending; of the T filled elements, ordered by slot,
             `ELEMENTS` int32 (T,), their positions in `DISTINCT`, and `SLOTS` int32 (T,); of the same elements, ordered
-            by row, `SORTED_ROWS` and `SORTED_SLOTS` int32 (T,); `WEIGHTS` float32 (P·B,), of the P sequences not in
-            `keep`, one over the number of a row's elements, 0 where it has none.
+            by row, `SORTED_ROWS` and `SORTED_SLOTS` int32 (T,); `WEIGHTS` float32, one vector (B,) after another of the
+            sequences not in `keep`, one over the number of a row's elements, 0 where it has none.
         """
         flat, places, weights, slots = [], [], [np.empty(0, np.float32)], 0
         for name, start in self.starts.items():

@@ -1,17 +1,19 @@
 """The contracts of a pre-ranking model."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import tensorflow as tf
 
 from features import FeatureSpec, Field
+from layers.lists import weighted_mean
 from layers.lookup_plan import LookupPlan, with_gathered
+from models.batch import Batch, as_batch
 from models.columns import columns
-from models.inputs import FeatureEncoder, Inputs
+from models.inputs import FeatureEncoder, Inputs, paired
 from models.options import ModelOptions
 from models.scorers import ScorerSpec
 
@@ -23,6 +25,27 @@ class ReadColumns(Protocol):
 
     def __call__(self, names: Sequence[str], most_rows: int | None = None) -> dict[str, np.ndarray]:
         """The columns by name, of all rows or of about `most_rows` of them."""
+
+
+class Scored(NamedTuple):
+    """What a training pass computes of a batch.
+
+    Attributes:
+        logits: (P,) float32, of the pairs.
+        user: what the user's tower gives, by name, (U, ...); empty where it is not apart from the item's.
+        item: what the item's tower gives, by name, (I, ...).
+    """
+
+    logits: tf.Tensor
+    user: State
+    item: State
+
+
+class Objective(Protocol):
+    """What a training minimises, where that is more than a model's own loss of its rows."""
+
+    def __call__(self, model: "PreRankingModel", inputs: Inputs, batch: Batch) -> dict[str, tf.Tensor]:
+        """The terms of the loss, scalars by name; `inputs` are the features of `batch`, embedded where planned."""
 
 
 _SEEDS_PER_MODEL = 100_000
@@ -52,7 +75,7 @@ class _RunningMeans:
 class PreRankingModel(tf.keras.Model):
     """A model from the features of a batch of (user, item) rows to logits.
 
-    Subclasses define `call` and, where cross-entropy alone does not train them, `loss_terms`.
+    Subclasses define `call` and, where cross-entropy alone does not train them, `row_losses`.
 
     Args:
         spec: the data set's feature specification.
@@ -64,6 +87,7 @@ class PreRankingModel(tf.keras.Model):
         options_class: the class of `options`, set by the registry.
         trains_bias: whether the loss depends on the bias that is added to every score.
         encoder: what embeds the features, where a model has one; its look-ups are planned ahead.
+        objective: what training minimises; None for the model's own loss of the rows, whatever their weights.
     """
 
     options_class: ClassVar[type[ModelOptions]]
@@ -79,6 +103,7 @@ class PreRankingModel(tf.keras.Model):
         self.options = options
         self._seeds = itertools.count(seed * _SEEDS_PER_MODEL, _SEEDS_PER_LAYER)
         self._means = _RunningMeans()
+        self.objective: Objective | None = None
         self.bias = self.add_weight(name="bias", shape=(), initializer="zeros", trainable=self.trains_bias)
 
     def get_config(self) -> dict[str, Any]:
@@ -120,9 +145,56 @@ class PreRankingModel(tf.keras.Model):
         """Logits (B,) float32 of a batch; `inputs` by field name, indices int32 (B,) or (B, L), numbers (B,)."""
         raise NotImplementedError(f"{type(self).__name__} defines no forward pass")
 
+    def outputs(self, inputs: Inputs) -> dict[str, tf.Tensor]:
+        """All that a trained model says of rows, by name, each (B,) float32, in inference mode.
+
+        `logit` is what ranks. `probability` is that of a positive, if the model is calibrated.
+        """
+        logits = self(inputs, training=False)
+        return {"logit": logits, "probability": tf.sigmoid(logits)}
+
+    def preference(self, inputs: Inputs) -> tf.Tensor:
+        """The logits (B,) float32 of the probability of a positive, in inference mode: what rated rows are judged by.
+
+        They are what ranks, unless a model ranks by more than the preference.
+        """
+        return self(inputs, training=False)
+
+    def scored(
+        self,
+        inputs: Inputs,
+        users: tf.Tensor | None = None,
+        items: tf.Tensor | None = None,
+        training: bool = True,
+    ) -> Scored:
+        """Score pairs of a batch.
+
+        Args:
+            inputs: features of the user's side (U, ...), and of the item's side (I, ...).
+            users: (P,) int32, places of the pairs' users among U; None: the pairs are the rows of the batch, in order.
+            items: (P,) int32, places of the pairs' items among I; None as `users`.
+            training: whether elements are dropped, as in training.
+        """
+        if users is not None and items is not None:
+            inputs = paired(inputs, self.spec, users, items)
+        return Scored(self(inputs, training=training), {}, {})
+
+    def row_losses(
+        self, inputs: Inputs, labels: tf.Tensor, scored: Scored, weights: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
+        """The model's own loss of labelled rows, as terms, scalars by name.
+
+        Args:
+            inputs: the features of the rows.
+            labels: (B,), 0 or 1.
+            scored: the rows' logits (B,), and what the towers give of them.
+            weights: (B,), of the rows in cross-entropy; None for 1 each.
+        """
+        return {"cross_entropy": cross_entropy(labels, scored.logits, weights)}
+
     def loss_terms(self, inputs: Inputs, labels: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The terms of the training loss, scalars by name; `labels` (B,) is 0 or 1."""
-        return {"cross_entropy": cross_entropy(labels, self(inputs, training=True))}
+        """The terms of the model's own loss, scalars by name; `labels` (B,) is 0 or 1."""
+        return self.row_losses(inputs, labels, self.scored(inputs))
 
     def fit_directly(self, read: ReadColumns) -> bool:
         """Train without gradient steps, where a model can.
@@ -158,38 +230,45 @@ class PreRankingModel(tf.keras.Model):
         return True
 
     def diagnostics(self, batches: tf.data.Dataset) -> dict[str, float]:
-        """What else to record at the end of an epoch, by name, from the validation part's (inputs, labels)."""
+        """What else to record at the end of an epoch, by name, from the validation part's :class:`Batch`es."""
         return {}
 
-    def train_step(self, data: tuple) -> dict[str, tf.Tensor]:
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """One optimizer step on a batch; returns the running means of the loss and its terms.
 
         Args:
-            data: inputs and labels and, of a replica's slice of a batch, its share of the batch's rows, a scalar, as
-                the gradients of all replicas are summed.
+            data: a :class:`Batch`, or features and labels. Of a batch that several replicas share each one's loss is
+                weighted by its share, as the gradients of all replicas are summed.
         """
-        inputs, labels, weight = tf.keras.utils.unpack_x_y_sample_weight(data)
-        rows = self.gather(inputs)
+        batch = as_batch(data)
+        rows = self.gather(batch.plan)
         with tf.GradientTape() as tape:
             if rows is not None:
                 tape.watch(rows)
-            terms = self.losses(inputs, labels, rows)
+            terms = self.losses(batch, rows)
             total = tf.add_n(list(terms.values()))
-            objective = total if weight is None else weight * total
-        self._minimize(objective, tape, rows, inputs)
-        return self._means.update({"loss": total, **terms}, weight)
+            objective = batch.share * total
+        self._minimize(objective, tape, rows, batch.plan)
+        return self._means.update({"loss": total, **terms}, batch.share)
 
-    def gather(self, inputs: Inputs) -> tf.Tensor | None:
-        """The embeddings (U, E) of the table rows that a planned batch needs, each once; None for other batches."""
-        return self.encoder.gather(inputs) if hasattr(self, "encoder") else None
+    def predict_step(self, data: Any) -> tf.Tensor:
+        """The :meth:`preference` (B,) for the rows of a batch, or of features alone."""
+        return self.preference(data if isinstance(data, Mapping) else as_batch(data).features)
 
-    def losses(self, inputs: Inputs, labels: tf.Tensor, rows: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
-        """As :meth:`loss_terms`, with the embeddings taken from gathered `rows` if there are any."""
-        if rows is not None:
-            inputs = self.encoder.embed(inputs, rows)
-        return self.loss_terms(inputs, labels)
+    def gather(self, plan: Mapping[str, tf.Tensor]) -> tf.Tensor | None:
+        """The embeddings (U, E) of the table rows that a planned batch needs, each once; None without a plan."""
+        return self.encoder.gather(plan) if hasattr(self, "encoder") else None
 
-    def _minimize(self, total: tf.Tensor, tape: tf.GradientTape, rows: tf.Tensor | None, inputs: Inputs) -> None:
+    def losses(self, batch: Batch, rows: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
+        """The terms of what is minimised, scalars by name, with the embeddings taken from gathered `rows` if any."""
+        inputs = batch.features if rows is None else self.encoder.embed(batch.features, batch.plan, rows)
+        if self.objective is None:
+            return self.loss_terms(inputs, batch.labels)
+        return self.objective(self, inputs, batch)
+
+    def _minimize(
+        self, total: tf.Tensor, tape: tf.GradientTape, rows: tf.Tensor | None, plan: Mapping[str, tf.Tensor]
+    ) -> None:
         variables = self.trainable_variables
         if rows is None:
             self.optimizer.minimize(total, variables, tape=tape)
@@ -197,7 +276,7 @@ class PreRankingModel(tf.keras.Model):
         *pairs, (of_rows, _) = self.optimizer.compute_gradients(total, [*variables, rows], tape=tape)
         gradients = {variable.ref(): gradient for gradient, variable in pairs}
         table = self.encoder.embedding.table.ref()
-        gradients[table] = with_gathered(gradients[table], of_rows, rows, inputs)
+        gradients[table] = with_gathered(gradients[table], of_rows, rows, plan)
         self.optimizer.apply_gradients([(gradient, key.deref()) for key, gradient in gradients.items()])
 
     @property
@@ -256,13 +335,30 @@ class TwoTowerModel(PreRankingModel):
     def call(self, inputs: Inputs, training: bool | None = None) -> tf.Tensor:
         return self.score(self.encode_user(inputs, training), self.encode_item(inputs, training))
 
-    def loss_terms(self, inputs: Inputs, labels: tf.Tensor) -> dict[str, tf.Tensor]:
-        user, item = self.encode_user(inputs, training=True), self.encode_item(inputs, training=True)
-        terms = {"cross_entropy": cross_entropy(labels, self.score(user, item))}
-        return terms | self.auxiliary_losses(labels, user, item)
+    def scored(
+        self,
+        inputs: Inputs,
+        users: tf.Tensor | None = None,
+        items: tf.Tensor | None = None,
+        training: bool = True,
+    ) -> Scored:
+        """As for every model; each user and each item is encoded once, whatever the number of its pairs."""
+        user, item = self.encode_user(inputs, training), self.encode_item(inputs, training)
+        if users is None or items is None:
+            return Scored(self.score(user, item), user, item)
+        of_user = {name: tf.gather(user[name], users) for name in self.user_state}
+        of_item = {name: tf.gather(item[name], items) for name in self.item_state}
+        return Scored(self.score(of_user, of_item), user, item)
+
+    def row_losses(
+        self, inputs: Inputs, labels: tf.Tensor, scored: Scored, weights: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
+        terms = super().row_losses(inputs, labels, scored, weights)
+        return terms | self.auxiliary_losses(labels, scored.user, scored.item)
 
 
-def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Mean binary cross-entropy in nats of `labels` (B,) and `logits` (B,)."""
+def cross_entropy(labels: tf.Tensor, logits: tf.Tensor, weights: tf.Tensor | None = None) -> tf.Tensor:
+    """Mean binary cross-entropy in nats of `labels` (B,) and `logits` (B,); 0 if `weights` (B,) are given and all 0."""
     labels = tf.cast(labels, logits.dtype)
-    return tf.reduce_mean(tf.nn.sigmoid_cross_entropy_with_logits(labels, logits))
+    losses = tf.nn.sigmoid_cross_entropy_with_logits(labels, logits)
+    return tf.reduce_mean(losses) if weights is None else weighted_mean(losses, weights)

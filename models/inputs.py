@@ -2,21 +2,53 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import tensorflow as tf
 
-from features import MISSING, Side
+from features import MISSING, FeatureSpec, Side
 from layers import FieldEmbedding
 from layers.embedding import masked_mean
-from layers.lookup_plan import DISTINCT, LookupPlan
+from layers.lookup_plan import LookupPlan
 from models.columns import Column
 from models.deepctr import DenseFeat, SparseFeat, VarLenSparseFeat
 
-Inputs = Mapping[str, Any]
-"""Features by name, tensors; beside them the plan of their look-ups and the embeddings, where made ahead."""
 
-_EMBEDDED = "embedded"
+class Embedded:
+    """Features of a batch whose embeddings were looked up ahead. Gives the features by name, as a mapping does.
+
+    It is no mapping, so that Keras takes it as a whole.
+
+    Attributes:
+        features: by name.
+        fields: by name, the embeddings of the id fields, as :meth:`layers.FieldEmbedding.pool` gives them.
+    """
+
+    def __init__(self, features: Mapping[str, Any], fields: Mapping[str, tf.Tensor]):
+        self.features = features
+        self.fields = fields
+
+    def __getitem__(self, name: str) -> Any:
+        return self.features[name]
+
+
+Inputs: TypeAlias = Mapping[str, Any] | Embedded
+"""Features by name, tensors; and their embeddings, where made ahead."""
+
+
+def paired(inputs: Inputs, spec: FeatureSpec, users: tf.Tensor, items: tf.Tensor) -> Inputs:
+    """The features of pairs: those of the user's side at `users` (P,), those of the item's side at `items` (P,).
+
+    Fields that `spec` does not have are left out.
+    """
+    places = {field.name: users if field.side == "user" else items for field in spec.fields}
+
+    def taken(values: Mapping[str, Any]) -> dict[str, tf.Tensor]:
+        return {name: tf.gather(value, places[name]) for name, value in values.items() if name in places}
+
+    if isinstance(inputs, Embedded):
+        return Embedded(taken(inputs.features), taken(inputs.fields))
+    return taken(inputs)
 
 
 @dataclass(frozen=True)
@@ -35,6 +67,11 @@ class EncodedSide:
     sequences: dict[str, tf.Tensor]
     masks: dict[str, tf.Tensor]
     dense: dict[str, tf.Tensor]
+
+    def take(self, places: tf.Tensor) -> "EncodedSide":
+        """The side of pairs: what is at `places` (P,) of the batch."""
+        parts = (self.fields, self.sequences, self.masks, self.dense)
+        return EncodedSide(*({name: tf.gather(value, places) for name, value in part.items()} for part in parts))
 
     def concat(self, names: Sequence[str] | None = None) -> tf.Tensor:
         """All fields and numbers side by side (B, D), or those named."""
@@ -93,13 +130,13 @@ class FeatureEncoder(tf.keras.layers.Layer):
         """What plans the look-ups of both sides of a batch, for :meth:`gather`."""
         return self.embedding.plan(self.keep)
 
-    def gather(self, inputs: Inputs) -> tf.Tensor | None:
-        """The embeddings (U, E) of the table rows that a batch needs, if its inputs hold a plan of them."""
-        return self.embedding.gather(inputs) if DISTINCT in inputs else None
+    def gather(self, plan: Mapping[str, tf.Tensor]) -> tf.Tensor | None:
+        """The embeddings (U, E) of the table rows that a batch needs, by its plan; None if there is no plan."""
+        return self.embedding.gather(plan) if plan else None
 
-    def embed(self, inputs: Inputs, rows: tf.Tensor) -> Inputs:
-        """`inputs` with the embeddings of all fields of both sides, made of gathered `rows`, for :meth:`call`."""
-        return {**inputs, _EMBEDDED: self.embedding.pool(rows, inputs, inputs, self.keep)}
+    def embed(self, features: Mapping[str, Any], plan: Mapping[str, tf.Tensor], rows: tf.Tensor) -> Embedded:
+        """`features` with the embeddings of all fields of both sides, made of gathered `rows`, for :meth:`call`."""
+        return Embedded(features, self.embedding.pool(rows, plan, features, self.keep))
 
     def call(self, inputs: Inputs, side: Side = "user") -> EncodedSide:
         """Embed one side's features of a batch.
@@ -112,8 +149,8 @@ class FeatureEncoder(tf.keras.layers.Layer):
         indices = {c.name: inputs[c.name] for c in columns if not isinstance(c, DenseFeat)}
         dense = {c.name: inputs[c.name] for c in columns if isinstance(c, DenseFeat)}
         keep = [name for name in self.keep if name in indices]
-        if _EMBEDDED in inputs:
-            fields = {name: inputs[_EMBEDDED][name] for name in indices}
+        if isinstance(inputs, Embedded):
+            fields = {name: inputs.fields[name] for name in indices}
         else:
             fields = self.embedding(indices, keep=keep) if indices else {}
         sequences = {name: fields[name] for name in keep}

@@ -7,7 +7,7 @@ import tensorflow as tf
 from features import RESERVED, FeatureSpec
 from layers import SampledSoftmaxLoss
 from layers.vectors import unit
-from models.base import State, TwoTowerModel
+from models.base import Scored, State, TwoTowerModel
 from models.inputs import Inputs
 from models.options import RetrievalOptions
 
@@ -52,12 +52,17 @@ class RetrievalModel(TwoTowerModel):
         """User vectors (B, E) for the loss, given the rows' own items."""
         return user["user_vector"]
 
-    def loss_terms(self, inputs: Inputs, labels: tf.Tensor) -> dict[str, tf.Tensor]:
-        user, item = self.encode_user(inputs, training=True), self.encode_item(inputs, training=True)
+    def row_losses(
+        self, inputs: Inputs, labels: tf.Tensor, scored: Scored, weights: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
+        """Sampled softmax on the positives; a positive counts by its weight."""
+        user, item = scored.user, scored.item
         own, drawn = inputs[self.spec.item_id], self._sample()
         vectors = self._item_vectors(tf.concat([tf.range(RESERVED), drawn], axis=0))
         reserved, sampled = vectors[:RESERVED], vectors[RESERVED:]
         known = tf.cast(labels, tf.float32) * tf.cast(own >= RESERVED, tf.float32)
+        if weights is not None:
+            known *= weights
         of_user = self.vectors_for(user, item)
         return {
             "sampled_softmax": self.loss_layer([of_user, item["item_vector"], sampled, own, drawn, known]),

@@ -1,119 +1,24 @@
 """From prepared Parquet parts to batches: NumPy arrays, or a `tf.data.Dataset` that Keras trains on."""
 
 import functools
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import tensorflow as tf
 
-from features import MISSING, UNSEEN, Field
+from features import MISSING, UNSEEN
 from preprocess.prepared import PreparedData
+from training.dataset import Assembly, Plan, Share, as_dataset
+from training.packing import Layout, Rows
+
+__all__ = ["Batches", "Plan", "Rows", "Share", "read_columns"]
 
 _CACHE_BYTES = 1 << 29
 _MISSING_PER_UNSEEN = 0.2
-
-Rows = tuple[np.ndarray, np.ndarray]
-"""Rows of a part, packed: int32 (n, sum of widths) and float32 (n, dense fields + label)."""
-
-
-@dataclass(frozen=True)
-class Share:
-    """The rows of every batch that one process computes: those of its replicas, one replica after another.
-
-    Attributes:
-        replicas: the numbers of its replicas.
-        count: how many replicas all processes have.
-    """
-
-    replicas: range
-    count: int
-
-    def bounds(self, rows: int) -> list[tuple[int, int]]:
-        """Where the slice of each of its replicas begins and ends in a batch of `rows`; slices differ by at most 1."""
-        return [(rows * number // self.count, rows * (number + 1) // self.count) for number in self.replicas]
-
-
-class Plan(Protocol):
-    """Computes from a batch's inputs, by field name, further inputs; runs beside the training step."""
-
-    @property
-    def signature(self) -> Mapping[str, tf.TensorSpec]:
-        """The further inputs' names, types and shapes."""
-
-    def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The further inputs of a batch."""
-
-
-@dataclass(frozen=True)
-class _Layout:
-    """Where each field lies in packed rows."""
-
-    indices: tuple[tuple[Field, int, int], ...]
-    dense: tuple[Field, ...]
-    label: str
-
-    @classmethod
-    def of(cls, fields: Iterable[Field], label: str) -> "_Layout":
-        fields = tuple(fields)
-        indices, start = [], 0
-        for field in fields:
-            if field.kind != "dense":
-                width = field.max_length if field.kind == "sequence" else 1
-                indices.append((field, start, start + width))
-                start += width
-        return cls(tuple(indices), tuple(f for f in fields if f.kind == "dense"), label)
-
-    def restrict(self, names: Collection[str]) -> "_Layout":
-        """The layout of some of the fields."""
-        fields = [field for field, *_ in self.indices] + list(self.dense)
-        return _Layout.of([field for field in fields if field.name in names], self.label)
-
-    @property
-    def names(self) -> list[str]:
-        return [field.name for field, *_ in self.indices] + [field.name for field in self.dense]
-
-    @property
-    def width(self) -> int:
-        return self.indices[-1][2] if self.indices else 0
-
-    def pack(self, table: pa.Table) -> Rows:
-        """Pad sequences on the right, scale numbers, and lay the columns side by side."""
-        integers = np.zeros((table.num_rows, self.width), np.int32)
-        for field, start, stop in self.indices:
-            column = table[field.name].combine_chunks()
-            if field.kind == "sparse":
-                integers[:, start] = column.to_numpy(zero_copy_only=False)
-            else:
-                _pad(column, integers[:, start:stop])
-        floats = np.empty((table.num_rows, len(self.dense) + 1), np.float32)
-        for position, field in enumerate(self.dense):
-            # An export is asked with 32 bits. From the same 32 bits it computes the same, to the last bit: a tree
-            # sends two rows that differ in the last bit different ways.
-            numbers = table[field.name].to_numpy().astype(np.float32).astype(np.float64)
-            floats[:, position] = (numbers - field.mean) / field.scale
-        floats[:, -1] = table[self.label].to_numpy()
-        return integers, floats
-
-    def unpack(self, integers, floats) -> tuple[dict, "np.ndarray | tf.Tensor"]:
-        """Split packed rows, NumPy arrays or tensors, into inputs by field name, and labels (n,)."""
-        inputs = {}
-        for field, start, stop in self.indices:
-            inputs[field.name] = integers[:, start] if field.kind == "sparse" else integers[:, start:stop]
-        for position, field in enumerate(self.dense):
-            inputs[field.name] = floats[:, position]
-        return inputs, floats[:, -1]
-
-
-def _pad(column: pa.Array, out: np.ndarray) -> None:
-    """Write a list column into `out` (n, L), zero-initialised; a list is at most L long."""
-    lengths = np.diff(column.offsets.to_numpy())
-    filled = np.arange(out.shape[1]) < lengths[:, np.newaxis]
-    out[filled] = column.flatten().to_numpy(zero_copy_only=False)
 
 
 class Batches:
@@ -129,6 +34,13 @@ class Batches:
             training part's files are random samples of it already.
         oov_rate: share of ids replaced by UNSEEN, and a fifth of it by MISSING, so that both embeddings are trained.
         seed: seed of the order and of the replacements.
+        assembly: makes more of the batches than their rows. For it each row's place within the part, from 0 on, is a
+            further int column.
+
+    Attributes:
+        rows: how many rows an epoch has.
+        units: how many units it has that no replica can share: rows.
+        layout: of the packed rows.
     """
 
     def __init__(
@@ -140,15 +52,17 @@ class Batches:
         shuffle: bool = False,
         oov_rate: float = 0.0,
         seed: int = 0,
+        assembly: Assembly | None = None,
     ):
-        self.rows = prepared.rows(part)
+        self.rows = self.units = prepared.rows(part)
         self.batch_size = batch_size
         self.oov_rate = oov_rate
         self._paths = prepared.parts(part)
-        self._layout = _Layout.of(prepared.spec.fields, prepared.spec.label)
+        self.layout = Layout.of(prepared.spec.fields, prepared.spec.label)
         self._shuffle = shuffle
-        self._seed = seed
-        row_bytes = 4 * (self._layout.width + len(self._layout.dense) + 1)
+        self.assembly = assembly
+        self.seed = seed
+        row_bytes = 4 * (self.layout.width + len(self.layout.dense) + 2)
         kept = row_bytes * self.rows <= _CACHE_BYTES
         self._read: Callable[[Path], Rows] = functools.cache(self._decode) if kept else self._decode
 
@@ -156,11 +70,21 @@ class Batches:
         return -(-self.rows // self.batch_size)
 
     def _decode(self, path: Path) -> Rows:
-        return self._layout.pack(pq.read_table(path, columns=[*self._layout.names, self._layout.label]))
+        integers, floats = self.layout.pack(pq.read_table(path, columns=[*self.layout.names, self.layout.label]))
+        if self.assembly is not None:
+            places = np.arange(len(floats), dtype=np.int32) + np.int32(self._starts[path])
+            integers = np.column_stack([integers, places])
+        return integers, floats
+
+    @functools.cached_property
+    def _starts(self) -> dict[Path, int]:
+        """By file, how many rows of the part are before it."""
+        sizes = [pq.read_metadata(path).num_rows for path in self._paths]
+        return dict(zip(self._paths, itertools.accumulate(sizes, initial=0), strict=False))
 
     def _ends(self) -> list[int]:
-        """How many rows have been given after each batch."""
-        return (np.arange(1, len(self) + 1) * self.rows // max(len(self), 1)).tolist()
+        """How many units have been given after each batch."""
+        return (np.arange(1, len(self) + 1) * self.units // max(len(self), 1)).tolist()
 
     def positions(self, share: Share) -> np.ndarray:
         """The places (n,) within the part, in order and not shuffled, of the rows that a share holds."""
@@ -171,7 +95,7 @@ class Batches:
 
     def epoch(self, number: int) -> Iterator[Rows]:
         """Packed batches of epoch `number`; the same number gives the same batches."""
-        rng = np.random.default_rng([self._seed, number])
+        rng = np.random.default_rng([self.seed, number])
         ends = iter(self._ends())
         order = rng.permutation(len(self._paths)) if self._shuffle else range(len(self._paths))
         pending: list[Rows] = []
@@ -194,11 +118,7 @@ class Batches:
             np.concatenate(parts) if len(pending) > 1 else parts[0] for parts in zip(*pending, strict=True)
         )
         if self.oov_rate:
-            draw = rng.random(integers.shape, np.float32)
-            integers[(draw < self.oov_rate) & (integers != MISSING)] = UNSEEN
-            for field, start, _ in self._layout.indices:
-                if field.kind == "sparse":
-                    integers[draw[:, start] > 1 - self.oov_rate * _MISSING_PER_UNSEEN, start] = MISSING
+            mask_ids(integers[:, : self.layout.width], self.layout, self.oov_rate, rng)
         return integers, floats
 
     def columns(self, names: Sequence[str], most_rows: int | None = None) -> dict[str, np.ndarray]:
@@ -208,7 +128,7 @@ class Batches:
             names: which.
             most_rows: of the first files alone that hold so many rows or all; of the training part a random sample.
         """
-        layout = self._layout.restrict(names)
+        layout = self.layout.restrict(names)
         parts: list[Rows] = []
         for path in self._paths:
             if most_rows is not None and sum(len(floats) for _, floats in parts) >= most_rows:
@@ -218,40 +138,23 @@ class Batches:
         return {**inputs, layout.label: labels}
 
     def dataset(self, first_epoch: int = 0, plan: Plan | None = None, share: Share | None = None) -> tf.data.Dataset:
-        """Batches of (inputs by field name, labels). Each iteration over it is the next epoch.
+        """Batches of type :class:`models.batch.Batch`. Each iteration over it is the next epoch.
 
         Args:
             first_epoch: number of the first epoch.
-            plan: what else to compute of each batch's inputs, and add to them.
-            share: give instead of a batch the slices of it that this names, one after another, each with its part of
-                the batch's rows as its weight: (inputs, labels, weight).
+            plan: plans the look-ups of each batch.
+            share: give instead of a batch the slices of it that this names, one after another.
         """
-        slices = share or Share(range(1), 1)
-        numbers = iter(range(first_epoch, 1 << 31))
-        signature = (
-            tf.TensorSpec((None, self._layout.width), tf.int32),
-            tf.TensorSpec((None, len(self._layout.dense) + 1), tf.float32),
-            {} if plan is None else plan.signature,
-            tf.TensorSpec((), tf.float32),
-        )
+        return as_dataset(self, first_epoch, plan, share or Share(range(1), 1))
 
-        def epoch() -> Iterator[tuple[np.ndarray, np.ndarray, dict[str, np.ndarray], np.float32]]:
-            for batch in self.epoch(next(numbers)):
-                for start, stop in slices.bounds(len(batch[0])):
-                    integers, floats = (rows[start:stop] for rows in batch)
-                    planned = {} if plan is None else plan(self._layout.unpack(integers, floats)[0])
-                    yield integers, floats, planned, np.float32((stop - start) / len(batch[0]))
 
-        def unpack(integers: tf.Tensor, floats: tf.Tensor, planned: dict[str, tf.Tensor], weight: tf.Tensor):
-            inputs, labels = self._layout.unpack(integers, floats)
-            return ({**inputs, **planned}, labels) if share is None else ({**inputs, **planned}, labels, weight)
-
-        batches = tf.data.Dataset.from_generator(epoch, output_signature=signature)
-        batches = batches.apply(tf.data.experimental.assert_cardinality(len(self) * len(slices.replicas)))
-        # Nothing here is tuned, and the tuner's thread, asleep for up to a minute, would hold up the end of each epoch.
-        options = tf.data.Options()
-        options.autotune.enabled = False
-        return batches.map(unpack).prefetch(4).with_options(options)
+def mask_ids(ids: np.ndarray, layout: Layout, rate: float, rng: np.random.Generator) -> None:
+    """Replace a share `rate` of the ids (n, width) by UNSEEN, and a fifth as many by MISSING, in place."""
+    draw = rng.random(ids.shape, np.float32)
+    ids[(draw < rate) & (ids != MISSING)] = UNSEEN
+    for field, start, _ in layout.indices:
+        if field.kind == "sparse":
+            ids[draw[:, start] > 1 - rate * _MISSING_PER_UNSEEN, start] = MISSING
 
 
 def read_columns(prepared: PreparedData, part: str, names: list[str]) -> dict[str, np.ndarray]:

@@ -22,7 +22,7 @@ def copy_weights(source: PreRankingModel, target: PreRankingModel) -> None:
 
 
 def predict(model: tf.keras.Model, batches: tf.data.Dataset) -> np.ndarray:
-    """Logits (n,) float32 of every row, in inference mode."""
+    """The logits (n,) float32 of each row's probability of a positive, in inference mode."""
     return model.predict(batches, verbose=0).reshape(-1)
 
 
@@ -73,7 +73,7 @@ class EpochEnd(tf.keras.callbacks.Callback):
         self._rows = rows
         self._patience = patience
         self._begun = 0.0
-        self._forward = tf.function(lambda inputs: model(inputs, training=False), reduce_retracing=True)
+        self._forward = tf.function(model.preference, reduce_retracing=True)
 
     def on_epoch_begin(self, epoch, logs=None):
         self._begun = time.perf_counter()
@@ -109,7 +109,7 @@ class EpochEnd(tf.keras.callbacks.Callback):
             return predict(self._plain, self._validation.dataset())
         # Keras's own `predict` would use the strategy in whose scope `fit` calls this.
         share = self._distribution.evaluated
-        parts = [self._forward(inputs).numpy() for inputs, *_ in self._validation.dataset(share=share)]
+        parts = [self._forward(batch.features).numpy() for batch in self._validation.dataset(share=share)]
         logits = np.zeros(self._validation.rows, np.float32)
         logits[self._validation.positions(share)] = np.concatenate(parts)
         return self._distribution.total(logits)

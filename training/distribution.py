@@ -118,9 +118,10 @@ class Distribution:
         Raises:
             InputError: there are more of them than rows.
         """
-        smallest = training.rows // len(training)
+        smallest = training.units // len(training)
         if smallest < self.replicas:
-            raise InputError(f"--batch_size: batches of {smallest} rows are too small for {self.replicas} replicas")
+            unit = "rows" if training.units == training.rows else "lists"
+            raise InputError(f"--batch_size: batches of {smallest} {unit} are too small for {self.replicas} replicas")
         if validation.rows // len(validation) < self.workers:
             raise InputError(f"the validation part has {validation.rows} rows, too few for {self.workers} workers")
 

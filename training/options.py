@@ -5,10 +5,10 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from prerank.options import Options
+from training.objective_options import ObjectiveOptions
 
 
-class RunOptions(Options):
+class RunOptions(ObjectiveOptions):
     """What to train and how. Every field is a flag of the training scripts and a key of `config.yaml`.
 
     Raises:
@@ -64,4 +64,6 @@ class RunOptions(Options):
                 raise ValueError("--export_version needs --export_dir")
             if self.export_format != "saved_model":
                 raise ValueError(f"--export_format {self.export_format} needs --export_dir")
+        if self.export_dir is not None and self.with_privileged:
+            raise ValueError("--with_privileged trains a teacher, which --export_dir cannot take")
         return self

@@ -26,15 +26,16 @@ from training.batches import Batches, read_columns
 from training.callbacks import EpochEnd, copy_weights, predict
 from training.config import Config
 from training.distribution import Distribution
+from training.objective_setup import check, prepared_training, training_batches
 from training.optimizer import LazyAdam
 from training.options import RunOptions
 from training.progress import CheckpointStore, Progress
 from training.rated import Rated
 from training.records import read_metrics
 from training.run_folder import METRICS, RunFolder, to_json
+from training.spec import without
 
 _EVALUATION_BATCH = 8192
-_DEFAULT_OOV_RATE = 0.05
 _PACKAGES = ("tensorflow", "tf-keras", "deepctr", "numpy", "scikit-learn")
 
 Report = Callable[[str], None]
@@ -168,7 +169,8 @@ def _run_folder(config: Config, data: PreparedData, distribution: Distribution) 
 def _build(config: Config, data: PreparedData) -> PreRankingModel:
     run = config.run
     tf.keras.utils.set_random_seed(run.random_seed)
-    return models.build(run.model_name, data.spec, config.model, seed=run.random_seed, xla=run.jit)
+    spec = data.spec if run.with_privileged else without(data.spec, data.spec.privileged)
+    return models.build(run.model_name, spec, config.model, seed=run.random_seed, xla=run.jit)
 
 
 def _check_classes(data: PreparedData) -> None:
@@ -192,12 +194,14 @@ def _fit(
 ) -> Progress:
     """Train `model`; the chief's ends with the weights of the best epoch."""
     run = config.run
-    training = training_batches(config, data)
-    if model.fit_directly(training.columns):
+    check(config, data.spec)
+    if model.fit_directly(training_batches(config, data).columns):
         return Progress(epochs=1, best_epoch=0, stopped=True)
+    training, objective = prepared_training(config, data)
     validation = Batches(data, "validation", _EVALUATION_BATCH)
     distribution.check_rows(training, validation)
     trained = distribution.replicated(model, lambda: _build(config, data))
+    trained.objective = objective
     with distribution.strategy.scope():
         compile_model(trained, run)
     model.plan_training(run.epoch, len(training))
@@ -230,15 +234,6 @@ def compile_model(model: PreRankingModel, run: RunOptions) -> None:
     """Give `model` its optimizer, built, so that a checkpoint finds all of its variables."""
     model.compile(optimizer=LazyAdam(run.lr, embedding_l2=run.embedding_l2), jit_compile=run.jit)
     model.optimizer.build(model.trainable_variables)
-
-
-def training_batches(config: Config, data: PreparedData) -> Batches:
-    """The training part as `config` wants it shuffled and masked."""
-    rate = config.run.oov_rate
-    if rate is None:
-        rate = 0.0 if "encoders" in config.data.resolved().leaks else _DEFAULT_OOV_RATE
-    seed = config.run.random_seed
-    return Batches(data, "train", config.run.batch_size, shuffle=True, oov_rate=rate, seed=seed)
 
 
 def _describe(

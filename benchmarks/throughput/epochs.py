@@ -9,7 +9,8 @@ import models
 from benchmarks.throughput.timing import gradients
 from preprocess.prepared import PreparedData
 from training.config import Config
-from training.trainer import compile_model, training_batches
+from training.objective_setup import training_batches
+from training.trainer import compile_model
 
 _ROUNDS = 5
 _BATCHES_IN_MEMORY = 100
@@ -41,15 +42,15 @@ def compare(config: Config, data: PreparedData) -> None:
 
 def _forward_backward(model: tf.keras.Model, jit: bool):
     @tf.function(jit_compile=jit, reduce_retracing=True)
-    def step(inputs, labels):
-        return gradients(model, inputs, labels)
+    def step(batch):
+        return gradients(model, batch)
 
     return step
 
 
 def _passes_per_second(step, batches) -> float:
     start = time.perf_counter()
-    for inputs, labels in batches:
-        step(inputs, labels)
+    for batch in batches:
+        step(batch)
     tf.test.experimental.sync_devices()
-    return sum(len(labels) for _, labels in batches) / (time.perf_counter() - start)
+    return sum(len(batch.labels) for batch in batches) / (time.perf_counter() - start)

@@ -8,6 +8,7 @@ import tensorflow as tf
 import models
 from benchmarks.throughput.profile import operations
 from benchmarks.throughput.timing import gradients, stages
+from models.batch import Batch
 from preprocess.prepared import PreparedData
 from training import metrics
 from training.batches import Batches
@@ -64,8 +65,8 @@ def profile(data: PreparedData, name: str, options: dict, batch_size: int) -> Co
     model.plan_training(2, len(batches))
 
     @tf.function(reduce_retracing=True)
-    def step(inputs, labels):
-        return model.train_step((inputs, labels))
+    def step(*batch):
+        return model.train_step(Batch(*batch))
 
     return operations(step, list(batches.dataset(plan=model.plan_lookups()).take(_HELD)))
 
@@ -84,16 +85,17 @@ def _compile(model: models.PreRankingModel, without: str) -> None:
 
 def _stages(model: models.PreRankingModel, held: list) -> dict[str, float]:
     @tf.function(reduce_retracing=True)
-    def forward(inputs, labels):
-        return tf.add_n(list(model.losses(inputs, labels, model.gather(inputs)).values()))
+    def forward(*parts):
+        batch = Batch(*parts)
+        return tf.add_n(list(model.losses(batch, model.gather(batch.plan)).values()))
 
     @tf.function(reduce_retracing=True)
-    def backward(inputs, labels):
-        return gradients(model, inputs, labels)
+    def backward(*parts):
+        return gradients(model, Batch(*parts))
 
     @tf.function(reduce_retracing=True)
-    def whole(inputs, labels):
-        return model.train_step((inputs, labels))
+    def whole(*parts):
+        return model.train_step(Batch(*parts))
 
     return stages(forward, backward, whole, held)
 

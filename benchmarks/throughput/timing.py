@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 import tensorflow as tf
 
 import models
-from models.inputs import Inputs
+from models.batch import Batch
 
 Step = Callable[..., object]
 
@@ -32,13 +32,13 @@ def stages(forward: Step, backward: Step, whole: Step, batches: list) -> dict[st
     return {"forward": a, "backward": max(b - a, 0.0), "optimizer": max(c - b, 0.0)}
 
 
-def gradients(model: models.PreRankingModel, inputs: Inputs, labels: tf.Tensor) -> list:
-    """The forward and backward pass of a training step, with planned look-ups if `inputs` hold their plan."""
-    rows = model.gather(inputs)
+def gradients(model: models.PreRankingModel, batch: Batch) -> list:
+    """The forward and backward pass of a training step, with planned look-ups if `batch` holds their plan."""
+    rows = model.gather(batch.plan)
     with tf.GradientTape() as tape:
         leaves = [*model.trainable_variables]
         if rows is not None:
             tape.watch(rows)
             leaves.append(rows)
-        total = tf.add_n(list(model.losses(inputs, labels, rows).values()))
+        total = tf.add_n(list(model.losses(batch, rows).values()))
     return tape.gradient(total, leaves)

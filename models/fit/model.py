@@ -14,7 +14,8 @@ from layers import (
     Tower,
 )
 from models import scorers
-from models.base import PreRankingModel, State, TwoTowerModel
+from models.base import Scored, State, TwoTowerModel
+from models.batch import as_batch
 from models.fit.options import ENTRY, FITOptions
 from models.inputs import EncodedSide, Inputs
 from prerank.errors import InputError
@@ -89,9 +90,8 @@ class FIT(TwoTowerModel):
     def _attributes(self, encoded: EncodedSide) -> tf.Tensor:
         return encoded.concat(list(encoded.fields))
 
-    def _user_heads(self, inputs: Inputs, queries: tf.Tensor | None, training: bool | None) -> tf.Tensor:
+    def _user_heads(self, encoded: EncodedSide, queries: tf.Tensor | None, training: bool | None) -> tf.Tensor:
         """Heads (B, Q, H_u, d) of users for queries (B, Q, D) or (1, Q, D); Q is 1 without queries."""
-        encoded = self.encoder(inputs, "user")
         parts = [encoded.concat()[:, tf.newaxis, :]]
         if queries is not None:
             projected = self.query_projection(queries)
@@ -109,7 +109,7 @@ class FIT(TwoTowerModel):
     def encode_user(self, inputs: Inputs, training: bool | None = None) -> State:
         """The heads (B, N, H_u, d) of each user for each of the N meta queries."""
         queries = None if self.meta_query is None else self.meta_query.queries()[tf.newaxis]
-        return {"user_heads": self._user_heads(inputs, queries, training)}
+        return {"user_heads": self._user_heads(self.encoder(inputs, "user"), queries, training)}
 
     def encode_item(self, inputs: Inputs, training: bool | None = None) -> State:
         """The heads (B, H_v, d) of each item and the index (B,) of its meta query."""
@@ -123,12 +123,25 @@ class FIT(TwoTowerModel):
     def call(self, inputs: Inputs, training: bool | None = None) -> tf.Tensor:
         """Logits (B,); a row's user meets the query of the row's own item, no other."""
         item = self.encode_item(inputs, training)
-        queries = None if self.meta_query is None else item["query"][:, tf.newaxis, :]
-        return self.score({"user_heads": self._user_heads(inputs, queries, training)}, item)
+        return self._of_pairs(self.encoder(inputs, "user"), item, training)
 
-    def loss_terms(self, inputs: Inputs, labels: tf.Tensor) -> dict[str, tf.Tensor]:
-        # The towers apart would see the hard queries.
-        return PreRankingModel.loss_terms(self, inputs, labels)
+    def _of_pairs(self, encoded: EncodedSide, item: State, training: bool | None) -> tf.Tensor:
+        queries = None if self.meta_query is None else item["query"][:, tf.newaxis, :]
+        return self.score({"user_heads": self._user_heads(encoded, queries, training)}, item)
+
+    def scored(
+        self,
+        inputs: Inputs,
+        users: tf.Tensor | None = None,
+        items: tf.Tensor | None = None,
+        training: bool = True,
+    ) -> Scored:
+        """As for every model. The towers apart would see the hard queries, so a user's tower runs for each pair."""
+        item, encoded = self.encode_item(inputs, training), self.encoder(inputs, "user")
+        if users is not None and items is not None:
+            encoded = encoded.take(users)
+            item = {name: tf.gather(value, items) for name, value in item.items()}
+        return Scored(self._of_pairs(encoded, item, training), {}, {})
 
     def similarity(self, user: State, item: State) -> tf.Tensor:
         """Similarity (N,); an item takes row `its index + user row · meta vectors` of the users' flattened states."""
@@ -170,7 +183,7 @@ class FIT(TwoTowerModel):
             return {}
         found = [
             (inputs[self.spec.item_id].numpy(), *(part.numpy() for part in self._assign(self.meta_query, inputs)))
-            for inputs, _ in batches
+            for inputs in (as_batch(batch).features for batch in batches)
         ]
         ids, indices, cosines = (np.concatenate(parts) for parts in zip(*found, strict=True))
         _, first = np.unique(ids, return_index=True)

@@ -5,7 +5,7 @@ import tensorflow as tf
 from features import RESERVED, FeatureSpec
 from layers import GatedHeads, ListwiseLoss, MaxSim, PrototypeAttention, Tower
 from models import scorers
-from models.base import State, TwoTowerModel, cross_entropy
+from models.base import Scored, State, TwoTowerModel
 from models.inputs import Inputs
 from models.rank_tower.options import ENTRY, RankTowerOptions
 
@@ -57,12 +57,13 @@ class RankTower(TwoTowerModel):
     def scorer_spec(self) -> scorers.ScorerSpec:
         return scorers.max_sim(self.scorer)
 
-    def loss_terms(self, inputs: Inputs, labels: tf.Tensor) -> dict[str, tf.Tensor]:
-        logits = self(inputs, training=True)
-        terms = {"cross_entropy": cross_entropy(labels, logits)}
+    def row_losses(
+        self, inputs: Inputs, labels: tf.Tensor, scored: Scored, weights: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
+        terms = super().row_losses(inputs, labels, scored, weights)
         if self.options.listwise_weight:
             users = inputs[self.spec.user_id]
             # missing and unseen users are many, each a list of one
             lists = tf.where(users < RESERVED, -1 - tf.range(tf.size(users)), users)
-            terms["listwise"] = self.options.listwise_weight * self.listwise_loss([logits, labels, lists])
+            terms["listwise"] = self.options.listwise_weight * self.listwise_loss([scored.logits, labels, lists])
         return terms

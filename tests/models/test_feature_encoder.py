@@ -77,9 +77,9 @@ def test_embeddings_made_ahead(keep):
     encoder = make(keep=keep)
     inputs, _ = random_batch(SPEC, 16)
     plan = encoder.plan()({name: values.numpy() for name, values in inputs.items()})
-    planned = {**inputs, **{name: tf.constant(values) for name, values in plan.items()}}
-    assert encoder.gather(inputs) is None
-    ahead = encoder.embed(planned, encoder.gather(planned))
+    plan = {name: tf.constant(values) for name, values in plan.items()}
+    assert encoder.gather({}) is None
+    ahead = encoder.embed(inputs, plan, encoder.gather(plan))
     for side in ("user", "item"):
         found, wanted = encoder(ahead, side), encoder(inputs, side)
         np.testing.assert_allclose(found.concat(), wanted.concat(), rtol=1e-5, atol=1e-6)

@@ -6,6 +6,7 @@ from conformance import build, every_differentiable_model, every_model
 from support import SPEC, random_batch
 
 import models
+from models.batch import Batch
 from training.optimizer import LazyAdam
 
 STEPS = 3
@@ -19,9 +20,9 @@ def compiled(name):
     return model
 
 
-def planned(model, inputs):
+def planned(model, inputs, labels):
     arrays = model.plan_lookups()({name: values.numpy() for name, values in inputs.items()})
-    return {**inputs, **{name: tf.constant(values) for name, values in arrays.items()}}
+    return Batch.of_rows(inputs, labels, {name: tf.constant(values) for name, values in arrays.items()})
 
 
 @every_differentiable_model
@@ -33,7 +34,7 @@ def test_a_planned_step_is_the_same_step(name):
     for number in range(STEPS):
         inputs, labels = random_batch(SPEC, 64, number)
         wanted = one.train_step((inputs, labels))
-        found = other.train_step((planned(other, inputs), labels))
+        found = other.train_step(planned(other, inputs, labels))
         for term in wanted:
             np.testing.assert_allclose(found[term], wanted[term], rtol=1e-4, atol=1e-6, err_msg=term)
     for a, b in zip(one.weights, other.weights, strict=True):
@@ -44,16 +45,16 @@ def test_a_planned_step_trains_the_table():
     model = compiled("dssm")
     inputs, labels = random_batch(SPEC, 64)
     before = model.encoder.embedding.table.numpy()
-    model.train_step((planned(model, inputs), labels))
+    model.train_step(planned(model, inputs, labels))
     moved = np.flatnonzero((model.encoder.embedding.table.numpy() != before).any(axis=1))
-    assert set(moved) == set(planned(model, inputs)["lookup/distinct"].numpy())
+    assert set(moved) == set(planned(model, inputs, labels).plan["lookup/distinct"].numpy())
 
 
 def test_no_operation_of_a_step_touches_a_whole_table():
     """Keras's optimizers decay every weight by default, if only by 0."""
     model = compiled("dssm")
     inputs, labels = random_batch(SPEC, 64)
-    graph = tf.function(model.train_step).get_concrete_function((planned(model, inputs), labels)).graph
+    graph = tf.function(model.train_step).get_concrete_function(planned(model, inputs, labels)).graph
     table = model.encoder.embedding.table.shape
     assert [op.name for op in graph.get_operations() for out in op.outputs if out.shape.as_list() == table] == []
 

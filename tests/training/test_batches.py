@@ -37,12 +37,12 @@ def test_order_and_masks_are_a_function_of_seed_and_epoch(prepared):  # noqa: F8
 
 
 class _FirstColumn:
-    """Plans the first user and the number of rows of a batch."""
+    """Plans the first user and the number of rows of a batch, under the name of a field."""
 
-    signature = {"first": tf.TensorSpec([None], tf.int32)}
+    signature = {"user_id": tf.TensorSpec([None], tf.int32)}
 
     def __call__(self, inputs):
-        return {"first": np.array([inputs["user_id"][0], len(inputs["user_id"])], np.int32)}
+        return {"user_id": np.array([inputs["user_id"][0], len(inputs["user_id"])], np.int32)}
 
 
 def test_a_plan_is_of_the_batch_as_it_is_given_and_changes_nothing_else(prepared):  # noqa: F811
@@ -50,16 +50,43 @@ def test_a_plan_is_of_the_batch_as_it_is_given_and_changes_nothing_else(prepared
         return Batches(prepared, "train", 500, shuffle=True, oov_rate=0.3)
 
     plain, planned = batches().dataset(first_epoch=2), batches().dataset(first_epoch=2, plan=_FirstColumn())
-    for (inputs, labels), (more, same_labels) in zip(plain, planned, strict=True):
-        assert more.pop("first").numpy().tolist() == [int(inputs["user_id"][0]), len(labels)]
-        assert np.array_equal(labels, same_labels)
-        assert inputs.keys() == more.keys()
-        for name in inputs:
-            assert np.array_equal(inputs[name], more[name]), name
+    for one, other in zip(plain, planned, strict=True):
+        assert other.plan["user_id"].numpy().tolist() == [int(one.features["user_id"][0]), len(one.labels)]
+        assert one.plan == {}
+        assert np.array_equal(one.labels, other.labels)
+        assert one.features.keys() == other.features.keys()
+        for name in one.features:
+            assert np.array_equal(one.features[name], other.features[name]), name
+
+
+def test_a_plain_batch_is_its_rows(prepared):  # noqa: F811
+    batch = next(iter(Batches(prepared, "train", 500).dataset()))
+    rows = len(batch.labels)
+    assert np.array_equal(batch.users, np.arange(rows))
+    assert np.array_equal(batch.items, np.arange(rows))
+    assert np.array_equal(batch.weights, np.ones(rows))
+    assert np.isnan(batch.teacher).all()
+    assert batch.lists.shape == (0, 0)
+    assert float(batch.share) == 1
+
+
+def test_an_assembly_gets_the_places_of_the_rows(prepared):  # noqa: F811
+    def rows(numbered):
+        assembly = object() if numbered else None
+        batches = Batches(prepared, "train", 500, shuffle=True, oov_rate=0.2, seed=3, assembly=assembly)
+        return np.concatenate([integers for integers, _ in _epoch(batches)])
+
+    plain, numbered = rows(False), rows(True)
+    assert np.array_equal(plain, numbered[:, :-1]), "ids are masked alike"
+    assert sorted(numbered[:, -1]) == list(range(prepared.rows("train")))
+    stored = read_columns(prepared, "train", ["user_id"])["user_id"][numbered[:, -1]]
+    kept = numbered[:, 0] > UNSEEN
+    assert np.array_equal(numbered[kept, 0], stored[kept])
 
 
 def test_columns_are_those_of_the_files(prepared):  # noqa: F811
-    inputs, labels = next(iter(Batches(prepared, "validation", 10_000).dataset()))
+    batch = next(iter(Batches(prepared, "validation", 10_000).dataset()))
+    inputs, labels = batch.features, batch.labels
     table = pq.read_table(prepared.parts("validation")[0])
     assert np.array_equal(labels, table["label"].to_numpy())
     for field in prepared.spec.fields:
@@ -88,7 +115,7 @@ def test_masking_hits_ids_at_the_asked_rate_and_never_padding(prepared):  # noqa
 
 def test_iterating_again_is_the_next_epoch(prepared):  # noqa: F811
     dataset = Batches(prepared, "train", 256, shuffle=True).dataset(first_epoch=3)
-    fourth, fifth = (next(iter(dataset))[0]["user_id"].numpy() for _ in range(2))
+    fourth, fifth = (next(iter(dataset)).features["user_id"].numpy() for _ in range(2))
     assert np.array_equal(fourth, _epoch(Batches(prepared, "train", 256, shuffle=True), 3)[0][0][:, 0])
     assert np.array_equal(fifth, _epoch(Batches(prepared, "train", 256, shuffle=True), 4)[0][0][:, 0])
 
@@ -126,7 +153,7 @@ def test_positions_are_those_of_a_shares_rows_in_the_part(prepared):  # noqa: F8
     seen = []
     for number in range(3):
         share = Share(range(number, number + 1), 3)
-        given = [(inputs["user_id"], label) for inputs, label, _ in batches.dataset(share=share)]
+        given = [(batch.features["user_id"], batch.labels) for batch in batches.dataset(share=share)]
         users, found = (np.concatenate(parts) for parts in zip(*given, strict=True))
         seen.append(batches.positions(share))
         np.testing.assert_array_equal(users, labels["user_id"][seen[-1]])

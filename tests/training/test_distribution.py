@@ -6,6 +6,7 @@ from support import SPEC, random_batch, take
 from test_optimizer import BATCHES, RATE, Model, assert_state, numpy_steps, step_data
 
 from layers import Dropout
+from models.batch import Batch
 from prerank.errors import InputError
 from training.batches import Batches, Share
 from training.callbacks import copy_weights
@@ -72,15 +73,15 @@ def _compiled(model):
 def _planned(model, inputs):
     plan = model.plan_lookups()
     arrays = {} if plan is None else plan({name: values.numpy() for name, values in inputs.items()})
-    return {**inputs, **{name: tf.constant(values) for name, values in arrays.items()}}
+    return {name: tf.constant(values) for name, values in arrays.items()}
 
 
 def _slices(model, inputs, labels):
     """The data of both replicas for `train_step`."""
     rows = len(labels)
     for start, stop in Share(range(2), 2).bounds(rows):
-        part = _planned(model, take(inputs, range(start, stop)))
-        yield part, labels[start:stop], tf.constant((stop - start) / rows, tf.float32)
+        part = take(inputs, range(start, stop))
+        yield Batch.of_rows(part, labels[start:stop], _planned(model, part), (stop - start) / rows)
 
 
 def _without_dropout(name):
@@ -99,7 +100,7 @@ def test_two_replicas_step_as_one(two, name):
         model.plan_training(1, 1)
     copy_weights(alone, together)
     inputs, labels = random_batch(SPEC, 65)
-    wanted = alone.train_step((_planned(alone, inputs), labels))
+    wanted = alone.train_step(Batch.of_rows(inputs, labels, _planned(alone, inputs)))
     slices = list(_slices(together, inputs, labels))
     run = tf.function(lambda data: two.strategy.run(together.train_step, args=(data,)))
     found = run(replicas(two, slices.__getitem__))
@@ -126,14 +127,14 @@ def test_each_row_is_given_once_an_epoch(prepared, two):
     elements = iter(two.dataset(batches, 2, None))
     for epoch in (2, 3):
         for integers, floats in batches.epoch(epoch):
-            inputs, labels, weights = next(elements)
-            values = {name: two.strategy.experimental_local_results(value) for name, value in inputs.items()}
-            for name, value in batches._layout.unpack(integers, floats)[0].items():
+            batch = next(elements)
+            values = {name: two.strategy.experimental_local_results(value) for name, value in batch.features.items()}
+            for name, value in batches.layout.fields(integers, floats).items():
                 np.testing.assert_array_equal(np.concatenate(values[name]), value, err_msg=name)
-            sizes = [len(part) for part in two.strategy.experimental_local_results(labels)]
+            sizes = [len(part) for part in two.strategy.experimental_local_results(batch.labels)]
             assert max(sizes) - min(sizes) <= 1
-            weights = np.array(two.strategy.experimental_local_results(weights))
-            np.testing.assert_allclose(weights, np.array(sizes) / len(floats), rtol=1e-6)
+            shares = np.array(two.strategy.experimental_local_results(batch.share))
+            np.testing.assert_allclose(shares, np.array(sizes) / len(floats), rtol=1e-6)
 
 
 _FLAGS = ["--model_name", "dssm", "--hidden_units", "32,16", "--embedding_dim", "8", "--batch_size", "512"]

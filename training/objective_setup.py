@@ -1,0 +1,109 @@
+"""From a run's options and its data to training batches and what is minimised on them."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+
+import models
+from features import FeatureSpec
+from models import PreRankingModel
+from models.base import Objective
+from preprocess.prepared import PreparedData
+from prerank.errors import InputError
+from training.assembly import BatchAssembly, Draws
+from training.batches import Batches, mask_ids
+from training.candidates import Candidates
+from training.config import Config
+from training.item_states import ItemStates
+from training.list_batches import ListBatches
+from training.objective import TrainingObjective
+from training.objective_options import OF_DATA, OF_STAGES
+from training.packing import Layout
+from training.row_keys import RowKeys
+from training.teacher import Teacher
+
+_DEFAULT_OOV_RATE = 0.05
+
+
+def prepared_training(config: Config, data: PreparedData) -> tuple[Batches, Objective | None]:
+    """The training part as `config` wants it, and what to minimise; None for the model's own loss of the rows.
+
+    Raises:
+        InputError: the data lack a column that an option needs, or a teacher cannot be used.
+    """
+    check(config, data.spec)
+    if not config.run.any_is_used and not data.spec.row_columns:
+        return training_batches(config, data), None
+    run, keys = config.run, RowKeys.read(data)
+    lists = {"request": keys.requests, "user": keys.users, None: None}[run.list_by]
+    assembly = _assembly(config, data, keys, lists)
+    rate, seed = oov_rate(config), run.random_seed
+    batches = (
+        Batches(data, "train", run.batch_size, shuffle=True, oov_rate=rate, seed=seed, assembly=assembly)
+        if lists is None
+        else ListBatches(data, run.batch_size, lists, keys.labels, run.list_size, assembly, oov_rate=rate, seed=seed)
+    )
+    stages = np.unique(keys.stages).tolist()
+    if run.loss in OF_STAGES and len(stages) < 2:
+        raise InputError(f"--loss {run.loss}: all training rows are of one stage, {stages[0]}")
+    return batches, TrainingObjective(run, bool(np.isnan(keys.labels).any()), stages)
+
+
+def training_batches(config: Config, data: PreparedData) -> Batches:
+    """The rows of the training part as `config` wants them shuffled and masked, one by one."""
+    run = config.run
+    return Batches(data, "train", run.batch_size, shuffle=True, oov_rate=oov_rate(config), seed=run.random_seed)
+
+
+def oov_rate(config: Config) -> float:
+    """The share of ids that are masked in training."""
+    if config.run.oov_rate is not None:
+        return config.run.oov_rate
+    return 0.0 if "encoders" in config.data.resolved().leaks else _DEFAULT_OOV_RATE
+
+
+def check(config: Config, spec: FeatureSpec) -> None:
+    """Check that model and data have what the options of the objective need.
+
+    Raises:
+        InputError: they lack it.
+    """
+    run = config.run
+    if run.any_is_used and models.get(run.model_name).model.fit_directly is not PreRankingModel.fit_directly:
+        raise InputError(
+            f"--model_name {run.model_name} is not trained by gradient steps, so it takes no candidates, lists, "
+            "--entire_space or teacher"
+        )
+    if run.any_is_used and run.jit:
+        raise InputError("--jit cannot compile candidates, lists, --entire_space or a teacher, whose number varies")
+    needed = {
+        "request": "--list_by request" if run.list_by == "request" else "",
+        "stage": f"--loss {run.loss}" if run.loss in OF_STAGES else "",
+        "teacher": "--teacher data" if OF_DATA in run.teacher else "",
+    }
+    if run.candidates_per_row and run.candidates_from == "request":
+        needed["request"] = "--candidates_from request"
+    for column, option in needed.items():
+        if option and column not in spec.row_columns:
+            raise InputError(f"{option}: the {spec.dataset} data have no {column} column")
+
+
+def _assembly(config: Config, data: PreparedData, keys: RowKeys, lists: np.ndarray | None) -> BatchAssembly:
+    run, spec = config.run, data.spec
+    draws, item_layout = None, Layout.of(spec.side("item"), spec.label)
+    if run.candidates_per_row:
+        states = ItemStates(data)
+        candidates = Candidates(keys, states.first)
+        mask = functools.partial(_mask, rate=oov_rate(config))
+        draws = Draws(run.candidates_per_row, run.candidates_from, candidates, states, mask)
+    teacher = Teacher.open(run.teacher, data) if run.teacher and OF_DATA not in run.teacher else None
+    on_rows = None if teacher is None or run.teacher_on == "candidates" else teacher.of_training_rows()
+    on_candidates = None if teacher is None or run.teacher_on == "rated" else teacher.score
+    return BatchAssembly(Layout.of(spec.fields, spec.label), item_layout, keys, lists, draws, on_rows, on_candidates)
+
+
+def _mask(ids: np.ndarray, layout: Layout, rng: np.random.Generator, rate: float) -> None:
+    if rate:
+        mask_ids(ids, layout, rate, rng)

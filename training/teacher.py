@@ -1,0 +1,162 @@
+"""Finished runs as teachers: the mean of their logits."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import tensorflow as tf
+
+import models
+from features import FeatureSpec
+from models import PreRankingModel
+from preprocess.prepared import PreparedData
+from preprocess.yaml_files import read_yaml
+from prerank import folders
+from prerank.errors import InputError
+from training.finished_runs import WEIGHTS, finished_metrics, identity_of
+from training.packing import Layout
+from training.spec import without
+
+_FLAG = "--teacher"
+_BATCH = 8192
+
+
+class Teacher:
+    """Frozen models of finished runs; what they say is the mean of their logits.
+
+    Args:
+        found: the models, each by what tells its run from others.
+        data: the data on which they were trained, and on which they teach.
+    """
+
+    def __init__(self, found: Mapping[str, PreRankingModel], data: PreparedData):
+        self._models = dict(found)
+        self._data = data
+        self._pairs = [tf.function(_pairs(model), reduce_retracing=True) for model in self._models.values()]
+
+    @classmethod
+    def open(cls, runs: Sequence[str], data: PreparedData) -> Teacher:
+        """The teachers whose folders `runs` name.
+
+        Raises:
+            InputError: a folder holds no finished run, its run was on other data, or its weights cannot be read.
+        """
+        found = {}
+        for run in runs:
+            folder = Path(run)
+            fingerprint = finished_metrics(folder, _FLAG)["data_fingerprint"]
+            if fingerprint != data.fingerprint:
+                raise InputError(
+                    f"{_FLAG}: the run was on other data: fingerprint {data.fingerprint} expected. "
+                    f"Received: {fingerprint}",
+                    path=folder,
+                )
+            found[identity_of(folder, _FLAG)] = trained_model(folder, data.spec, _FLAG)
+        return cls(found, data)
+
+    def score(self, features: Mapping[str, np.ndarray], users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """Logits (P,) float32 of pairs.
+
+        Args:
+            features: by name, of the user's side (U, ...) and of the item's side (I, ...).
+            users: int (P,), the places of the pairs' users among U.
+            items: int (P,), the places of the pairs' items among I.
+        """
+        inputs = {name: tf.constant(value) for name, value in features.items()}
+        places = [tf.constant(part, tf.int32) for part in (users, items)]
+        return np.mean([score(inputs, *places).numpy() for score in self._pairs], axis=0)
+
+    def of_training_rows(self) -> np.ndarray:
+        """Logits (n,) float32 of the rows of the training part, in the order of its files.
+
+        Those of each model and file are kept in a file beside the prepared data, so they are computed once. A killed
+        process leaves the files that it has written whole, and the next one goes on with the others.
+
+        Raises:
+            InputError: they cannot be written.
+        """
+        found = [self._kept(identity, model) for identity, model in self._models.items()]
+        return np.mean(found, axis=0)
+
+    def _kept(self, identity: str, model: PreRankingModel) -> np.ndarray:
+        name = hashlib.sha256(f"{identity} {self._data.fingerprint}".encode()).hexdigest()[:16]
+        folder = self._data.path.with_name(f"{self._data.path.name}-teacher-{name}")
+        parts = []
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with folders.holding(folder, lambda _: None):
+                for path in self._data.parts("train"):
+                    parts.append(self._of_file(model, path, folder / f"{path.stem}.npy"))
+        except OSError as error:
+            raise InputError(f"{_FLAG}: cannot keep the teacher's logits: {error}", path=folder) from error
+        return np.concatenate(parts)
+
+    def _of_file(self, model: PreRankingModel, path: Path, place: Path) -> np.ndarray:
+        rows = pq.read_metadata(path).num_rows
+        kept = _read(place)
+        if kept is not None and kept.shape == (rows,) and kept.dtype == np.float32:
+            return kept
+        logits = self._computed(model, path)
+        content = io.BytesIO()
+        np.save(content, logits, allow_pickle=False)
+        folders.write_bytes(place, content.getvalue())
+        return logits
+
+    def _computed(self, model: PreRankingModel, path: Path) -> np.ndarray:
+        spec = self._data.spec
+        layout = Layout.of(spec.fields, spec.label)
+        integers, floats = layout.pack(pq.read_table(path, columns=[*layout.names, layout.label]))
+        forward = tf.function(lambda inputs: model(inputs, training=False), reduce_retracing=True)
+        parts = []
+        for start in range(0, len(floats), _BATCH):
+            fields = layout.fields(integers[start : start + _BATCH], floats[start : start + _BATCH])
+            parts.append(forward({name: tf.constant(value) for name, value in fields.items()}).numpy())
+        return np.concatenate(parts).astype(np.float32)
+
+
+def _read(place: Path) -> np.ndarray | None:
+    """What is kept at a place; None if there is nothing, or nothing that can be read."""
+    try:
+        return np.load(place, allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+
+
+def _pairs(model: PreRankingModel):
+    def score(inputs, users, items):
+        return model.scored(inputs, users, items, training=False).logits
+
+    return score
+
+
+def trained_model(folder: Path, spec: FeatureSpec, option: str) -> PreRankingModel:
+    """The model of a finished run with its weights.
+
+    Args:
+        folder: the run's.
+        spec: that of its data.
+        option: the flag that names it.
+
+    Raises:
+        InputError: its configuration or its weights cannot be read.
+    """
+    values = read_yaml(folder / "config.yaml", option)
+    name = values.get("model_name")
+    if not isinstance(name, str):
+        raise InputError(f"{option}: no model_name", path=folder / "config.yaml")
+    options = {key: value for key, value in values.items() if key in models.get(name).options.model_fields}
+    seen = spec if values.get("with_privileged") else without(spec, spec.privileged)
+    further = {"entire_space": True} if values.get("entire_space") else {}
+    model = models.build(name, seen, options, seed=values.get("random_seed", 0), **further)
+    try:
+        model.load_trained(folder / WEIGHTS)
+    except InputError:
+        raise
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise InputError(f"{option}: the run's weights cannot be read: {error}", path=folder / WEIGHTS) from error
+    return model
