@@ -15,6 +15,7 @@ from preprocess.prepared import PreparedData
 from prerank.errors import InputError
 from training.batches import Batches, read_columns
 from training.callbacks import predict
+from training.spec import without
 
 _BATCH = 8192
 
@@ -65,7 +66,10 @@ class TrainedRun:
             raise InputError("the run's weights are gone: train it again", path=checkpoints)
         names = models.get(self.run.model).options.model_fields
         options = {name: value for name, value in self.run.config.items() if name in names}
-        model = models.build(self.run.model, self.data.spec, options, seed=self.run.seed)
+        spec = self.data.spec
+        if not self.run.config.get("with_privileged"):
+            spec = without(spec, spec.privileged)
+        model = models.build(self.run.model, spec, options, seed=self.run.seed)
         try:
             model.load_trained(checkpoints)
         except (OSError, ValueError, KeyError, RuntimeError) as error:

@@ -8,6 +8,7 @@ import tensorflow as tf
 from models import PreRankingModel
 from training import metrics
 from training.batches import Batches
+from training.cascade import CascadeRecall
 from training.distribution import Distribution
 from training.progress import CheckpointStore, Progress
 from training.rated import Rated
@@ -38,8 +39,8 @@ def divergence(logits: np.ndarray) -> str:
 class EpochEnd(tf.keras.callbacks.Callback):
     """Validates on the whole validation part, saves, and stops early once the model lets it.
 
-    Adds `val_auc`, `val_logloss`, `examples_per_second` (training alone, validation left out) and the model's own
-    diagnostics to Keras's logs. Of several workers the chief alone saves, and decides.
+    Adds `val_auc`, `val_logloss`, the recall that chooses the epoch if there is one, `examples_per_second` (training
+    alone, validation left out) and the model's own diagnostics to Keras's logs. Of several workers the chief alone saves, and decides.
 
     Args:
         model: what is validated and saved: the model that is trained, or a plain copy to which its weights go.
@@ -49,7 +50,8 @@ class EpochEnd(tf.keras.callbacks.Callback):
         validation: validation batches in order.
         rated: which of their rows have a label, and which.
         rows: training rows an epoch.
-        patience: epochs without a better AUC before training stops.
+        patience: epochs without a better value before training stops.
+        recall: what chooses the best epoch instead of the AUC, and the chief alone computes; None: the AUC does.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class EpochEnd(tf.keras.callbacks.Callback):
         rated: Rated,
         rows: int,
         patience: int,
+        recall: CascadeRecall | None = None,
     ):
         super().__init__()
         self._plain = model
@@ -72,6 +75,7 @@ class EpochEnd(tf.keras.callbacks.Callback):
         self._rated = rated
         self._rows = rows
         self._patience = patience
+        self._recall = recall
         self._begun = 0.0
         self._forward = tf.function(model.preference, reduce_retracing=True)
 
@@ -92,8 +96,11 @@ class EpochEnd(tf.keras.callbacks.Callback):
             logs["val_auc"] = metrics.auc(labels, rated, weights)
             probabilities = 1 / (1 + np.exp(-rated.astype(np.float64)))
             logs["val_logloss"] = metrics.log_loss(labels, probabilities, weights)
-            if progress.best_epoch < 0 or logs["val_auc"] > progress.best_auc:
-                progress.best_epoch, progress.best_auc = epoch, logs["val_auc"]
+            value = logs["val_auc"]
+            if self._recall is not None and self._distribution.is_chief:
+                value = logs[f"val_{self._recall.name}"] = self._recall(self._plain)
+            if progress.best_epoch < 0 or value > progress.best_auc:
+                progress.best_epoch, progress.best_auc = epoch, value
             if self._distribution.is_chief:
                 logs.update(self._plain.diagnostics(self._validation.dataset()))
         waited = epoch - progress.best_epoch

@@ -21,8 +21,9 @@ class Progress:
 
     Attributes:
         epochs: epochs trained.
-        best_epoch: 0-based epoch with the best validation AUC so far, -1 before the first.
-        best_auc: that AUC.
+        best_epoch: 0-based epoch with the best validation AUC so far, or with the best value of what else
+            `--select_by` names; -1 before the first.
+        best_auc: that AUC or value.
         stopped: training has ended, early or not.
         diverged: why the run counts as diverged, or empty.
         history: a row per epoch.

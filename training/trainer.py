@@ -24,6 +24,7 @@ from prerank import folders
 from prerank.errors import InputError
 from training.batches import Batches, read_columns
 from training.callbacks import EpochEnd, copy_weights, predict
+from training.cascade import CascadeRecall
 from training.config import Config
 from training.distribution import Distribution
 from training.objective_setup import check, prepared_training, training_batches
@@ -212,7 +213,8 @@ def _fit(
     if progress.epochs:
         report(f"going on after epoch {progress.epochs} of an interrupted run")
     rated = Rated.read(data, "validation")
-    epoch_end = EpochEnd(model, distribution, progress, store, validation, rated, training.rows, run.patience)
+    recall = CascadeRecall.named(run.select_by, data)
+    epoch_end = EpochEnd(model, distribution, progress, store, validation, rated, training.rows, run.patience, recall)
     callbacks = [tf.keras.callbacks.TerminateOnNaN(), epoch_end]
     if distribution.is_chief:
         callbacks.append(tf.keras.callbacks.TensorBoard(folder.working / "tensorboard", write_graph=False))
