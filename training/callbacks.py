@@ -40,7 +40,8 @@ class EpochEnd(tf.keras.callbacks.Callback):
     """Validates on the whole validation part, saves, and stops early once the model lets it.
 
     Adds `val_auc`, `val_logloss`, the recall that chooses the epoch if there is one, `examples_per_second` (training
-    alone, validation left out) and the model's own diagnostics to Keras's logs. Of several workers the chief alone saves, and decides.
+    alone, validation left out) and the model's own diagnostics to Keras's logs. Of several workers the chief alone
+    saves, and decides.
 
     Args:
         model: what is validated and saved: the model that is trained, or a plain copy to which its weights go.
