@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from run_folders import write_run
+from run_folders import write_untrained_run
 
 import models
 from experiments.cascade import judge as module
@@ -34,14 +34,7 @@ def runs(prepared, tmp_path_factory):
     root = tmp_path_factory.mktemp("runs")
     for model, seeds in (("youtube_dnn", [0]), ("dssm", [0, 1]), ("dcn_v2", [0])):
         for seed in seeds:
-            options = {"prepared_dir": str(prepared.path.parents[1])}
-            folder = write_run(root, model, seed, 0.8, dataset="movielens_generated", options=options)
-            metrics = json.loads((folder / "metrics.json").read_text())
-            (folder / "metrics.json").write_text(json.dumps({**metrics, "data_fingerprint": prepared.fingerprint}))
-            built = models.build(model, prepared.spec, seed=seed)
-            built.build_weights()
-            (folder / "checkpoints").mkdir()
-            built.save_trained(folder / "checkpoints")
+            write_untrained_run(root, prepared, model, seed)
     return root
 
 

@@ -5,11 +5,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from run_folders import write_untrained_run
 
-from experiments.cascade import stages
+from experiments.cascade import records, stages
 from experiments.cascade.bench import Asked, Bench
 from experiments.cascade.metrics import judge
 from experiments.cascade.truth import Planted
+from experiments.command_line import main
 from features import UNLABELLED
 from preprocess.generate.requests import generate
 from preprocess.generate.truth import FILE, Truth
@@ -140,3 +142,23 @@ def test_labels_of_later_requests_reach_no_input(data, folder, raw, tmp_path):
         for name, values in getattr(before, side).items():
             np.testing.assert_array_equal(getattr(after, side)[name], values, err_msg=name)
     assert any(set(a) != set(b) for a, b in zip(after.positives, before.positives, strict=True))
+
+
+def test_the_command_judges_data_of_ones_own(data, folder, tmp_path, capsys):
+    """From runs of a schema to records with a regret, by the command line."""
+    for model in ("youtube_dnn", "dssm", "lr"):
+        flags = (f"--schema={folder / 'schema.yaml'}", f"--data_path={folder}")
+        write_untrained_run(tmp_path / "runs", data, model, 0, *flags, options=OwnDataOptions)
+    argv = ["cascade", "--dataset=own", f"--data_path={folder}", f"--output_dir={tmp_path / 'runs'}"]
+    argv += [f"--out={tmp_path / 'out'}", "--retrieval=youtube_dnn", "--prerankers=dssm", "--rankers=lr,dssm"]
+    main([*argv, "--pool=60", "--quotas=55,20", "--requests=20", "--ends=random,ranker"])
+    printed = capsys.readouterr().out
+    assert "-> 60 -> lr" in printed
+    assert "-> 60 -> dssm" in printed
+    assert "regret@50 as a share of `dssm`'s" in printed
+    found = records.read_all(tmp_path / "out")
+    assert len(found) == 6
+    for record in found:
+        quotas = {row["quota"]: row["metrics"] for row in record.fields["values"]}
+        assert quotas[20]["regret@10"]["mean"] > 0
+        assert quotas[55]["true_positives@50"]["mean"] > quotas[20]["true_positives@50"]["mean"]
