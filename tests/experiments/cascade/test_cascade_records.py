@@ -3,12 +3,14 @@
 import kills
 import numpy as np
 import pytest
+from run_folders import write_run
 
 from experiments.cascade import page, records
 from experiments.cascade.entries import Entry, boards
 from experiments.cascade.intervals import Users
 from experiments.cascade.metrics import CUTOFFS, STRATA
 from experiments.cascade.records import Record
+from experiments.command_line import main
 from prerank.errors import InputError
 
 _NAMES = ["agreed", "passed_recall", "passed_unseen", "pool_recall", "pool_unseen", "auc", "kendall_tau"]
@@ -45,7 +47,7 @@ def test_a_record_is_read_as_it_was_written(tmp_path):
     assert users.tolist() == _GROUPS.tolist()
     assert values["recall@50"].shape == (12, 2)
     stored = found.fields["values"][1]["metrics"]["recall@50"]
-    assert stored["mean"] == pytest.approx(values["recall@50"][:, 1].mean())
+    assert stored["mean"] == pytest.approx(values["recall@50"][:, 1].mean(), rel=1e-6)
     assert stored["low"] < stored["mean"] < stored["high"]
     assert records.exists(folder, {"preranker": "r"})
     assert not records.exists(folder, {"preranker": "other"})
@@ -90,20 +92,20 @@ def test_the_page_shows_regret_as_a_share_of_that_of_dssm(tmp_path):
     assert "regret@50 as a share of `dssm`'s" in printed
     (line,) = [line for line in printed.splitlines() if line.startswith("| `hit`") and "0.50" in line.split("|")[-2]]
     assert line
-    assert (tmp_path / "cascade.csv").read_text().count("\n") == 5
-    assert len(list((tmp_path / "figures").glob("cascade-movielens-*.png"))) == 2
+    assert (tmp_path / "cascade" / "cascade.csv").read_text().count("\n") == 5
+    assert len(list((tmp_path / "cascade" / "figures").glob("movielens-*.png"))) == 2
 
 
 def test_figures_of_records_that_are_gone_are_removed(tmp_path):
     folder = _write(tmp_path, "dssm")
     _write(tmp_path, "dssm", pool=200)
     page.write(tmp_path)
-    assert len(list((tmp_path / "figures").glob("*.png"))) == 4
+    assert len(list((tmp_path / "cascade" / "figures").glob("*.png"))) == 4
     for file in folder.iterdir():
         file.unlink()
     folder.rmdir()
     page.write(tmp_path)
-    assert len(list((tmp_path / "figures").glob("*.png"))) == 2
+    assert len(list((tmp_path / "cascade" / "figures").glob("*.png"))) == 2
 
 
 def test_a_seed_on_other_requests_is_told(tmp_path):
@@ -114,3 +116,23 @@ def test_a_seed_on_other_requests_is_told(tmp_path):
     shifted.__dict__["requests"] = (_GROUPS + 1, record.requests[1])
     with pytest.raises(InputError, match="not of the same requests"):
         Entry([record, shifted]).values("recall@50", 20)
+
+
+def test_records_are_copied_whole(tmp_path):
+    folder = _write(tmp_path / "a", "dssm")
+    _write(tmp_path / "a", "hit", end=True)
+    assert records.copy_all(tmp_path / "a", tmp_path / "b") == 2
+    copied = tmp_path / "b" / folder.relative_to(tmp_path / "a")
+    for name in (records.JSON, records.PARQUET):
+        assert (copied / name).read_bytes() == (folder / name).read_bytes()
+    (folder / records.PARQUET).write_bytes(b"")
+    with pytest.raises(InputError, match="damaged"):
+        records.copy_all(tmp_path / "a", tmp_path / "c")
+    assert not (tmp_path / "c").exists()
+
+
+def test_the_report_writes_the_page_anew(tmp_path):
+    write_run(tmp_path / "runs", "dssm", 0, 0.8)
+    _write(tmp_path, "dssm")
+    main(["report", f"--out={tmp_path}"])
+    assert "`dssm`" in (tmp_path / "cascade" / "README.md").read_text()
