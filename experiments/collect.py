@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from experiments.runs import AGREEMENT, BOOTSTRAP, CONFIG, SMALL_FILES, Run
-from experiments.states import FAILED_SUFFIX
+from experiments.statuses import FAILED_SUFFIX
 from prerank import folders
 from prerank.reading import read_text
 from training.config import NOT_IDENTITY

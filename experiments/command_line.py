@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -79,7 +81,9 @@ def _add_series(parser, seeds: str) -> None:
 def _add_tune(commands) -> None:
     parser = commands.add_parser("tune", help="search for better options", description=tune_command.__doc__)
     _add_data(parser)
-    parser.add_argument("--model", required=True, help="the model")
+    named = parser.add_mutually_exclusive_group(required=True)
+    named.add_argument("--model_name", help="the model")
+    named.add_argument("--model", dest="model_name", action=_OldName, help=argparse.SUPPRESS)
     parser.add_argument("--protocol", choices=_PROTOCOLS, default="strict", help="default: strict")
     parser.add_argument(
         "--trials", type=positive, default=20, help="runs, those of earlier calls included; default: 20"
@@ -89,6 +93,14 @@ def _add_tune(commands) -> None:
     _add_out(parser)
     parser.add_argument("options", nargs="*", metavar="key=value", help="options of the script that are not tuned")
     parser.set_defaults(action=tune_command)
+
+
+class _OldName(argparse.Action):
+    """A flag's old name, for one release: stores the value, and names the new one, which `dest` is."""
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        print(f"{option_string} is now --{self.dest}", file=sys.stderr)
+        setattr(namespace, self.dest, values)
 
 
 def _add_out(parser) -> None:
@@ -211,10 +223,10 @@ def tune_command(flags) -> None:
     chosen, fixed = script(flags.dataset), overrides(flags.options)
     folder = flags.output_dir / "tuning"
     planner = Planner(chosen, flags.data_path, folder)
-    tuner = Tuner(planner, models.get(flags.model).name, flags.protocol, flags.seed, fixed, folder)
+    tuner = Tuner(planner, models.get(flags.model_name).name, flags.protocol, flags.seed, fixed, folder)
     whole = tuner.run(chosen.path, flags.trials, Deadline(flags.max_hours))
     best = tuner.best()
-    path = tuned_file(flags.out, tuner.dataset, flags.protocol, flags.model)
+    path = tuned_file(flags.out, tuner.dataset, flags.protocol, flags.model_name)
     with locked(flags.out / LOCK, print):
         best.write(path)
     print(f"best validation AUC of {best.trials} trials: {best.validation_auc:.4f}: {path}")
@@ -230,7 +242,7 @@ def _train(flags, changes: Callable[[str], list[tuple[str, dict[str, str]]]], tu
         changes: gives the models and their options under a protocol.
         tuned: folder of the results, if the options are to be those that were tuned.
     """
-    from experiments import plan, states
+    from experiments import plan, statuses
     from experiments.progress import Display
     from experiments.runner import Deadline, execute
     from experiments.tuned import Tuned
@@ -247,7 +259,7 @@ def _train(flags, changes: Callable[[str], list[tuple[str, dict[str, str]]]], tu
                     best = Tuned.read(tuned, run.dataset, protocol, model)
                     run = planner.run(model, protocol, seed, {**best.options, **values})
                 runs[run.folder.final] = run
-                states.retry(run, flags.retry_failed)
+                statuses.retry(run, flags.retry_failed)
     with Display(list(runs.values()), flags.jobs) as display:
         execute(chosen.path, runs.values(), display, jobs=flags.jobs, deadline=Deadline(flags.max_hours))
 

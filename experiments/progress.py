@@ -9,18 +9,18 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from experiments import states
+from experiments import statuses
 from experiments.plan import PlannedRun
 from experiments.runner import Watcher
-from experiments.states import State
+from experiments.statuses import Status
 
 _SYMBOLS = {
-    State.TO_DO: "[dim]·[/]",
-    State.BEGUN: "[yellow]…[/]",
-    State.BUSY: "[cyan]▶[/]",
-    State.FINISHED: "[green]✓[/]",
-    State.DIVERGED: "[red]D[/]",
-    State.FAILED: "[red]F[/]",
+    Status.TO_DO: "[dim]·[/]",
+    Status.BEGUN: "[yellow]…[/]",
+    Status.BUSY: "[cyan]▶[/]",
+    Status.FINISHED: "[green]✓[/]",
+    Status.DIVERGED: "[red]D[/]",
+    Status.FAILED: "[red]F[/]",
 }
 _LEGEND = "✓ finished  ▶ running  … begun  D diverged  F failed  · to do"
 
@@ -39,12 +39,12 @@ class Display(Watcher):
         self._jobs = jobs
         self._console = console or Console()
         self._live = Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
-        self._states = {run: states.state(run) for run in runs}
+        self._statuses = {run: statuses.status(run) for run in runs}
         self._running: dict[PlannedRun, float] = {}
         self._seconds: dict[PlannedRun, float] = {
-            run: states.metrics(run).get("seconds") or 0.0
-            for run, found in self._states.items()
-            if found is State.FINISHED
+            run: statuses.metrics(run).get("seconds") or 0.0
+            for run, found in self._statuses.items()
+            if found is Status.FINISHED
         }
         self._shown = 0.0
 
@@ -67,21 +67,21 @@ class Display(Watcher):
     def started(self, run: PlannedRun) -> None:
         """A run has begun."""
         self._running[run] = time.monotonic()
-        self._states[run] = State.BUSY
+        self._statuses[run] = Status.BUSY
         if not self._live:
             self.say(f"started: {run.title}; {self.summary()}")
         self._draw()
 
-    def ended(self, run: PlannedRun, outcome: State, seconds: float) -> None:
+    def ended(self, run: PlannedRun, outcome: Status, seconds: float) -> None:
         """A run has ended."""
         self._running.pop(run, None)
-        self._states[run] = outcome
-        if outcome is State.FINISHED:
+        self._statuses[run] = outcome
+        if outcome is Status.FINISHED:
             self._seconds[run] = seconds
-        if outcome is State.FAILED:
-            self.say(states.failure(run))
+        if outcome is Status.FAILED:
+            self.say(statuses.failure(run))
         else:
-            auc = (states.metrics(run).get("test") or {}).get("auc")
+            auc = (statuses.metrics(run).get("test") or {}).get("auc")
             result = "" if auc is None else f", test AUC {auc:.4f}"
             self.say(f"{outcome}: {run.title}{result}, {seconds:.0f} s")
         self._draw()
@@ -89,7 +89,7 @@ class Display(Watcher):
     def stopped(self, run: PlannedRun) -> None:
         """A run under way was stopped."""
         self._running.pop(run, None)
-        self._states[run] = states.settle(run)
+        self._statuses[run] = statuses.settle(run)
         self._draw()
 
     def refresh(self) -> None:
@@ -104,11 +104,11 @@ class Display(Watcher):
 
     def summary(self) -> str:
         """How many runs are over, and about how long the others will take."""
-        found = list(self._states.values())
-        text = f"{sum(state.over for state in found)} of {len(found)} runs over"
-        for state in (State.DIVERGED, State.FAILED):
-            if count := found.count(state):
-                text += f", {count} {state}"
+        found = list(self._statuses.values())
+        text = f"{sum(status.over for status in found)} of {len(found)} runs over"
+        for status in (Status.DIVERGED, Status.FAILED):
+            if count := found.count(status):
+                text += f", {count} {status}"
         left = self._seconds_left()
         return text + ("" if left is None else f", about {_duration(left)} left")
 
@@ -121,8 +121,8 @@ class Display(Watcher):
             of_model.setdefault(run.config.run.model_name, []).append(seconds)
         everything = statistics.mean(self._seconds.values())
         left = 0.0
-        for run, state in self._states.items():
-            if not state.over:
+        for run, status in self._statuses.items():
+            if not status.over:
                 known = of_model.get(run.config.run.model_name)
                 expected = statistics.mean(known) if known else everything
                 spent = time.monotonic() - self._running[run] if run in self._running else 0.0
@@ -139,7 +139,7 @@ class Display(Watcher):
             cells = []
             for protocol in protocols:
                 found = [run for run in self._runs if (run.name, run.protocol) == (name, protocol)]
-                cells.append("".join(_SYMBOLS[self._states[run]] for run in found))
+                cells.append("".join(_SYMBOLS[self._statuses[run]] for run in found))
             table.add_row(name, *cells)
         return table
 

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiments import launcher, states
+from experiments import launcher, statuses
 from experiments.plan import PlannedRun
-from experiments.states import State
+from experiments.statuses import Status
 from prerank.threads import cores
 
 _POLL = 0.5
@@ -46,10 +46,10 @@ class Watcher:
     def started(self, run: PlannedRun) -> None:
         """A run has begun."""
 
-    def ended(self, run: PlannedRun, outcome: State, seconds: float) -> None:
+    def ended(self, run: PlannedRun, outcome: Status, seconds: float) -> None:
         """A run has ended."""
-        if outcome is State.FAILED:
-            self.say(states.failure(run))
+        if outcome is Status.FAILED:
+            self.say(statuses.failure(run))
 
     def stopped(self, run: PlannedRun) -> None:
         """A run under way was stopped."""
@@ -91,7 +91,7 @@ def execute(
     Raises:
         KeyboardInterrupt: the user interrupted it, or the process was asked to end.
     """
-    waiting = deque(run for run in runs if not states.settle(run).over)
+    waiting = deque(run for run in runs if not statuses.settle(run).over)
     environment = _environment(jobs)
     children: list[_Child] = []
     with _interrupts() as check:
@@ -114,8 +114,8 @@ def _next(waiting: deque[PlannedRun]) -> PlannedRun | None:
     """The first run that nobody is at, taken out of `waiting`; those that are over are dropped."""
     for _ in range(len(waiting)):
         run = waiting.popleft()
-        found = states.settle(run)
-        if found is State.BUSY:
+        found = statuses.settle(run)
+        if found is Status.BUSY:
             waiting.append(run)
         elif not found.over:
             return run
@@ -136,7 +136,7 @@ def _start(script: Path, run: PlannedRun, watcher: Watcher, environment: Mapping
     # The kernel ends it when this thread ends: `execute` has to be called by one that lives as long as the process.
     launch = [sys.executable, "-I", launcher.__file__, str(os.getpid())]
     command = [*launch, sys.executable, str(script), *run.flags]
-    log = states.log_file(run)
+    log = statuses.log_file(run)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a", encoding="utf-8") as out:
         print(f"$ python {script.name} {' '.join(run.flags)}", file=out, flush=True)
@@ -158,12 +158,12 @@ def _ended(child: _Child, watcher: Watcher, waiting: deque[PlannedRun]) -> bool:
     code = child.process.poll()
     if code is None:
         return False
-    outcome = states.settle(child.run)
-    if outcome is State.BUSY:
+    outcome = statuses.settle(child.run)
+    if outcome is Status.BUSY:
         waiting.append(child.run)
     elif not outcome.over:
-        states.keep_failure(child.run, code)
-        outcome = State.FAILED
+        statuses.keep_failure(child.run, code)
+        outcome = Status.FAILED
     watcher.ended(child.run, outcome, time.monotonic() - child.begun)
     return True
 

@@ -11,6 +11,7 @@ import models
 from experiments.plan import Planner
 from experiments.runs import Run
 from models import PreRankingModel
+from models.exposure_options import ExposureOptions
 from preprocess.prepared import PreparedData
 from prerank.errors import InputError
 from training.batches import Batches, read_columns
@@ -69,7 +70,10 @@ class TrainedRun:
         spec = self.data.spec
         if not self.run.config.get("with_privileged"):
             spec = without(spec, spec.privileged)
-        model = models.build(self.run.model, spec, options, seed=self.run.seed)
+        exposure = {name: self.run.config[name] for name in ExposureOptions.model_fields if name in self.run.config}
+        model = models.build(
+            self.run.model, spec, options, seed=self.run.seed, entire_space=ExposureOptions(**exposure)
+        )
         try:
             model.load_trained(checkpoints)
         except (OSError, ValueError, KeyError, RuntimeError) as error:

@@ -10,11 +10,11 @@ from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 from optuna.trial import FrozenTrial, TrialState
 
 import models
-from experiments import states
+from experiments import statuses
 from experiments.plan import Planner
 from experiments.runner import Deadline, Watcher, execute
 from experiments.search_space import defaults, search_space
-from experiments.states import State
+from experiments.statuses import Status
 from experiments.tuned import Tuned
 from prerank import folders
 from prerank.errors import InputError
@@ -128,10 +128,10 @@ class Tuner:
         values = trial.user_attrs[_VALUES]
         run = self._planner.run(self._model, self._protocol, self._seed, {**values, **self._fixed})
         execute(script, [run], Watcher(), deadline=deadline)
-        outcome = states.state(run)
+        outcome = statuses.status(run)
         if not outcome.over:
             return False
-        value = (states.metrics(run).get("validation") or {}).get("auc") if outcome is State.FINISHED else None
+        value = (statuses.metrics(run).get("validation") or {}).get("auc") if outcome is Status.FINISHED else None
         self._study.tell(trial.number, value, state=TrialState.FAIL if value is None else None)
         shown = " ".join(f"{name}={text}" for name, text in values.items())
         print(f"{self._model}, {self._protocol}, {title}: {f'{value:.4f}' if value else outcome} ({shown})", flush=True)
@@ -145,7 +145,7 @@ class Tuner:
         """
         complete = self._study.get_trials(states=(TrialState.COMPLETE,))
         if not complete:
-            raise InputError(f"--model {self._model}: no trial has a result", path=self._journal)
+            raise InputError(f"--model_name {self._model}: no trial has a result", path=self._journal)
         best = self._study.best_trial
         return Tuned(
             validation_auc=self._study.best_value,

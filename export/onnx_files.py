@@ -108,7 +108,7 @@ def _convert(name: str, signature: Any) -> Any:
     frozen = tf_loader.from_function(signature, inputs, list(outputs))
     with tf.Graph().as_default() as graph:
         constants = {
-            captured: tf.constant(value.numpy(), name=f"captured_{number}")
+            captured: tf.constant(value.numpy(), name=f"captured.{number}")
             for number, (captured, value) in enumerate(captures.items())
             if value.dtype != tf.resource
         }

@@ -38,7 +38,8 @@ def rest_example(model: Artefact, rows: Path, count: int = 2) -> tuple[dict[str,
         raise InputError(f"--rows {count}: the file has only {len(table)} rows", path=rows)
     values = columns(table.slice(0, count), fields, rows)
     names = [field["name"] for field in fields]
-    instances = [dict(zip(names, (value[row].tolist() for value in values), strict=True)) for row in range(count)]
+    arguments = [field.get("argument", field["name"]) for field in fields]
+    instances = [dict(zip(arguments, (value[row].tolist() for value in values), strict=True)) for row in range(count)]
     found = model.signature(_SIGNATURE, names)(values)
     predictions = [
         {name: round(float(value[row]), _DIGITS) for name, value in found.items()} for row in range(len(instances))

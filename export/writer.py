@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from export.place import target as target
 from export.raw_inputs import RawInputs, tensor_spec
 from features import Field
 from models import PreRankingModel, TwoTowerModel, registry
+from models.entire_space import TASKS, EntireSpaceModel
 from models.scorers import ScorerSpec
 from prerank import description, digests, folders, index
 from prerank.artefact import fingerprint_of
@@ -25,6 +26,8 @@ from prerank.layout import FEATURES, INDEX, SCORER
 Outputs = dict[str, tf.Tensor]
 Encode = Callable[[Mapping[str, tf.Tensor]], dict[str, tf.Tensor]]
 Format = Literal["saved_model", "onnx"]
+_SELF = "self"
+"""What TensorFlow's functions call themselves, so that it cannot be an argument of theirs."""
 
 
 def export(
@@ -117,44 +120,73 @@ def _write_saved_model(model: PreRankingModel, vocabularies: Mapping[str, np.nda
     # The variables alone: Keras would otherwise save its layers' own traces too.
     module.weights = list(model.variables)
     module.raw_inputs = raw_inputs = RawInputs(model.spec, vocabularies)
-    signatures = _signatures(model, raw_inputs.encode, tensor_spec)
+    arguments = _arguments(model, {_SELF})
+    signatures = _signatures(model, raw_inputs.encode, tensor_spec, arguments)
     tf.saved_model.save(module, str(folder), signatures=signatures)
-    return _describe(model, signatures, "saved_model")
+    return _describe(model, signatures, "saved_model", arguments)
 
 
 def _write_onnx(model: PreRankingModel, vocabularies: Mapping[str, np.ndarray], folder: Path) -> dict[str, Any]:
     """Write the ONNX files and the vocabularies, and return what `features.json` says of them."""
     onnx_files.require()
     plain = onnx_files.plain_copy(model)  # named, as signatures do not keep their variables alive
-    signatures = _signatures(plain, onnx_files.encode(model.spec), onnx_files.tensor_spec)
+    arguments = _arguments(model, {_SELF, *_outputs(model)})
+    signatures = _signatures(plain, onnx_files.encode(model.spec), onnx_files.tensor_spec, arguments)
     looked_up = {field.vocabulary for field in model.spec.fields if not field.hash_buckets}
     listed = {name: values for name, values in vocabularies.items() if name in looked_up}
     onnx_files.write(signatures, listed, folder)
-    return onnx_files.describe(_describe(model, signatures, "onnx"), model.spec)
+    return onnx_files.describe(_describe(model, signatures, "onnx", arguments), model.spec)
+
+
+def _outputs(model: PreRankingModel) -> set[str]:
+    """The names of what the signatures give."""
+    states = (*model.user_state, *model.item_state) if isinstance(model, TwoTowerModel) else ()
+    return {"logit", "probability", *states}
+
+
+def _arguments(model: PreRankingModel, taken: set[str]) -> dict[str, str]:
+    """By field what the signatures call it: its name, with underscores after it where that name is taken."""
+    names = {field.name for field in model.spec.fields}
+    found = {}
+    for name in sorted(names):
+        argument = name
+        while argument in taken or argument != name and argument in names:
+            argument += "_"
+        found[name] = argument
+    return found
 
 
 def _signatures(
-    model: PreRankingModel, encode: Encode, input_spec: Callable[[Field], tf.TensorSpec]
+    model: PreRankingModel,
+    encode: Encode,
+    input_spec: Callable[[Field], tf.TensorSpec],
+    arguments: Mapping[str, str],
 ) -> dict[str, Callable[..., Outputs]]:
-    """The signatures, of inputs as `input_spec` says, which `encode` makes the model's own."""
+    """The signatures, of inputs as `input_spec` and `arguments` say, which `encode` makes the model's own."""
     spec = model.spec
 
-    def forward(**raw: tf.Tensor) -> Outputs:
-        return _answer(model(encode(raw), training=False))
+    def specs(fields: Iterable[Field]) -> list[tf.TensorSpec]:
+        found = [input_spec(field) for field in fields]
+        return [tf.TensorSpec(one.shape, one.dtype, name=arguments[one.name]) for one in found]
 
-    signatures = {"serving_default": _trace(forward, [input_spec(field) for field in spec.fields])}
+    def encoded(given: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        return encode({name: given[argument] for name, argument in arguments.items() if argument in given})
+
+    def forward(**raw: tf.Tensor) -> Outputs:
+        return _exported(model.named_outputs(encoded(raw)))
+
+    signatures = {"serving_default": _trace(forward, specs(spec.fields))}
     if isinstance(model, TwoTowerModel):
-        user, item = ([input_spec(field) for field in spec.side(side)] for side in ("user", "item"))
-        signatures["user_tower"] = _trace_tower(model.user_tower, encode, user)
-        signatures["item_tower"] = _trace_tower(model.item_tower, encode, item)
+        signatures["user_tower"] = _trace_tower(model.user_tower, encoded, specs(spec.side("user")))
+        signatures["item_tower"] = _trace_tower(model.item_tower, encoded, specs(spec.side("item")))
         states = {**signatures["user_tower"].structured_outputs, **signatures["item_tower"].structured_outputs}
 
         def score(**state: tf.Tensor) -> Outputs:
             user = {name: state[name] for name in model.user_state}
-            return _answer(model.score(user, {name: state[name] for name in model.item_state}))
+            return _exported(model.named_scores(user, {name: state[name] for name in model.item_state}))
 
-        specs = [tf.TensorSpec([None, *value.shape[1:]], value.dtype, name=name) for name, value in states.items()]
-        signatures["score"] = _trace(score, specs)
+        of_states = [tf.TensorSpec([None, *value.shape[1:]], value.dtype, name=name) for name, value in states.items()]
+        signatures["score"] = _trace(score, of_states)
     return signatures
 
 
@@ -181,12 +213,16 @@ def _scorer(model: PreRankingModel) -> ScorerSpec | None:
     return None if spec is None else replace(spec, weights={**spec.weights, "bias": model.bias.numpy()})
 
 
-def _answer(logit: tf.Tensor) -> Outputs:
-    logit = tf.reshape(tf.cast(logit, tf.float32), [-1])
-    return {"logit": logit, "probability": tf.sigmoid(logit)}
+def _exported(outputs: Outputs) -> Outputs:
+    """The outputs that a server gets; `preference` is for judging rated rows."""
+    return {
+        name: tf.reshape(tf.cast(value, tf.float32), [-1]) for name, value in outputs.items() if name != "preference"
+    }
 
 
-def _describe(model: PreRankingModel, signatures: Mapping[str, Any], export_format: Format) -> dict[str, Any]:
+def _describe(
+    model: PreRankingModel, signatures: Mapping[str, Any], export_format: Format, arguments: Mapping[str, str]
+) -> dict[str, Any]:
     """What `features.json` holds: every input, and the specification that the model was built from."""
     inputs = []
     for field in model.spec.fields:
@@ -202,6 +238,8 @@ def _describe(model: PreRankingModel, signatures: Mapping[str, Any], export_form
         else:
             missing = "" if field.raw_type == "string" else -1
             described |= {"missing": missing, "vocabulary": field.vocabulary, "vocabulary_size": field.vocabulary_size}
+        if arguments[field.name] != field.name:
+            described["argument"] = arguments[field.name]
         if field.hash_buckets:
             described["hash_buckets"] = field.hash_buckets
         if field.limit:
@@ -217,10 +255,12 @@ def _describe(model: PreRankingModel, signatures: Mapping[str, Any], export_form
         name: {key: list(value.shape) for key, value in signature.structured_outputs.items()}
         for name, signature in signatures.items()
     }
+    tasks = {"tasks": TASKS} if isinstance(model, EntireSpaceModel) else {}
     return {
         "model": model.name,
         "format": export_format,
         "calibrated": registry.get(model.name).calibrated,
+        **tasks,
         "inputs": inputs,
         "outputs": outputs,
         "specification": model.spec.to_dict(),

@@ -17,6 +17,7 @@ from layers.full_stage_loss import FullStageLoss
 from layers.gated_heads import GatedHeads
 from layers.generation_loss import GenerationLoss
 from layers.generator import MimicGenerator
+from layers.in_batch_softmax_loss import InBatchSoftmaxLoss
 from layers.interaction_unit import InteractionUnit
 from layers.joint_ranking_calibration_loss import JointRankingCalibrationLoss
 from layers.label_aware_attention import LabelAwareAttention
@@ -53,6 +54,7 @@ __all__ = [
     "FullStageLoss",
     "GatedHeads",
     "GenerationLoss",
+    "InBatchSoftmaxLoss",
     "InteractionUnit",
     "InterestCapsules",
     "JointRankingCalibrationLoss",

@@ -21,7 +21,10 @@ State = dict[str, tf.Tensor]
 
 
 class ReadColumns(Protocol):
-    """Reads named fields, or the label, of the training part, numbers scaled; of a random sample of it if asked."""
+    """Reads named fields, the label, or the timestamp, of the training part; numbers scaled; a random sample if asked.
+
+    The name of the timestamp is `spec.beside("timestamp")`, in seconds since 1970.
+    """
 
     def __call__(self, names: Sequence[str], most_rows: int | None = None) -> dict[str, np.ndarray]:
         """The columns by name, of all rows or of about `most_rows` of them."""
@@ -85,13 +88,15 @@ class PreRankingModel(tf.keras.Model):
 
     Attributes:
         options_class: the class of `options`, set by the registry.
-        trains_bias: whether the loss depends on the bias that is added to every score.
+        trains_bias: whether the loss depends on the bias that is added to every score; None: the class gives another.
+        first_seed: its layers' seeds begin here, counted from the model's seed.
         encoder: what embeds the features, where a model has one; its look-ups are planned ahead.
         objective: what training minimises; None for the model's own loss of the rows, whatever their weights.
     """
 
     options_class: ClassVar[type[ModelOptions]]
-    trains_bias: ClassVar[bool] = True
+    trains_bias: ClassVar[bool | None] = True
+    first_seed: ClassVar[int] = 0
     encoder: FeatureEncoder  # no default: Keras does not track the weights of what hides an attribute of its class
 
     def __init__(self, spec: FeatureSpec, options: ModelOptions, seed: int = 0, xla: bool = False, **kwargs):
@@ -101,10 +106,11 @@ class PreRankingModel(tf.keras.Model):
         self.seed = seed
         self.spec = spec
         self.options = options
-        self._seeds = itertools.count(seed * _SEEDS_PER_MODEL, _SEEDS_PER_LAYER)
+        self._seeds = itertools.count(seed * _SEEDS_PER_MODEL + self.first_seed, _SEEDS_PER_LAYER)
         self._means = _RunningMeans()
         self.objective: Objective | None = None
-        self.bias = self.add_weight(name="bias", shape=(), initializer="zeros", trainable=self.trains_bias)
+        if self.trains_bias is not None:
+            self.bias = self.add_weight(name="bias", shape=(), initializer="zeros", trainable=self.trains_bias)
 
     def get_config(self) -> dict[str, Any]:
         """What :meth:`from_config` rebuilds the model from, JSON values alone."""
@@ -145,13 +151,13 @@ class PreRankingModel(tf.keras.Model):
         """Logits (B,) float32 of a batch; `inputs` by field name, indices int32 (B,) or (B, L), numbers (B,)."""
         raise NotImplementedError(f"{type(self).__name__} defines no forward pass")
 
-    def outputs(self, inputs: Inputs) -> dict[str, tf.Tensor]:
+    def named_outputs(self, inputs: Inputs) -> dict[str, tf.Tensor]:
         """All that a trained model says of rows, by name, each (B,) float32, in inference mode.
 
-        `logit` is what ranks. `probability` is that of a positive, if the model is calibrated.
+        `logit` is what ranks. `probability` is that of a positive, if the model is calibrated. A model of several tasks
+        has `logit_<task>` and `probability_<task>` too. (Keras has `outputs` for itself.)
         """
-        logits = self(inputs, training=False)
-        return {"logit": logits, "probability": tf.sigmoid(logits)}
+        return of_logit(self(inputs, training=False))
 
     def preference(self, inputs: Inputs) -> tf.Tensor:
         """The logits (B,) float32 of the probability of a positive, in inference mode: what rated rows are judged by.
@@ -328,6 +334,10 @@ class TwoTowerModel(PreRankingModel):
         """Logits (N,) float32 of users (leading axis N or 1) and items (leading axis N)."""
         return tf.cast(self.similarity(user, item), tf.float32) + tf.cast(self.bias, tf.float32)
 
+    def named_scores(self, user: State, item: State) -> dict[str, tf.Tensor]:
+        """As :meth:`named_outputs`, of states as :meth:`score` takes them."""
+        return of_logit(self.score(user, item))
+
     def scorer_spec(self) -> ScorerSpec | None:
         """What `similarity` computes, by the trained weights; None: a server has to run the exported `score`."""
         return None
@@ -355,6 +365,11 @@ class TwoTowerModel(PreRankingModel):
     ) -> dict[str, tf.Tensor]:
         terms = super().row_losses(inputs, labels, scored, weights)
         return terms | self.auxiliary_losses(labels, scored.user, scored.item)
+
+
+def of_logit(logit: tf.Tensor) -> dict[str, tf.Tensor]:
+    """The outputs of a model that has one logit (B,)."""
+    return {"logit": logit, "probability": tf.sigmoid(logit)}
 
 
 def cross_entropy(labels: tf.Tensor, logits: tf.Tensor, weights: tf.Tensor | None = None) -> tf.Tensor:

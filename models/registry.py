@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import models
 from features import FeatureSpec
+from models.exposure_options import ExposureOptions
 from models.options import ModelOptions
 from prerank.errors import InputError
 
@@ -175,6 +176,7 @@ def build(
     options: ModelOptions | dict[str, Any] | None = None,
     seed: int = 0,
     xla: bool = False,
+    entire_space: bool | ExposureOptions = False,
 ) -> PreRankingModel:
     """Make the model `name` for a data set, its weights built. Imports TensorFlow.
 
@@ -184,13 +186,35 @@ def build(
         options: the model's options, or values for them; its defaults if None.
         seed: seed of the initial weights and dropout masks.
         xla: use only operations that XLA compiles; slower elsewhere.
+        entire_space: whether the model also learns which items are shown, see :mod:`models.entire_space`; or the
+            options that say so.
 
     Raises:
-        InputError: there is no such model, or it lacks a field in `spec`.
+        InputError: there is no such model, it lacks a field in `spec`, or it cannot be had with `entire_space`.
     """
     entry = get(name)
+    exposure = entire_space if isinstance(entire_space, ExposureOptions) else ExposureOptions(entire_space=entire_space)
+    check_exposure(entry, exposure)
     if not isinstance(options, ModelOptions):
         options = entry.options(**(options or {}))
     model = entry.model(spec, options, seed=seed, xla=xla, name=name)
+    if exposure.entire_space:
+        from models.entire_space import factorised
+
+        model = factorised(model, exposure.of_exposure())
     model.build_weights()
     return model
+
+
+def check_exposure(entry: ModelEntry, exposure: ExposureOptions) -> None:
+    """Check that a model can have the exposure part that is asked for.
+
+    Raises:
+        InputError: it is not trained by gradient steps, or its logit is not that of a probability.
+    """
+    for flag in ("differentiable", "calibrated"):
+        if exposure.entire_space and flag in entry.limits:
+            raise InputError(
+                f"--entire_space: expected a model that is trained by gradient steps and calibrated. "
+                f"{entry.name}: {entry.limits[flag]}"
+            )

@@ -38,13 +38,19 @@ def read(engine: Engine, file: RawFile, layout: Layout) -> RawTable:
 
 def _by_engine(engine: Engine, file: RawFile, layout: Layout, names: Sequence[str]) -> ir.Table | None:
     """The table as the engine reads it, or None where that is not all that the file's lines hold."""
+    if layout.quote and records.has_blanks_around_quotes(file.path, layout):
+        return None
     # by place: an engine takes no two names that differ in case only, and none that is empty
     texts = {name: f"c{place}" for place, name in enumerate(names)}
     try:
         table = engine.read_numbered(
             file.path,
             [f"c{place}" for place in range(len(names))],
-            partial(_typed, columns=[(texts[column.title], column) for column in layout.columns]),
+            partial(
+                _typed,
+                columns=[(texts[column.title], column) for column in layout.columns],
+                damaged=records.NO_TEXT[layout.encoding],
+            ),
             delimiter=layout.delimiter,
             quote=layout.quote,
             encoding=layout.encoding,
@@ -73,14 +79,22 @@ def _header(file: RawFile, layout: Layout) -> list[str]:
     return names
 
 
-def _typed(text: ir.Table, columns: Sequence[tuple[str, Column]]) -> Mapping[str, ir.Value]:
-    """String columns by the contract of values, named by place; `_good` is false where a value is wrong."""
+def _typed(text: ir.Table, columns: Sequence[tuple[str, Column]], damaged: str) -> Mapping[str, ir.Value]:
+    """String columns by the contract of values, named by place; `_good` is false where a value is wrong.
+
+    Args:
+        text: the columns.
+        columns: the name of each, and what it has to be.
+        damaged: a pattern of what no text holds.
+    """
     values: dict[str, ir.Value] = {}
     checks: list[ir.BooleanValue] = []
     for place, (name, column) in enumerate(columns):
         value = text[name].nullif(column.missing)
         made, good = _EXPRESSIONS[column.kind](value, column)
         values[f"v{place}"] = made
+        if column.kind == "text":
+            good = ~value.re_search(damaged)
         checks.append(made.notnull() & good.fill_null(False) if column.required else good.fill_null(True))
     while len(checks) > 1:  # by pairs: hundreds of columns would nest too deep otherwise
         checks = [ibis.and_(*checks[place : place + 2]) for place in range(0, len(checks), 2)]

@@ -6,6 +6,7 @@ quotes, and line ends of several kinds.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import itertools
@@ -24,9 +25,10 @@ from prerank.errors import InputError
 from prerank.values import WrongValueError, missing, short
 
 _ROWS = 1 << 16
+_CHUNK = 1 << 20
 _LONGEST = 1 << 30
-_NO_TEXT = {"latin-1": re.compile("[\x00\x80-\x9f]"), "utf-8": re.compile("\x00")}
-"""What only a damaged file holds."""
+NO_TEXT = {"latin-1": r"[\x00\x80-\x9f]", "utf-8": r"\x00"}
+"""What only a damaged file holds, as a pattern that Python and the engines read alike."""
 
 Record = tuple[int, list[str]]
 """The 1-based line on which a record begins, and its values."""
@@ -69,11 +71,29 @@ def _quoted(path: Path, text: io.TextIOWrapper, layout: Layout) -> Iterator[Reco
 
 
 def _checked(path: Path, lines: Iterator[str], layout: Layout) -> Iterator[str]:
-    strange = _NO_TEXT[layout.encoding]
+    strange = re.compile(NO_TEXT[layout.encoding])
     for number, line in enumerate(lines, 1):
         if found := strange.search(line):
             raise InputError(f"not plain text: holds the byte {ord(found[0]):#04x}", path=path, line=number)
         yield line
+
+
+def has_blanks_around_quotes(path: Path, layout: Layout) -> bool:
+    """Whether a quote may stand after blanks that begin a value, or before blanks that end it.
+
+    Engines take such quotes in ways of their own, and the csv standard takes none. It may be one within a quoted value.
+    """
+    mark, end = (re.escape(text.encode()) for text in (layout.quote, layout.delimiter))
+    blanks = b"[ \t]" if layout.delimiter != "\t" else b" "
+    pattern = re.compile(b"(?:^|[\r\n]|%b)%b+%b|%b%b+(?:$|[\r\n]|%b)" % (end, blanks, mark, mark, blanks, end))
+    tail = b""
+    with opened(path) as file:
+        while chunk := file.read(_CHUNK):
+            data = tail + chunk if tail else chunk.removeprefix(codecs.BOM_UTF8)
+            if pattern.search(data):
+                return True
+            tail = data[max(len(data.rstrip(b" \t")) - 1, 0) :]  # a value's end and the blanks after it
+    return False
 
 
 def _undecodable(path: Path, layout: Layout, error: UnicodeDecodeError) -> InputError:

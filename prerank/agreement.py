@@ -113,7 +113,7 @@ def _compare_auc(model, users, table, rows, label, reference, stored) -> str:
     found = []
     for snapshot in (reference, stored):
         one = [
-            snapshot.score(model.kernel, _prepared(model, users, row), positions[row : row + 1])[0]
+            snapshot.answer(model.kernel, _prepared(model, users, row), positions[row : row + 1])[-1, 0]
             for row in known.tolist()
         ]
         found.append(auc(labels, np.array(one)))

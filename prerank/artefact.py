@@ -1,6 +1,6 @@
 """An exported model, checked, with its towers as functions of NumPy arrays."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,8 @@ class Artefact:
         self.folder = folder
         self.features = description.read(folder)
         self.fingerprint = digests.fingerprint(folder, self.features)
-        self.backend = _backend(folder, self.features["format"])
+        arguments = {field["name"]: field["argument"] for field in self.inputs() if "argument" in field}
+        self.backend = _backend(folder, self.features["format"], arguments)
         if self.decoupled:
             self.kernel = self._make_kernel()
             self.arrays: ArrayLayout = array_layout(self.kernel, self.features["outputs"]["item_tower"])
@@ -103,7 +104,7 @@ def _recover(folder: Path) -> None:
         raise ArtefactError(f"its writer was killed, and it cannot be renamed back: {error}", path=folder) from error
 
 
-def _backend(folder: Path, name: str) -> Backend:
+def _backend(folder: Path, name: str, arguments: Mapping[str, str]) -> Backend:
     """What runs a format. Imported here, so that ONNX files are served without TensorFlow."""
     if name == "onnx":
         from prerank.onnx_model import OnnxModel
@@ -112,7 +113,7 @@ def _backend(folder: Path, name: str) -> Backend:
     if name == "saved_model":
         from prerank.saved_model import SavedModel
 
-        return SavedModel(folder)
+        return SavedModel(folder, arguments)
     raise ArtefactError(f"expected the format saved_model or onnx. Received: {name}", path=folder / FEATURES)
 
 

@@ -37,6 +37,7 @@ class Input(TypedDict):
     kind: Literal["sparse", "sequence", "dense"]
     dtype: Literal["int64", "string", "float32"]
     missing: int | str
+    argument: NotRequired[Name]
     vocabulary: NotRequired[Name]
     vocabulary_size: NotRequired[Count]
     hash_buckets: NotRequired[Annotated[int, Field(gt=0, le=2**31)]]
@@ -53,6 +54,17 @@ class Specification(TypedDict):
     context: list[Name]
 
 
+@with_config(RECORD)
+class Task(TypedDict):
+    """A task of a model that has several: which outputs are its own, and whether the probability is one."""
+
+    name: Name
+    given: NotRequired[Name]
+    logit: NotRequired[Name]
+    probability: Name
+    calibrated: bool
+
+
 _Shapes = dict[Name, list[Count | None]]
 
 
@@ -65,6 +77,7 @@ class Description(TypedDict):
     inputs: Annotated[list[Input], FailFast()]
     outputs: dict[Name, _Shapes]
     specification: Specification
+    tasks: NotRequired[list[Task]]
     scorer: Annotated[str, Field(max_length=100)] | None
     files: dict[InnerPath, Count | FileEntry]
     sha256: NotRequired[Digest]
@@ -127,6 +140,8 @@ def _check_inputs(found: dict[str, Any]) -> None:
     items = {field["name"] for field in found["inputs"] if field["side"] == "item"}
     if len({field["name"] for field in found["inputs"]}) < len(found["inputs"]):
         raise InputError("inputs: two have the same name")
+    if len({field.get("argument", field["name"]) for field in found["inputs"]}) < len(found["inputs"]):
+        raise InputError("inputs: two have the same argument")
     if (item_id := found["specification"]["item_id"]) not in items:
         raise InputError(f"specification.item_id: names no input of the item. Received: {item_id!r}")
     for field in found["inputs"]:

@@ -34,6 +34,7 @@ class EncodedInput(TypedDict):
     kind: Literal["sparse", "sequence", "dense"]
     dtype: Literal["int64", "string", "float32"]
     missing: _Integer | str
+    argument: NotRequired[Name]
     vocabulary: NotRequired[str]
     vocabulary_size: NotRequired[Count]
     hash_buckets: NotRequired[Annotated[int, Field(gt=0, le=2**31)]]
@@ -76,6 +77,9 @@ class Indexer:
     Args:
         folder: the export, for its `features.json` and `vocabularies.json`.
 
+    Attributes:
+        arguments: by input name what the ONNX files call it: another name where an output or TensorFlow has that one.
+
     Raises:
         InputError: a file cannot be read or is damaged, or the export is no ONNX.
     """
@@ -92,6 +96,7 @@ class Indexer:
             raise InputError(str(error), path=folder / FEATURES) from error
         vocabularies = reading.read_json(folder / VOCABULARIES, most=_MOST_BYTES)
         self._inputs: dict[str, dict[str, Any]] = {item["name"]: item for item in described["inputs"]}
+        self.arguments = {name: item.get("argument", name) for name, item in self._inputs.items()}
         self._reserved: dict[str, int] = described["reserved"]
         self._aligned = tuple(described["specification"]["behaviours"])
         self._vocabularies: dict[str, _Vocabulary | _Buckets] = {}
@@ -134,8 +139,8 @@ class Indexer:
                 Its rows may be lists of different lengths too. Of a sequence with a limit the last values count.
 
         Returns:
-            By input name: int32 indices (B,) or (B, L), scaled float32 numbers (B,). L is at least 1: the model does
-            not take sequences of no length, for all that it takes empty ones.
+            By what the ONNX files call the input, see `arguments`: int32 indices (B,) or (B, L), scaled float32 numbers
+            (B,). L is at least 1: the model does not take sequences of no length, for all that it takes empty ones.
 
         Raises:
             InputError: the model has no such input, or a value is wrong.
@@ -145,7 +150,7 @@ class Indexer:
         values = {name: _read_values(self._inputs[name], given) for name, given in raw.items()}
         limits = {name: item["limit"] for name, item in self._inputs.items() if "limit" in item and name in values}
         values |= last_values({name: values[name] for name in limits}, limits, self._aligned, self._missing)
-        return {name: self._encode(self._inputs[name], found) for name, found in values.items()}
+        return {self.arguments[name]: self._encode(self._inputs[name], found) for name, found in values.items()}
 
     def _missing(self, name: str) -> Any:
         return self._inputs[name]["missing"]

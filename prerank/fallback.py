@@ -11,7 +11,7 @@ class ExportedScorer:
     """Runs the export's own `score`, for a decoupled model that declares no formula.
 
     Args:
-        score: the signature, a function of states in order that gives "logit".
+        score: the signature, a function of states in order that gives "logit", and "logit_exposed" if there is one.
         outputs: the shapes of the towers' outputs, as `features.json` has them.
     """
 
@@ -19,6 +19,7 @@ class ExportedScorer:
 
     def __init__(self, score: Any, outputs: Mapping[str, Mapping[str, list[int | None]]]):
         self._score = score
+        self.outputs = 2 if "logit_exposed" in outputs["score"] else 1
         self._users = list(outputs["user_tower"])
         self._shapes = {name: [-1, *shape[1:]] for name, shape in outputs["item_tower"].items()}
 
@@ -31,4 +32,7 @@ class ExportedScorer:
 
     def score(self, user: list[np.ndarray], items: Mapping[str, np.ndarray]) -> np.ndarray:
         states = [items[name][0].reshape(shape) for name, shape in self._shapes.items()]
-        return self._score([*user, *states])["logit"]
+        found = self._score([*user, *states])
+        if self.outputs == 1:
+            return found["logit"]
+        return np.stack([found["logit"], found["logit"] - found["logit_exposed"]])

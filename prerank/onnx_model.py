@@ -71,7 +71,8 @@ class OnnxModel:
             session = self._runtime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         except self._errors as error:
             raise ArtefactError(f"not a whole ONNX file: {error}", path=path) from error
-        if lacking := sorted({value.name for value in session.get_inputs()} - set(inputs)):
+        described = set(inputs) if name == _OF_STATES else {self._indexer.arguments[name] for name in inputs}
+        if lacking := sorted({value.name for value in session.get_inputs()} - described):
             raise ArtefactError(f"the file takes {lacking[0]!r}, which is not described", path=path)
         return session
 
@@ -102,12 +103,14 @@ class _Positional:
         self._errors = errors
         self._inputs = tuple(inputs)
         self._indexer = indexer
+        self._arguments = {} if indexer is None else indexer.arguments
         session = self._session.get()
         self._taken = {value.name for value in session.get_inputs()}
         self._outputs = [value.name for value in session.get_outputs()]
 
     def __call__(self, values: Sequence[np.ndarray]) -> State:
-        named = {name: value for name, value in zip(self._inputs, values, strict=True) if name in self._taken}
+        pairs = zip(self._inputs, values, strict=True)
+        named = {name: value for name, value in pairs if self._arguments.get(name, name) in self._taken}
         if self._indexer is not None:
             named = self._indexer.encode(named)
         session = self._session.get()

@@ -22,19 +22,23 @@ class Scored:
 
     Attributes:
         ids: (N,) item ids; int64, or strings as objects.
-        scores: (N,) float32 logits; NaN for an item that the index does not hold.
+        scores: (N,) float32, the logits by which items rank; NaN for an item that the index does not hold.
         unknown: the candidates that the index does not hold, in the order of the request.
         version: the version of the index.
+        log_probabilities: (N,) float32, of a model with tasks the logs of the output `probability`; None for another.
     """
 
     ids: np.ndarray
     scores: np.ndarray
     unknown: tuple[Any, ...]
     version: str
+    log_probabilities: np.ndarray | None = None
 
     @property
     def probabilities(self) -> np.ndarray:
-        """(N,) float32, the logistic function of the scores."""
+        """(N,) float32, the output `probability`: of a model without tasks, the logistic function of the scores."""
+        if self.log_probabilities is not None:
+            return np.exp(self.log_probabilities)
         return (0.5 * (1 + np.tanh(0.5 * self.scores))).astype(np.float32)
 
 
@@ -128,9 +132,9 @@ class PreRanker:
         for user, prepared in self._prepare(users):
             scores = self._finite(snapshot, user, prepared, known)
             if unknown:
-                scores, found = np.full(len(positions), np.nan, np.float32), scores
-                scores[positions >= 0] = found
-            results.append(Scored(candidates, scores, unknown, snapshot.version))
+                scores, found = np.full((len(scores), len(positions)), np.nan, np.float32), scores
+                scores[:, positions >= 0] = found
+            results.append(Scored(candidates, scores[0], unknown, snapshot.version, *scores[1:]))
         return results
 
     def top(self, user: User, n: int, *, candidates: Any = None, exclude: Any = (), strict: bool = False) -> Scored:
@@ -171,9 +175,10 @@ class PreRanker:
         results = []
         for user, prepared in self._prepare(users):
             scores = self._finite(snapshot, user, prepared, positions)
-            best = best_first(scores, n, left_out)
+            best = best_first(scores[0], n, left_out)
             chosen = best if positions is None else positions[best]
-            results.append(Scored(snapshot.ids(chosen), scores[best], unknown, snapshot.version))
+            scores = scores[:, best]
+            results.append(Scored(snapshot.ids(chosen), scores[0], unknown, snapshot.version, *scores[1:]))
         return results
 
     def _left_out(self, snapshot: Snapshot, exclude: Any) -> np.ndarray | None:
@@ -200,9 +205,9 @@ class PreRanker:
         return prepared
 
     def _finite(self, snapshot: Snapshot, user: User, prepared: Any, positions: np.ndarray | None) -> np.ndarray:
-        """Scores, all of them finite; items are so by :mod:`prerank.build_index`, so that it is the user otherwise."""
+        """Numbers (outputs, n), all finite; items are so by :mod:`prerank.build_index`, so it is the user otherwise."""
         with np.errstate(over="ignore", invalid="ignore"):
-            scores = snapshot.score(self._kernel, prepared, positions)
+            scores = snapshot.answer(self._kernel, prepared, positions)
         if not np.isfinite(scores).all():
             raise self._out_of_range(user)
         return scores

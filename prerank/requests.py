@@ -83,7 +83,7 @@ def item_ids(values: Any, kind: str, name: str = "candidates") -> np.ndarray:
         name: what the ids are, for messages.
 
     Raises:
-        RequestError: there is none, or one is null or no id.
+        RequestError: there is none, or one is null or no id; names its place, from 1.
     """
     if isinstance(values, set | frozenset):
         values = list(values)
@@ -94,4 +94,5 @@ def item_ids(values: Any, kind: str, name: str = "candidates") -> np.ndarray:
     try:
         return array(values, KINDS[kind], required=True)
     except WrongValueError as error:
-        raise RequestError(f"{name}: an item id {_is(error)}") from error
+        where = "" if error.place is None else f", place {error.place + 1}"
+        raise RequestError(f"{name}: an item id {_is(error)}{where}") from error

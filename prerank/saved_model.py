@@ -3,8 +3,9 @@
 import importlib.util
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -27,17 +28,19 @@ class SavedModel:
 
     Args:
         folder: the export.
+        arguments: by input name what the signatures call it, where that is another name.
 
     Raises:
         InputError: TensorFlow is not installed.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, arguments: Mapping[str, str] = MappingProxyType({})):
         if not _is_installed("tensorflow"):
             raise InputError(
                 "a SavedModel needs TensorFlow, which is not installed: pip install tensorflow", path=folder
             )
         self._folder = folder
+        self._arguments = arguments
         self._loaded = PerProcess(self._load)
         self._signatures: list[_Positional] = []
 
@@ -64,17 +67,18 @@ class SavedModel:
         """A signature without the cost of its keyword arguments."""
         import tensorflow as tf
 
+        names = [self._arguments.get(name, name) for name in inputs]
         try:
             function = self.loaded.signatures[name]
             expected = function.structured_input_signature[1]
-            specs = [expected[name] for name in inputs]
+            specs = [expected[name] for name in names]
         except KeyError as error:
             message = f"the SavedModel is not as features.json says, it lacks {error}"
             raise ArtefactError(message, path=self._folder) from error
         outputs = sorted(function.structured_outputs)
 
         def call(*values: Any) -> list[Any]:
-            found = function(**dict(zip(inputs, values, strict=True)))
+            found = function(**dict(zip(names, values, strict=True)))
             return [found[name] for name in outputs]
 
         # about 0.12 ms less a call than the signature itself takes, which sorts and checks keywords

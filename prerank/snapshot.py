@@ -53,8 +53,12 @@ class Snapshot:
 
     def score(self, kernel: Kernel, user: Any, positions: np.ndarray | None = None) -> np.ndarray:
         """Logits (N,) float32 of a prepared user for the items at some positions, or for all."""
+        return self.answer(kernel, user, positions)[0]
+
+    def answer(self, kernel: Kernel, user: Any, positions: np.ndarray | None = None) -> np.ndarray:
+        """Logits as by :meth:`score` and, where the kernel has it, the logs of probabilities, (outputs, N) float32."""
         count = len(self) if positions is None else len(positions)
-        scores = np.empty(count, np.float32)
+        scores = np.empty((kernel.outputs, count), np.float32)
         order = None
         if positions is not None and len(positions) > 1:
             # reads go forward through the file, and FIT's items of one query stay together
@@ -64,9 +68,9 @@ class Snapshot:
             span = slice(start, min(start + kernel.chunk, count))
             rows = span if positions is None else positions[span]
             items = {name: array.read(rows) for name, array in self.states.arrays.items()}
-            scores[span] = kernel.score(user, items)
+            scores[:, span] = kernel.score(user, items)
         if order is None:
             return scores
         unordered = np.empty_like(scores)
-        unordered[order] = scores
+        unordered[:, order] = scores
         return unordered

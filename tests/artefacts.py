@@ -84,10 +84,10 @@ def raw_user(user):
     }
 
 
-def saved_model_scores(model: Artefact, user, items: Path):
-    """Logits of a user and all items by the SavedModel's own signatures, by item id."""
+def saved_model_scores(model: Artefact, user, items: Path, output="logit"):
+    """An output for a user and all items by the SavedModel's own signatures, by item id."""
     loaded = model.backend.loaded
     fields = model.inputs("item")
     raw = dict(zip([field["name"] for field in fields], columns(read_table(items), fields, items), strict=True))
     state = {**loaded.signatures["user_tower"](**raw_user(user)), **loaded.signatures["item_tower"](**raw)}
-    return dict(zip(raw["movie_id"].tolist(), loaded.signatures["score"](**state)["logit"].numpy(), strict=True))
+    return dict(zip(raw["movie_id"].tolist(), loaded.signatures["score"](**state)[output].numpy(), strict=True))

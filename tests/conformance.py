@@ -6,20 +6,32 @@ from support import SPEC
 
 import models
 
-NAMES = models.names()
-TWO_TOWERS = [name for name in NAMES if models.get(name).decoupled]
-DIFFERENTIABLE = [name for name in NAMES if models.get(name).differentiable]
+_ENTIRE_SPACE = "entire_space/"
+ENTIRE_SPACE = [f"{_ENTIRE_SPACE}{name}" for name in ("dssm", "hit", "fit", "int_tower", "dcn_v2")]
+"""Names, in tests only, of models with the entire-space factorisation."""
+
+
+def entry(name):
+    """What the registry knows of a model, or of the model that is factorised."""
+    return models.get(name.removeprefix(_ENTIRE_SPACE))
+
+
+NAMES = [*models.names(), *ENTIRE_SPACE]
+TWO_TOWERS = [name for name in NAMES if entry(name).decoupled]
+DIFFERENTIABLE = [name for name in NAMES if entry(name).differentiable]
 
 every_model = pytest.mark.parametrize("name", NAMES)
 every_differentiable_model = pytest.mark.parametrize("name", DIFFERENTIABLE)
 every_two_tower_model = pytest.mark.parametrize("name", TWO_TOWERS)
 
 WITHOUT_RANDOM_WEIGHTS = {
+    "ease": "a closed form has no initial weights",
     "gbdt": "trees have no initial weights",
     "target_means": "a logistic regression starts at zero",
 }
 _ITEM_ID_ALONE = {field.name for field in SPEC.side("item")} - {SPEC.item_id}
 FIELDS_LEFT_OUT = {
+    "ease": {field.name for field in SPEC.fields} - {SPEC.history, SPEC.item_id},
     "mind": _ITEM_ID_ALONE,
     "target_means": {field.name for field in SPEC.fields} - {SPEC.user_mean, SPEC.item_mean},
     "youtube_dnn": _ITEM_ID_ALONE,
@@ -41,11 +53,12 @@ WEIGHTS_WITHOUT_GRADIENT: dict[str, dict[str, str]] = {
 def small_options(name):
     """Options that make a model small, where it has them."""
     small = {"embedding_dim": 4, "hidden_units": (12, 12, 8), "head_dim": 4}
-    return {option: value for option, value in small.items() if option in models.get(name).options.model_fields}
+    return {option: value for option, value in small.items() if option in entry(name).options.model_fields}
 
 
-def build(name, seed=0, **options):
-    return models.build(name, SPEC, {**small_options(name), **options}, seed=seed)
+def build(name, seed=0, xla=False, spec=SPEC, **options):
+    options = {**small_options(name), **options}
+    return models.build(entry(name).name, spec, options, seed=seed, xla=xla, entire_space=name in ENTIRE_SPACE)
 
 
 def total_loss(model, inputs, labels):

@@ -63,6 +63,7 @@ def fit_directly(model: tf.keras.Model, rows: int = 4000) -> None:
     terms = [values if values.ndim == 1 else (values != MISSING).sum(axis=1) for values in columns.values()]
     score = sum((term - term.mean()) / term.std() for term in terms)
     columns[model.spec.label] = (score > 0).astype(np.float32)
+    columns[model.spec.beside("timestamp")] = np.arange(rows)
     with threadpool_limits(1):
         assert model.fit_directly(lambda names, most_rows=None: {name: columns[name] for name in names})
 

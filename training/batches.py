@@ -57,6 +57,7 @@ class Batches:
         self.rows = self.units = prepared.rows(part)
         self.batch_size = batch_size
         self.oov_rate = oov_rate
+        self._prepared, self._part = prepared, part
         self._paths = prepared.parts(part)
         self.layout = Layout.of(prepared.spec.fields, prepared.spec.label)
         self._shuffle = shuffle
@@ -122,12 +123,16 @@ class Batches:
         return integers, floats
 
     def columns(self, names: Sequence[str], most_rows: int | None = None) -> dict[str, np.ndarray]:
-        """Named fields (n,) or (n, L), or the label, in order, as a model takes them.
+        """Named fields (n,) or (n, L), the label, or what is stored beside them, in order, as a model takes them.
 
         Args:
             names: which.
             most_rows: of the first files alone that hold so many rows or all; of the training part a random sample.
         """
+        if others := [name for name in names if name not in {*self.layout.names, self.layout.label}]:
+            found = self.columns([name for name in names if name not in others], most_rows)
+            stored = read_columns(self._prepared, self._part, others)
+            return found | {name: values[: len(found[self.layout.label])] for name, values in stored.items()}
         layout = self.layout.restrict(names)
         parts: list[Rows] = []
         for path in self._paths:

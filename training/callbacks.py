@@ -8,10 +8,10 @@ import tensorflow as tf
 from models import PreRankingModel
 from training import metrics
 from training.batches import Batches
-from training.cascade import CascadeRecall
 from training.distribution import Distribution
 from training.progress import CheckpointStore, Progress
 from training.rated import Rated
+from training.selection import AUC, Value
 
 _CONSTANT = 1e-6
 
@@ -39,9 +39,9 @@ def divergence(logits: np.ndarray) -> str:
 class EpochEnd(tf.keras.callbacks.Callback):
     """Validates on the whole validation part, saves, and stops early once the model lets it.
 
-    Adds `val_auc`, `val_logloss`, the recall that chooses the epoch if there is one, `examples_per_second` (training
-    alone, validation left out) and the model's own diagnostics to Keras's logs. Of several workers the chief alone
-    saves, and decides.
+    Adds `val_auc`, `val_logloss`, the value that epochs are selected by, `examples_per_second` (training only,
+    validation left out) and the model's own diagnostics to Keras's logs. Of several workers the chief alone saves, and
+    decides.
 
     Args:
         model: what is validated and saved: the model that is trained, or a plain copy to which its weights go.
@@ -52,7 +52,8 @@ class EpochEnd(tf.keras.callbacks.Callback):
         rated: which of their rows have a label, and which.
         rows: training rows an epoch.
         patience: epochs without a better value before training stops.
-        recall: what chooses the best epoch instead of the AUC, and the chief alone computes; None: the AUC does.
+        select_by: name of the value that says which epoch is the best.
+        value: gives it; None for the AUC.
     """
 
     def __init__(
@@ -65,7 +66,8 @@ class EpochEnd(tf.keras.callbacks.Callback):
         rated: Rated,
         rows: int,
         patience: int,
-        recall: CascadeRecall | None = None,
+        select_by: str = AUC,
+        value: Value | None = None,
     ):
         super().__init__()
         self._plain = model
@@ -76,7 +78,8 @@ class EpochEnd(tf.keras.callbacks.Callback):
         self._rated = rated
         self._rows = rows
         self._patience = patience
-        self._recall = recall
+        self._selected = f"val_{select_by}"
+        self._value = value
         self._begun = 0.0
         self._forward = tf.function(model.preference, reduce_retracing=True)
 
@@ -97,11 +100,10 @@ class EpochEnd(tf.keras.callbacks.Callback):
             logs["val_auc"] = metrics.auc(labels, rated, weights)
             probabilities = 1 / (1 + np.exp(-rated.astype(np.float64)))
             logs["val_logloss"] = metrics.log_loss(labels, probabilities, weights)
-            value = logs["val_auc"]
-            if self._recall is not None and self._distribution.is_chief:
-                value = logs[f"val_{self._recall.name}"] = self._recall(self._plain)
-            if progress.best_epoch < 0 or value > progress.best_auc:
-                progress.best_epoch, progress.best_auc = epoch, value
+            if self._value is not None:
+                logs[self._selected] = self._value(self._plain)
+            if progress.best_epoch < 0 or logs[self._selected] > progress.best_auc:
+                progress.best_epoch, progress.best_auc = epoch, logs[self._selected]
             if self._distribution.is_chief:
                 logs.update(self._plain.diagnostics(self._validation.dataset()))
         waited = epoch - progress.best_epoch

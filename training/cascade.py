@@ -4,11 +4,9 @@ import numpy as np
 
 from models import PreRankingModel, TwoTowerModel
 from preprocess.prepared import PreparedData
-from prerank.errors import InputError
 from training.requests import Requests
 from training.scoring import top_items
 
-NAME = "cascade_recall"
 REQUESTS, RANKER_REQUESTS = 500, 100
 """How many requests a decoupled model is asked, and one that has to score every pair anew."""
 MOST_ITEMS = 20_000
@@ -43,26 +41,10 @@ class CascadeRecall:
         self._cutoff, self._asked, self._most_items = cutoff, requests, most_items
         self._read: dict[int, Requests] = {}
 
-    @classmethod
-    def named(cls, name: str, data: PreparedData) -> "CascadeRecall | None":
-        """The value on the validation part that `--select_by` names, `cascade_recall@K`; None for `auc`.
-
-        Raises:
-            InputError: no request has a later positive, so that there is no such value.
-        """
-        measure, _, cutoff = name.partition("@")
-        if measure != NAME:
-            return None
-        recall = cls(data, "validation", cutoff=int(cutoff))
-        for count in (REQUESTS, RANKER_REQUESTS):
-            if not any(map(len, recall._requests(count).positives)):
-                raise InputError(f"--select_by {name}: no request of the validation part has a later positive")
-        return recall
-
-    @property
-    def name(self) -> str:
-        """As `--select_by` names it."""
-        return f"{NAME}@{self._cutoff}"
+    def exists(self) -> bool:
+        """Whether a request has a later positive, however many are asked."""
+        few = self._requests(min(self._asked or RANKER_REQUESTS, RANKER_REQUESTS))
+        return any(map(len, few.positives))
 
     def __call__(self, model: PreRankingModel) -> float:
         """The mean recall over the requests with a positive, in [0, 1]; NaN if there is no such request."""

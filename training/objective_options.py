@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
-from prerank.options import Options
+from models.exposure_options import ExposureOptions
 
 ListLossName = Literal[
     "cross_entropy",
@@ -22,7 +22,7 @@ OF_DATA = "data"
 """The teacher whose logits the data have."""
 
 
-class ObjectiveOptions(Options):
+class ObjectiveOptions(ExposureOptions):
     """Candidates, lists, losses over them, and teachers; see docs/objectives.md. The defaults add nothing.
 
     Raises:
@@ -48,10 +48,6 @@ class ObjectiveOptions(Options):
     )
     loss_weight: float = Field(1.0, ge=0, description="weight of the loss over lists")
     loss_k: PositiveInt = Field(1, description="how many rows of a list --loss top_k chooses")
-    entire_space: bool = Field(
-        False, description="model exposure and preference apart; rank by the product of their probabilities"
-    )
-    exposure_weight: float = Field(1.0, ge=0, description="weight of the exposure's loss, with --entire_space")
     teacher: tuple[str, ...] = Field(
         (),
         description="learn from the mean logit of finished runs (their folders, comma-separated); or data: from the "
@@ -89,6 +85,10 @@ class ObjectiveOptions(Options):
             raise ValueError(f"--teacher {OF_DATA} stands by itself. Received: {','.join(self.teacher)}")
         if self.teacher_on != "rated":
             self._check_taught_candidates()
+        elif self.entire_space and self.candidates_per_row and self.loss == "cross_entropy":
+            raise ValueError(
+                "--entire_space takes no candidate for a negative, so they need a --loss or a --teacher_on"
+            )
         if self.teacher and self.teacher_loss != "pointwise":
             if self.teacher_on == "rated" and self.list_by is None:
                 raise ValueError(f"--teacher_loss {self.teacher_loss} on rated rows needs --list_by")
@@ -107,13 +107,13 @@ class ObjectiveOptions(Options):
     @property
     def candidates_are_negatives(self) -> bool:
         """Whether drawn candidates count as negatives in cross-entropy: where nothing else uses them."""
-        used = self.entire_space or (self.teacher and self.teacher_on != "rated")
-        return bool(self.candidates_per_row) and self.loss == "cross_entropy" and not used
+        taught = self.teacher and self.teacher_on != "rated"
+        return bool(self.candidates_per_row) and self.loss == "cross_entropy" and not taught
 
     @property
     def any_is_used(self) -> bool:
-        """Whether training minimises more than the model's own loss of rows."""
-        return bool(self.candidates_per_row or self.list_by or self.teacher or self.entire_space)
+        """Whether training minimises more than the model's own loss of rows, of which the exposure's is a part."""
+        return bool(self.candidates_per_row or self.list_by or self.teacher)
 
 
 def used(values: dict[str, Any]) -> dict[str, Any]:

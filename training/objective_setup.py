@@ -73,11 +73,10 @@ def check(config: Config, spec: FeatureSpec) -> None:
     run = config.run
     if run.any_is_used and models.get(run.model_name).model.fit_directly is not PreRankingModel.fit_directly:
         raise InputError(
-            f"--model_name {run.model_name} is not trained by gradient steps, so it takes no candidates, lists, "
-            "--entire_space or teacher"
+            f"--model_name {run.model_name} is not trained by gradient steps: it takes no candidates, lists or teacher"
         )
     if run.any_is_used and run.jit:
-        raise InputError("--jit cannot compile candidates, lists, --entire_space or a teacher, whose number varies")
+        raise InputError("--jit cannot compile candidates, lists or a teacher, whose number varies")
     needed = {
         "request": "--list_by request" if run.list_by == "request" else "",
         "stage": f"--loss {run.loss}" if run.loss in OF_STAGES else "",

@@ -21,9 +21,8 @@ class Progress:
 
     Attributes:
         epochs: epochs trained.
-        best_epoch: 0-based epoch with the best validation AUC so far, or with the best value of what else
-            `--select_by` names; -1 before the first.
-        best_auc: that AUC or value.
+        best_epoch: 0-based epoch with the best value on the validation part so far, -1 before the first.
+        best_auc: that value, the AUC unless `--select_by` names another; the name is that of older files.
         stopped: training has ended, early or not.
         diverged: why the run counts as diverged, or empty.
         history: a row per epoch.

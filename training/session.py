@@ -9,6 +9,7 @@ from typing import NoReturn
 
 from export import onnx_files
 from export.writer import export
+from models import registry
 from preprocess.prepared import PreparedData
 from prerank.errors import InputError
 from prerank.layout import CATALOGUE, EXAMPLES
@@ -37,6 +38,7 @@ def run(config: Config, place: Path | None, locate: Callable[[], Path], prepare:
     if config.run.export_format == "onnx":
         onnx_files.require()
     check_strategy(config.run)
+    registry.check_exposure(registry.get(config.run.model_name), config.run)
     try:
         workers = connect(config.run, print)
         with workers.watched():

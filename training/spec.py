@@ -7,6 +7,11 @@ from dataclasses import replace
 from features import FeatureSpec
 
 
+def seen(spec: FeatureSpec, with_privileged: bool) -> FeatureSpec:
+    """The specification of what a model sees: all fields, or all but the privileged ones."""
+    return spec if with_privileged else without(spec, spec.privileged)
+
+
 def without(spec: FeatureSpec, names: tuple[str, ...]) -> FeatureSpec:
     """A specification without some fields and their roles."""
     if not names:

@@ -14,13 +14,14 @@ import tensorflow as tf
 import models
 from features import FeatureSpec
 from models import PreRankingModel
+from models.exposure_options import ExposureOptions
 from preprocess.prepared import PreparedData
 from preprocess.yaml_files import read_yaml
 from prerank import folders
 from prerank.errors import InputError
 from training.finished_runs import WEIGHTS, finished_metrics, identity_of
 from training.packing import Layout
-from training.spec import without
+from training.spec import seen
 
 _FLAG = "--teacher"
 _BATCH = 8192
@@ -145,14 +146,15 @@ def trained_model(folder: Path, spec: FeatureSpec, option: str) -> PreRankingMod
     Raises:
         InputError: its configuration or its weights cannot be read.
     """
-    values = read_yaml(folder / "config.yaml", option)
+    config = folder / "config.yaml"
+    values = read_yaml(config, option)
     name = values.get("model_name")
     if not isinstance(name, str):
-        raise InputError(f"{option}: no model_name", path=folder / "config.yaml")
+        raise InputError(f"{option}: expected a model_name", path=config)
     options = {key: value for key, value in values.items() if key in models.get(name).options.model_fields}
-    seen = spec if values.get("with_privileged") else without(spec, spec.privileged)
-    further = {"entire_space": True} if values.get("entire_space") else {}
-    model = models.build(name, seen, options, seed=values.get("random_seed", 0), **further)
+    exposure = ExposureOptions(**{key: values[key] for key in ExposureOptions.model_fields if key in values})
+    fields = seen(spec, bool(values.get("with_privileged")))
+    model = models.build(name, fields, options, seed=values.get("random_seed", 0), entire_space=exposure)
     try:
         model.load_trained(folder / WEIGHTS)
     except InputError:

@@ -22,9 +22,9 @@ from models import PreRankingModel
 from preprocess.prepared import PreparedData
 from prerank import folders
 from prerank.errors import InputError
+from training import exposure
 from training.batches import Batches, read_columns
 from training.callbacks import EpochEnd, copy_weights, predict
-from training.cascade import CascadeRecall
 from training.config import Config
 from training.distribution import Distribution
 from training.objective_setup import check, prepared_training, training_batches
@@ -34,7 +34,8 @@ from training.progress import CheckpointStore, Progress
 from training.rated import Rated
 from training.records import read_metrics
 from training.run_folder import METRICS, RunFolder, to_json
-from training.spec import without
+from training.selection import selection
+from training.spec import seen
 
 _EVALUATION_BATCH = 8192
 _PACKAGES = ("tensorflow", "tf-keras", "deepctr", "numpy", "scikit-learn")
@@ -170,8 +171,8 @@ def _run_folder(config: Config, data: PreparedData, distribution: Distribution) 
 def _build(config: Config, data: PreparedData) -> PreRankingModel:
     run = config.run
     tf.keras.utils.set_random_seed(run.random_seed)
-    spec = data.spec if run.with_privileged else without(data.spec, data.spec.privileged)
-    return models.build(run.model_name, spec, config.model, seed=run.random_seed, xla=run.jit)
+    spec = seen(data.spec, run.with_privileged)
+    return models.build(run.model_name, spec, config.model, seed=run.random_seed, xla=run.jit, entire_space=run)
 
 
 def _check_classes(data: PreparedData) -> None:
@@ -196,6 +197,7 @@ def _fit(
     """Train `model`; the chief's ends with the weights of the best epoch."""
     run = config.run
     check(config, data.spec)
+    exposure.prepare(model, run, data)
     if model.fit_directly(training_batches(config, data).columns):
         return Progress(epochs=1, best_epoch=0, stopped=True)
     training, objective = prepared_training(config, data)
@@ -213,8 +215,10 @@ def _fit(
     if progress.epochs:
         report(f"going on after epoch {progress.epochs} of an interrupted run")
     rated = Rated.read(data, "validation")
-    recall = CascadeRecall.named(run.select_by, data)
-    epoch_end = EpochEnd(model, distribution, progress, store, validation, rated, training.rows, run.patience, recall)
+    value = selection(run.select_by, data)
+    epoch_end = EpochEnd(
+        model, distribution, progress, store, validation, rated, training.rows, run.patience, run.select_by, value
+    )
     callbacks = [tf.keras.callbacks.TerminateOnNaN(), epoch_end]
     if distribution.is_chief:
         callbacks.append(tf.keras.callbacks.TensorBoard(folder.working / "tensorboard", write_graph=False))

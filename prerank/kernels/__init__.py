@@ -12,6 +12,7 @@ import numpy as np
 
 from prerank.errors import ArtefactError
 from prerank.kernels.attention import Attention, Gate
+from prerank.kernels.entire_space import EntireSpace
 from prerank.kernels.lss import FullyConnected, LightweightScorer
 from prerank.kernels.max_sim import MaxSim
 from prerank.kernels.meta_query import META_INDEX, MetaQuery
@@ -28,9 +29,11 @@ class Kernel(Protocol):
     """One model's scorer.
 
     Attributes:
+        outputs: how many numbers :meth:`score` gives an item: 1, its logit, or 2, the log of its probability too.
         chunk: most items at a time, so that what is computed on the way stays in the cache.
     """
 
+    outputs: int
     chunk: int
 
     def arrange(self, states: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -42,7 +45,7 @@ class Kernel(Protocol):
         ...
 
     def score(self, user: Any, items: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Logits (n,) float32 of a prepared user and arranged items (parts, n, width)."""
+        """Numbers (n,) or (outputs, n) float32 of a prepared user and arranged items (parts, n, width)."""
         ...
 
 
@@ -55,6 +58,7 @@ _KERNELS: dict[str, Callable[..., Kernel]] = {
     "max_interest": MaxInterest,
     "max_sim": MaxSim,
 }
+_ENTIRE_SPACE = "entire_space/"
 _MIXTURES: dict[str, Callable[..., Kernel]] = {"attention": Attention, "gate": Gate}
 
 
@@ -62,12 +66,14 @@ def make_kernel(kind: str, weights: Mapping[str, np.ndarray]) -> Kernel:
     """The kernel of a scorer.
 
     Args:
-        kind: what `features.json` says under "scorer", "inner" or "outer/inner".
+        kind: what `features.json` says under "scorer", "inner" or "outer/inner"; "entire_space" may stand before both.
         weights: the arrays of `scorer.npz`.
 
     Raises:
         ArtefactError: there is no such kernel, or a weight is missing or has another shape.
     """
+    if kind.startswith(_ENTIRE_SPACE):
+        return EntireSpace(make_kernel(kind.removeprefix(_ENTIRE_SPACE), weights))
     outer, _, inner = kind.rpartition("/")
     try:
         if outer in _MIXTURES:

@@ -15,6 +15,7 @@ class Gate:
     stored with it.
     """
 
+    outputs = 1
     chunk = 4096
 
     def __init__(self, weights: Mapping[str, np.ndarray], cosine: bool):
@@ -43,6 +44,7 @@ class Attention:
     `scale · sim(Σ_k a_k u_k, v) + bias` with `a = softmax(<v, u_k>)`.
     """
 
+    outputs = 1
     chunk = 4096
 
     def __init__(self, weights: Mapping[str, np.ndarray], cosine: bool):

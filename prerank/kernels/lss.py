@@ -15,6 +15,7 @@ class LightweightScorer:
     the small width are.
     """
 
+    outputs = 1
     chunk = 1024
 
     def __init__(self, weights: Mapping[str, np.ndarray]):
@@ -51,6 +52,7 @@ class FullyConnected:
     It is linear in the item's heads, so a request folds layer and user heads to one vector.
     """
 
+    outputs = 1
     chunk = 4096
 
     def __init__(self, weights: Mapping[str, np.ndarray]):

@@ -15,6 +15,7 @@ class MaxSim:
     candidates touches few cache lines.
     """
 
+    outputs = 1
     chunk = 4096
 
     def __init__(self, weights: Mapping[str, np.ndarray]):

@@ -22,6 +22,7 @@ class MetaQuery:
         heads: the kernel of one state.
     """
 
+    outputs = 1
     chunk = 1 << 14
 
     def __init__(self, heads: Any):

@@ -10,6 +10,7 @@ from prerank.kernels.states import only, unit
 class Additive:
     """`user + item + bias`: LR and the floor."""
 
+    outputs = 1
     chunk = 1 << 16
 
     def __init__(self, weights: Mapping[str, np.ndarray]):
@@ -28,6 +29,7 @@ class Additive:
 class Dot:
     """`scale · <u, v> + bias`; several heads a side count as one long vector."""
 
+    outputs = 1
     chunk = 4096
 
     def __init__(self, weights: Mapping[str, np.ndarray]):

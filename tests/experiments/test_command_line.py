@@ -29,7 +29,7 @@ def here(tmp_path, monkeypatch):
         ("run --dataset movielens --data_path nowhere", ["nowhere"]),
         ("run --dataset movielens nonsense", ["key=value"]),
         ("ablate --dataset movielens --presets all", ["--presets", "leaks, hit, fit, heads, baselines"]),
-        ("tune --dataset movielens --model nope", ["--model_name", "nope"]),
+        ("tune --dataset movielens --model_name nope", ["--model_name", "nope"]),
         ("measure --dataset movielens", ["--output_dir", "no run of movielens"]),
         ("collect", ["--output_dir", "no run of any data set"]),
         ("report --out here", ["no run to report on"]),
@@ -47,6 +47,14 @@ def test_wrong_input_is_told_and_leaves_nothing(here, argv, words):
         main(argv.split())
     assert all(word in str(error.value) for word in words), error.value
     assert not list(here.iterdir())
+
+
+def test_the_old_name_of_tunes_model_names_the_new_one(here, capsys):
+    with pytest.raises(InputError, match="--model_name: .*nope"):
+        main(["tune", "--dataset", "movielens", "--model", "nope"])
+    assert capsys.readouterr().err == "--model is now --model_name\n"
+    with pytest.raises(InputError, match="--model_name"):
+        main(["tune", "--dataset", "movielens"])
 
 
 def test_runs_are_chosen_by_the_script_or_the_name_of_their_data_set(here):

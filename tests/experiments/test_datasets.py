@@ -43,7 +43,7 @@ def _from_training_to_report(data, options):
         ["run", *data, "--models", _MODELS, "--protocols", "strict,reference", "--seeds", "0", "--jobs", "2", *options]
     )
     main(["ablate", *data, "--presets", "baselines", "--protocols", "strict", "--jobs", "2", *options])
-    main(["tune", *data, "--model", "dssm", "--trials", "2", *options])
+    main(["tune", *data, "--model_name", "dssm", "--trials", "2", *options])
     main(["measure", *data, "--users", "20"])
     main(["collect"])
     main(["report"])

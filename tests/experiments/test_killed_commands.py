@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from run_folders import planned, write_run
 
-from experiments import measuring, runner, states, tuning
+from experiments import measuring, runner, statuses, tuning
 from experiments.command_line import main
 from experiments.plan import PlannedRun
 from experiments.runner import Deadline, Watcher, execute
 from experiments.runs import read_all
-from experiments.states import State
+from experiments.statuses import Status
 from experiments.tuned import tuned_file
 from experiments.tuning import Tuner
 from training.run_folder import RunFolder
@@ -46,23 +46,23 @@ def _names(run):
 
 def test_the_record_of_a_failure_is_whole(root):
     run = planned(root)
-    failed = states.failed_folder(run)
+    failed = statuses.failed_folder(run)
 
     def prepare():
         _empty(root)
-        states.log_file(run).parent.mkdir(parents=True)
-        states.log_file(run).write_text("$ python train.py\nout of memory\n")
+        statuses.log_file(run).parent.mkdir(parents=True)
+        statuses.log_file(run).write_text("$ python train.py\nout of memory\n")
 
     def again():
-        if not states.settle(run).over:
-            states.keep_failure(run, 1)
+        if not statuses.settle(run).over:
+            statuses.keep_failure(run, 1)
 
-    for _ in kills.killed(lambda: states.keep_failure(run, 1), root, prepare):
+    for _ in kills.killed(lambda: statuses.keep_failure(run, 1), root, prepare):
         assert not failed.exists() or sorted(os.listdir(failed)) == ["config.yaml", "log.txt", "metrics.json"]
         kills.done(again, root)
         assert _names(run) == [failed.name]
-        assert states.state(run) is State.FAILED
-        assert states.failure(run).startswith(f"failed: {run.title}: out of memory")
+        assert statuses.status(run) is Status.FAILED
+        assert statuses.failure(run).startswith(f"failed: {run.title}: out of memory")
 
 
 def test_a_finished_run_takes_its_log_and_forgets_its_failure(root):
@@ -70,12 +70,12 @@ def test_a_finished_run_takes_its_log_and_forgets_its_failure(root):
 
     def prepare():
         _empty(root)
-        states.keep_failure(run, 1)
+        statuses.keep_failure(run, 1)
         _finish(run)
-        states.log_file(run).write_text("log")
+        statuses.log_file(run).write_text("log")
 
-    for _ in kills.killed(lambda: states.settle(run), root, prepare):
-        kills.done(lambda: states.settle(run), root)
+    for _ in kills.killed(lambda: statuses.settle(run), root, prepare):
+        kills.done(lambda: statuses.settle(run), root)
         assert _names(run) == [run.folder.final.name]
         assert (run.folder.final / "log.txt").read_text() == "log"
 
@@ -85,15 +85,15 @@ def test_a_failure_that_is_to_be_tried_again_is_there_or_not(root):
 
     def prepare():
         _empty(root)
-        states.keep_failure(run, 1)
+        statuses.keep_failure(run, 1)
 
     def again():
-        assert states.state(run) in (State.FAILED, State.TO_DO)
-        states.retry(run, failed=True)
+        assert statuses.status(run) in (Status.FAILED, Status.TO_DO)
+        statuses.retry(run, failed=True)
 
     seen = set()
-    for _ in kills.killed(lambda: states.retry(run, failed=True), root, prepare):
-        seen.add(states.failed_folder(run).exists())
+    for _ in kills.killed(lambda: statuses.retry(run, failed=True), root, prepare):
+        seen.add(statuses.failed_folder(run).exists())
         kills.done(again, root)
         assert not run.folder.final.parent.exists() or _names(run) == []
     assert seen == {True, False}
@@ -122,13 +122,13 @@ def test_a_series_of_runs(root, tmp_path, points, monkeypatch):
 
     def action():
         for run in runs:
-            states.retry(run, failed=False)
+            statuses.retry(run, failed=False)
         execute(script, runs, Watcher(), deadline=Deadline())
 
     for number in kills.killed(action, root, lambda: _empty(root), points):
         kills.done(action, root)
-        assert [states.state(run) for run in runs] == [State.FINISHED, State.FAILED], number
-        assert _names(runs[0]) == sorted([runs[0].folder.final.name, states.failed_folder(runs[1]).name]), number
+        assert [statuses.status(run) for run in runs] == [Status.FINISHED, Status.FAILED], number
+        assert _names(runs[0]) == sorted([runs[0].folder.final.name, statuses.failed_folder(runs[1]).name]), number
         assert sorted(os.listdir(runs[0].folder.final)) == ["log.txt", "metrics.json"]
 
 

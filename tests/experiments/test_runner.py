@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from run_folders import planned
 
-from experiments import launcher, runner, states
+from experiments import launcher, runner, statuses
 from experiments.runner import Deadline, Watcher, execute
-from experiments.states import State
+from experiments.statuses import Status
 from training.records import read_outcome
 
 _SCRIPT = """
@@ -65,8 +65,8 @@ def test_does_what_is_not_done_and_keeps_what_became_of_it(tmp_path, script):
     ]
     watcher = Lines()
     execute(script, runs, watcher, deadline=Deadline(), jobs=2)
-    assert sorted(watcher.outcomes) == [(0, State.FINISHED), (1, State.DIVERGED), (2, State.FAILED)]
-    assert [states.state(run) for run in runs] == [State.FINISHED, State.DIVERGED, State.FAILED]
+    assert sorted(watcher.outcomes) == [(0, Status.FINISHED), (1, Status.DIVERGED), (2, Status.FAILED)]
+    assert [statuses.status(run) for run in runs] == [Status.FINISHED, Status.DIVERGED, Status.FAILED]
     assert (runs[0].folder.final / "log.txt").read_text().startswith("$ python train.py --folder=")
     failed = Path(f"{runs[2].folder.final}.failed")
     assert "before the end" in (failed / "log.txt").read_text()
@@ -93,18 +93,18 @@ def test_runs_at_once_share_out_the_cores(tmp_path, script, monkeypatch, jobs, g
 def test_a_failed_run_is_recorded_without_folders_of_this_machine(tmp_path, script):
     run = planned(tmp_path, "--fail=no")
     execute(script, [run], Lines(), deadline=Deadline())
-    record = read_outcome(states.failed_folder(run))
+    record = read_outcome(statuses.failed_folder(run))
     assert record["status"] == "failed"
     assert record["reason"] == "exit code 1"
     assert record["last_lines"][-1] == "some/file.py: no"
     assert {record[name] for name in ("dataset", "model", "protocol")} == {"movielens", "dssm", "strict"}
-    states.retry(run, failed=False)
-    assert states.state(run) is State.FAILED
-    states.retry(run, failed=True)
-    assert states.state(run) is State.BEGUN
+    statuses.retry(run, failed=False)
+    assert statuses.status(run) is Status.FAILED
+    statuses.retry(run, failed=True)
+    assert statuses.status(run) is Status.BEGUN
     mended = planned(tmp_path)
     execute(script, [mended], Lines(), deadline=Deadline())
-    assert states.state(run) is State.FINISHED
+    assert statuses.status(run) is Status.FINISHED
 
 
 def test_a_killed_run_is_done_again_the_next_time(tmp_path, script):
@@ -113,13 +113,13 @@ def test_a_killed_run_is_done_again_the_next_time(tmp_path, script):
     thread.start()
     execute(script, [run], Lines(), deadline=Deadline())
     thread.join()
-    assert read_outcome(states.failed_folder(run))["reason"] == "ended by signal 9"
-    states.retry(run, failed=False)
-    assert states.state(run) is State.BEGUN
+    assert read_outcome(statuses.failed_folder(run))["reason"] == "ended by signal 9"
+    statuses.retry(run, failed=False)
+    assert statuses.status(run) is Status.BEGUN
 
 
 def _pid_once_training(run):
-    log = states.log_file(run)
+    log = statuses.log_file(run)
     while not log.exists() or "epoch 1" not in log.read_text():
         time.sleep(0.02)
     return int(log.read_text().split("pid ")[1].split()[0])
@@ -129,11 +129,11 @@ def test_stops_when_the_time_is_up_and_goes_on(tmp_path, script):
     run = planned(tmp_path, "--epochs=8", "--seconds=0.25")
     watcher = Lines()
     execute(script, [run], watcher, deadline=Deadline(1.2 / 3600))
-    assert states.state(run) is State.BEGUN
+    assert statuses.status(run) is Status.BEGUN
     assert watcher.lines == ["0.000333333 hours are up: the same command goes on"]
     done = len(list(run.folder.working.glob("epoch*")))
     execute(script, [run], watcher, deadline=Deadline())
-    assert states.state(run) is State.FINISHED
+    assert statuses.status(run) is Status.FINISHED
     log = (run.folder.final / "log.txt").read_text()
     assert log.count("$ python") == 2
     assert log.split("$ python")[2].count("epoch ") == 8 - done < 8
@@ -143,12 +143,12 @@ def test_waits_for_a_run_that_another_process_is_at(tmp_path, script):
     run = planned(tmp_path)
     with run.folder.open(overwrite=False):
         (run.folder.working / "epoch0").touch()
-        assert states.state(run) is State.BUSY
+        assert statuses.status(run) is Status.BUSY
         watcher = Lines()
         execute(script, [run], watcher, deadline=Deadline(1 / 3600))
         assert watcher.outcomes == []
     execute(script, [run], watcher, deadline=Deadline())
-    assert watcher.outcomes == [(0, State.FINISHED)]
+    assert watcher.outcomes == [(0, Status.FINISHED)]
 
 
 def test_terminated_it_ends_its_children(tmp_path, script):
@@ -166,7 +166,7 @@ def test_terminated_it_ends_its_children(tmp_path, script):
     thread.join()
     with pytest.raises(ProcessLookupError):
         os.kill(pids[0], 0)
-    assert states.state(run) is State.BEGUN
+    assert statuses.status(run) is Status.BEGUN
 
 
 _BENCHMARK = """
@@ -184,7 +184,7 @@ def test_killed_it_takes_its_children_along_and_the_next_start_goes_on(tmp_path,
     """A SIGKILL of the benchmark, which no handler sees."""
     run = planned(tmp_path, "--epochs=8", "--seconds=0.5")
     command = [sys.executable, "-c", _BENCHMARK, str(tmp_path), str(script)]
-    path = os.pathsep.join([str(states.ROOT), str(Path(__file__).parent)])
+    path = os.pathsep.join([str(statuses.ROOT), str(Path(__file__).parent)])
     benchmark = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path})
     training = _pid_once_training(run)
     benchmark.kill()
@@ -192,10 +192,10 @@ def test_killed_it_takes_its_children_along_and_the_next_start_goes_on(tmp_path,
     _wait_for_the_end_of(training)
     done = len(list(run.folder.working.glob("epoch*")))
     assert 1 <= done < 8
-    assert states.state(run) is State.BEGUN
+    assert statuses.status(run) is Status.BEGUN
     watcher = Lines()
     execute(script, [run], watcher, deadline=Deadline())
-    assert watcher.outcomes == [(0, State.FINISHED)]
+    assert watcher.outcomes == [(0, Status.FINISHED)]
     assert sorted(path.name for path in run.folder.final.glob("epoch*")) == [f"epoch{n}" for n in range(8)]
     assert sorted(os.listdir(run.folder.final.parent)) == [run.folder.final.name]
 
@@ -219,6 +219,6 @@ def test_a_child_whose_parent_ended_before_it_began_does_nothing(tmp_path):
 
 
 def test_last_lines_name_no_folder_of_this_machine(tmp_path):
-    line = f'File "{sys.prefix}/lib/python3.11/site-packages/keras/engine.py" and {states.ROOT}/training/app.py'
+    line = f'File "{sys.prefix}/lib/python3.11/site-packages/keras/engine.py" and {statuses.ROOT}/training/app.py'
     (tmp_path / "log").write_text(f"first\n\n{line}\n")
-    assert states.last_lines(tmp_path / "log", 1) == ['File "keras/engine.py" and training/app.py']
+    assert statuses.last_lines(tmp_path / "log", 1) == ['File "keras/engine.py" and training/app.py']

@@ -56,6 +56,10 @@ CASES = {
     ),
     "GatedHeads": Case(lambda: layers.GatedHeads(3, 2, seed=3), normal(6, 4)),
     "GenerationLoss": Case(lambda: layers.GenerationLoss("mse"), [normal(6, 4), normal(6, 4), tf.ones([6])]),
+    "InBatchSoftmaxLoss": Case(
+        lambda: layers.InBatchSoftmaxLoss(0.5),
+        [normal(6, 4), normal(6, 4), normal(6), tf.constant([1.0, 0, 2, 1, 1, 1])],
+    ),
     "InterestCapsules": Case(lambda: layers.InterestCapsules(2, 3, seed=3), [normal(6, 5, 4), normal(6, 5) > 0]),
     "LabelAwareAttention": Case(lambda: layers.LabelAwareAttention(3.0), [normal(6, 3, 4), normal(6, 4)]),
     "LightSE": Case(lambda: layers.LightSE(seed=3), normal(6, 3, 4)),

@@ -5,8 +5,10 @@ import json
 import numpy as np
 import pytest
 from conformance import (
+    ENTIRE_SPACE,
     WITHOUT_RANDOM_WEIGHTS,
     build,
+    entry,
     every_differentiable_model,
     every_model,
     small_options,
@@ -53,11 +55,16 @@ def test_the_same_seed_trains_to_the_same_weights(name):
 @every_model
 def test_the_configuration_file_rebuilds_it(name, tmp_path):
     flags = [text for option, value in small_options(name).items() for text in (f"--{option}", _spelt(value))]
-    config = parse(["--model_name", name, *flags, "--random_seed", "3"], program="train.py", description="Train.")
+    flags += ["--entire_space"] if name in ENTIRE_SPACE else []
+    config = parse(
+        ["--model_name", entry(name).name, *flags, "--random_seed", "3"], program="train.py", description="Train."
+    )
     (tmp_path / "config.yaml").write_text(config.to_yaml())
     again = parse(["--config", str(tmp_path / "config.yaml")], program="train.py", description="Train.")
     assert again == config
-    first, second = (models.build(c.run.model_name, SPEC, c.model, c.run.random_seed) for c in (config, again))
+    first, second = (
+        models.build(c.run.model_name, SPEC, c.model, c.run.random_seed, entire_space=c.run) for c in (config, again)
+    )
     assert first.get_config() == second.get_config()
     for one, two in zip(first.weights, second.weights, strict=True):
         np.testing.assert_array_equal(one, two)
@@ -127,7 +134,7 @@ def test_it_names_no_column_of_a_data_set(name):
     # the keys of the specification itself keep their names
     renamed = {key.replace("reader", "user_id"): value for key, value in renamed.items()}
     spec = type(SPEC).from_dict(renamed)
-    model = models.build(name, spec, small_options(name))
+    model = build(name, spec=spec)
     inputs, _ = random_batch(spec, 4)
     assert isinstance(model, PreRankingModel)
     assert model(inputs, training=False).shape == (4,)

@@ -3,10 +3,8 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from conformance import FIELDS_LEFT_OUT, build, every_model, every_two_tower_model
+from conformance import FIELDS_LEFT_OUT, build, entry, every_model, every_two_tower_model
 from support import SPEC, fit_directly, random_batch, randomise, take
-
-import models
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +15,7 @@ def randomised():
     def get(name):
         if name not in made:
             made[name] = build(name)
-            if models.get(name).differentiable:
+            if entry(name).differentiable:
                 randomise(made[name])
             else:
                 fit_directly(made[name])

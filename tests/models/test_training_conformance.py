@@ -3,10 +3,9 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from conformance import WEIGHTS_WITHOUT_GRADIENT, build, every_differentiable_model, loss_and_gradients, small_options
+from conformance import WEIGHTS_WITHOUT_GRADIENT, build, every_differentiable_model, loss_and_gradients
 from support import SPEC, dense, is_table, random_batch, randomise
 
-import models
 from models import TwoTowerModel
 from training.optimizer import LazyAdam
 
@@ -62,7 +61,7 @@ def test_a_batch_of_one_class_gives_finite_gradients(name):
 
 @every_differentiable_model
 def test_compiled_by_xla(name):
-    plain, compiled = (models.build(name, SPEC, small_options(name), seed=1, xla=xla) for xla in (False, True))
+    plain, compiled = (build(name, seed=1, xla=xla) for xla in (False, True))
     batch = random_batch(SPEC, 64)
     found = loss_and_gradients(plain, *batch)
     for one, other in zip(found, tf.function(loss_and_gradients, jit_compile=True)(compiled, *batch), strict=True):

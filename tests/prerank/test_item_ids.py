@@ -55,7 +55,9 @@ def test_texts_in_any_array(values):
     [
         (pd.Series([1.0, 2.0]), "int64", [1, 2]),
         (pd.Series(["1", "-7"]), "int64", [1, -7]),
-        ([2, "3", np.int8(4), 5.0], "int64", [2, 3, 4, 5]),
+        ([2, "3", np.int8(4), 5.0, True, b"7"], "int64", [2, 3, 4, 5, 1, 7]),
+        (pd.Series([True, False]), "int64", [1, 0]),
+        (pd.Series([True, False]), "string", ["true", "false"]),
         (pd.Series([1, 2]), "string", ["1", "2"]),
         (pa.array([b"a"]), "string", ["a"]),
         ([1, "b"], "string", ["1", "b"]),

@@ -13,6 +13,7 @@ from training.cascade import CascadeRecall
 from training.config import parse
 from training.requests import Requests
 from training.scoring import top_items
+from training.selection import selection
 from training.trainer import train
 
 _SMALL = ["--hidden_units", "32,16", "--embedding_dim", "8", "--batch_size", "512"]
@@ -38,8 +39,8 @@ def test_the_best_epoch_is_that_of_the_highest_recall(prepared, tmp_path):
 
 
 def test_by_default_no_recall_is_computed(prepared):
-    assert CascadeRecall.named("auc", prepared) is None
-    assert CascadeRecall.named("cascade_recall@50", prepared).name == "cascade_recall@50"
+    assert selection("auc", prepared) is None
+    assert isinstance(selection("cascade_recall@50", prepared), CascadeRecall)
 
 
 def test_a_part_without_later_positives_is_told(prepared, monkeypatch):
@@ -47,7 +48,7 @@ def test_a_part_without_later_positives_is_told(prepared, monkeypatch):
     whole.positives[:] = [np.array([], int)] * 3
     monkeypatch.setattr(Requests, "of", lambda *args: whole)
     with pytest.raises(InputError, match="--select_by cascade_recall@50: no request of the validation part"):
-        CascadeRecall.named("cascade_recall@50", prepared)
+        selection("cascade_recall@50", prepared)
 
 
 def test_trained_on_permuted_labels_a_model_finds_later_positives_by_chance_only(sample_folder, tmp_path):

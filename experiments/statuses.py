@@ -20,7 +20,7 @@ LOG = "log.txt"
 _LAST_LINES = 15
 
 
-class State(StrEnum):
+class Status(StrEnum):
     """What a run's folder tells of it."""
 
     TO_DO = "to do"
@@ -33,7 +33,7 @@ class State(StrEnum):
     @property
     def over(self) -> bool:
         """Whether there is nothing left to do."""
-        return self in (State.FINISHED, State.DIVERGED, State.FAILED)
+        return self in (Status.FINISHED, Status.DIVERGED, Status.FAILED)
 
 
 def failed_folder(run: PlannedRun) -> Path:
@@ -57,29 +57,29 @@ def metrics(run: PlannedRun) -> dict[str, Any]:
     return read_outcome(run.folder.final)
 
 
-def state(run: PlannedRun) -> State:
+def status(run: PlannedRun) -> Status:
     """What has become of a run so far."""
     final, failed = run.folder.final, failed_folder(run)
     folders.recover(final)
     folders.recover(failed)
     busy = run.folder.busy  # before the look at `final`: a run that ends in between counts as busy once more
     if final.exists():
-        return State(metrics(run)["status"])
+        return Status(metrics(run)["status"])
     if busy:
-        return State.BUSY
+        return Status.BUSY
     if failed.exists():
-        return State.FAILED
-    return State.BEGUN if run.folder.working.exists() else State.TO_DO
+        return Status.FAILED
+    return Status.BEGUN if run.folder.working.exists() else Status.TO_DO
 
 
-def settle(run: PlannedRun) -> State:
+def settle(run: PlannedRun) -> Status:
     """Move the log of a run that is over to its folder; of a finished run, forget that it had failed before."""
-    found = state(run)
-    if not found.over or not (log_file(run).exists() or (found is not State.FAILED and failed_folder(run).exists())):
+    found = status(run)
+    if not found.over or not (log_file(run).exists() or (found is not Status.FAILED and failed_folder(run).exists())):
         return found
     try:
         with folders.holding(run.folder.final):
-            if found is State.FAILED:
+            if found is Status.FAILED:
                 log_file(run).unlink(missing_ok=True)  # its copy is kept, see :func:`keep_failure`
                 return found
             if log_file(run).exists():
@@ -87,7 +87,7 @@ def settle(run: PlannedRun) -> State:
             if failed_folder(run).exists():
                 folders.discard(failed_folder(run))
     except BusyError:
-        return State.BUSY
+        return Status.BUSY
     return found
 
 
@@ -96,7 +96,7 @@ def keep_failure(run: PlannedRun, exit_code: int) -> None:
     resolved = run.config.data.resolved()
     log, failed = log_file(run), failed_folder(run)
     record = {
-        "status": State.FAILED.value,
+        "status": Status.FAILED.value,
         "reason": f"ended by signal {-exit_code}" if exit_code < 0 else f"exit code {exit_code}",
         "exit_code": exit_code,
         "last_lines": last_lines(log),

@@ -1,0 +1,204 @@
+"""Reads pickles of others: plain containers, numbers, texts and NumPy arrays of numbers. Nothing in them is called.
+
+A pickle is a program. It may name any function and call it. Here it finds stand-ins for the few functions by which
+NumPy pickles its arrays, and nothing else. The stand-ins are instances that take no state, so no pickle can change
+them. NumPy's own readers of state, which trust what they are given, are never reached.
+"""
+
+from __future__ import annotations
+
+import math
+import pickle
+import re
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from prerank.errors import InputError
+from prerank.reading import open_regular
+
+MOST_BYTES = 4 << 30
+"""Most bytes of a file, unless its reader says otherwise."""
+_DTYPE = re.compile("[biuf][1248]")
+_ORDERS = {"<": "<", ">": ">", "|": "|", "=": "="}
+_BROKEN = (
+    pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, LookupError, ImportError, MemoryError,
+    OverflowError, RecursionError, AssertionError, struct.error,
+)  # fmt: skip
+"""What the unpickler and the stand-ins raise at bytes that are none of theirs."""
+
+
+def read_pickle(path: Path, most: int = MOST_BYTES) -> Any:
+    """What a pickle holds: dict, list, tuple, set, numbers, texts, bytes, None, and arrays of numbers.
+
+    Raises:
+        InputError: the file cannot be read, is larger than `most` bytes, is damaged, or names something else.
+    """
+    try:
+        with open_regular(path) as file:
+            size = file.seek(0, 2)
+            if size > most:
+                raise InputError(f"a pickle of at most {most} bytes expected. Received: {size}", path=path)
+            file.seek(0)
+            return _Whole().of(_Unpickler(file).load())
+    except InputError:
+        raise
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror or error}", path=path) from error
+    except _ForbiddenError as error:
+        raise InputError(str(error), path=path) from error
+    except _BROKEN as error:
+        raise InputError(f"damaged, or no pickle ({str(error) or type(error).__name__})", path=path) from error
+
+
+class _ForbiddenError(Exception):
+    """A pickle names what is no stand-in."""
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        module = module.replace("numpy._core", "numpy.core").replace("__builtin__", "builtins")
+        found = _KNOWN.get((module, name))
+        if found is None:
+            raise _ForbiddenError(
+                f"the pickle names {module}.{name}: only plain containers and NumPy arrays of numbers are read"
+            )
+        return found
+
+    def persistent_load(self, identifier: Any) -> NoReturn:
+        raise _ForbiddenError("the pickle names something outside itself: only plain containers and arrays are read")
+
+
+class _Standin:
+    """Stands for a function or a class that a pickle names."""
+
+    __slots__ = ("_make",)
+
+    def __init__(self, make: Callable[..., Any]):
+        self._make = make
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._make(*arguments)
+
+    def __setstate__(self, state: Any) -> NoReturn:
+        raise _ForbiddenError("the pickle changes a function: only plain containers and NumPy arrays are read")
+
+
+class _Dtype:
+    """Stands for a type of numbers."""
+
+    __slots__ = ("_name",)
+
+    def __init__(self, name: Any, *_: Any):
+        if not isinstance(name, str) or not _DTYPE.fullmatch(name):
+            raise _ForbiddenError(f"the pickle has an array of {name!r}: only arrays of numbers are read")
+        self._name = name
+
+    def __setstate__(self, state: Any) -> None:
+        _, order, inner, names, fields, *_ = state
+        if (inner, names, fields) != (None, None, None):
+            raise _ForbiddenError("the pickle has an array of records: only arrays of numbers are read")
+        self._name = _ORDERS[order] + self._name[-2:]
+
+    @property
+    def value(self) -> np.dtype:
+        return np.dtype(self._name)
+
+
+class _Array:
+    """Stands for an array whose state comes later."""
+
+    __slots__ = ("value",)
+
+    def __init__(self) -> None:
+        self.value: np.ndarray | None = None
+
+    def __setstate__(self, state: Any) -> None:
+        _, shape, dtype, by_columns, content = state
+        self.value = _array(content, dtype, shape, "F" if by_columns else "C")
+
+
+def _array(content: Any, dtype: Any, shape: Any, order: Any) -> np.ndarray:
+    if not isinstance(dtype, _Dtype) or not isinstance(content, bytes | bytearray):
+        raise _ForbiddenError("the pickle has an array of objects: only arrays of numbers are read")
+    lengths = tuple(shape)
+    if order not in ("C", "F") or any(type(length) is not int or length < 0 for length in lengths):
+        raise ValueError(f"an array of the shape {shape}")
+    if math.prod(lengths) * dtype.value.itemsize != len(content):
+        raise ValueError(f"{len(content)} bytes do not fit the shape {lengths}")
+    return np.frombuffer(content, dtype.value).reshape(lengths, order=order)
+
+
+def _scalar(dtype: Any, content: Any) -> int | float | bool:
+    """A number of NumPy as Python has it, at once: it may be a key."""
+    return _array(content, dtype, (), "C").item()
+
+
+def _encode(text: Any, encoding: Any) -> bytes:
+    """How old pickles spell bytes."""
+    if encoding != "latin1":
+        raise ValueError(f"bytes in {encoding!r}")
+    return text.encode(encoding)
+
+
+def _reconstruct(kind: Any, *_: Any) -> _Array:
+    if kind is not _KNOWN["numpy", "ndarray"]:
+        raise _ForbiddenError("the pickle has an array of another class: only plain arrays are read")
+    return _Array()
+
+
+def _not_called(*_: Any) -> NoReturn:
+    raise _ForbiddenError("the pickle makes an array in a way that NumPy does not")
+
+
+_KNOWN: dict[tuple[str, str], _Standin] = {
+    ("numpy", "ndarray"): _Standin(_not_called),
+    ("numpy", "dtype"): _Standin(_Dtype),
+    ("numpy.core.multiarray", "_reconstruct"): _Standin(_reconstruct),
+    ("numpy.core.multiarray", "scalar"): _Standin(_scalar),
+    ("numpy.core.numeric", "_frombuffer"): _Standin(_array),
+    ("collections", "OrderedDict"): _Standin(dict),
+    ("builtins", "bytes"): _Standin(lambda: b""),  # how old pickles spell no bytes
+    ("builtins", "set"): _Standin(set),
+    ("builtins", "frozenset"): _Standin(frozenset),
+    ("_codecs", "encode"): _Standin(_encode),
+}
+
+
+class _Whole:
+    """Puts arrays where their stand-ins are, in every container, of which one may occur at several places."""
+
+    def __init__(self) -> None:
+        self._seen: set[int] = set()
+
+    def of(self, value: Any) -> Any:
+        """The value with its arrays."""
+        if isinstance(value, _Array):
+            if value.value is None:
+                raise ValueError("an array without content")
+            return value.value
+        if isinstance(value, _Standin | _Dtype):
+            raise _ForbiddenError("the pickle holds a function or a type: only plain containers and arrays are read")
+        if isinstance(value, tuple):
+            return tuple(self.of(element) for element in value)
+        if isinstance(value, dict | list) and id(value) not in self._seen:
+            self._seen.add(id(value))
+            for key in range(len(value)) if isinstance(value, list) else list(value):
+                value[key] = self.of(value[key])
+            if isinstance(value, dict):
+                for key in value:
+                    self._check_key(key)
+        elif isinstance(value, set | frozenset):
+            for element in value:
+                self._check_key(element)
+        return value
+
+    def _check_key(self, key: Any) -> None:
+        if isinstance(key, tuple):
+            for element in key:
+                self._check_key(element)
+        elif isinstance(key, _Array | _Standin | _Dtype):
+            raise _ForbiddenError("the pickle has an array or a function as a key: only plain values are read")

@@ -1,0 +1,54 @@
+"""The entire-space factorisation of any scorer: what is liked of what is shown, and what is shown."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+_USER, _ITEM = "user_exposure", "item_exposure"
+_VECTORS, _BIASES = "exposure", "exposure_bias"
+
+
+class EntireSpace:
+    """`log σ(inner score) + <u, v> + b`, and the first term by itself, the log of the probability of a positive.
+
+    The bias has an array of its own, as it is much larger than the vector's numbers: an int8 row has one scale.
+
+    Args:
+        inner: the kernel of the preference.
+    """
+
+    outputs = 2
+
+    def __init__(self, inner: Any):
+        self._inner = inner
+        self.chunk: int = inner.chunk
+
+    def arrange(self, states: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        arranged = self._inner.arrange({name: value for name, value in states.items() if name != _ITEM})
+        exposure = states[_ITEM][np.newaxis]
+        return {**arranged, _VECTORS: exposure[..., :-1], _BIASES: exposure[..., -1:]}
+
+    def prepare(self, user: Mapping[str, np.ndarray]) -> tuple[Any, np.ndarray]:
+        return self._inner.prepare({name: value for name, value in user.items() if name != _USER}), user[_USER]
+
+    def score(self, user: tuple[Any, np.ndarray], items: Mapping[str, np.ndarray]) -> np.ndarray:
+        of_inner, exposure = user
+        arrays = {name: values for name, values in items.items() if name not in (_VECTORS, _BIASES)}
+        log_probability = log_sigmoid(self._inner.score(of_inner, arrays))
+        found = np.empty((2, len(log_probability)), np.float32)
+        found[1] = log_probability
+        np.matmul(items[_VECTORS][0], exposure, out=found[0])
+        found[0] += items[_BIASES][0, :, 0]
+        found[0] += log_probability
+        return found
+
+
+def log_sigmoid(logits: np.ndarray) -> np.ndarray:
+    """`log σ(x)` of float32 (n,), to about 1e-7, by functions that NumPy computes several at a time (not `log1p`)."""
+    rest = np.abs(logits)
+    np.negative(rest, out=rest)
+    np.exp(rest, out=rest)
+    rest += 1
+    np.log(rest, out=rest)
+    return np.minimum(logits, 0) - rest
