@@ -46,6 +46,8 @@ def against_milliseconds(path: Path, board: Board) -> bool:
         for entry, times, means in lines:
             axes.plot(times, means, "--x" if entry.end else "-o", markersize=4, linewidth=1, label=entry.name)
         axes.set(xscale="log", xlabel="pre-ranking and ranking, ms a request", ylabel=_LABELS[board.main])
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter("{x:g}")
         axes.legend(fontsize=7)
 
     draw(path, content)

@@ -20,6 +20,7 @@ from experiments.defaults import ENDS
 from experiments.plan import Planner
 from experiments.runs import read_all
 from experiments.scripts import script
+from models.exposure_options import ExposureOptions
 from prerank.errors import InputError
 from prerank.order import best_first
 from training.requests import Requests
@@ -145,9 +146,9 @@ def test_milliseconds_are_measured_of_what_scores(judged):
     assert len(times["everything"]["ranking"]) == 1
 
 
-@pytest.mark.parametrize("name", ["dssm", "fit", "hit", "mvke"])
-def test_the_timed_kernel_passes_on_the_models_best(prepared, name):
-    model = models.build(name, prepared.spec, seed=2)
+@pytest.mark.parametrize(("name", "entire_space"), [("dssm", False), ("dssm", True), ("fit", False), ("mvke", False)])
+def test_the_timed_kernel_passes_on_the_models_best(prepared, name, entire_space):
+    model = models.build(name, prepared.spec, seed=2, entire_space=ExposureOptions(entire_space=entire_space))
     requests = Requests.of(prepared, "test", 4)
     pools = [np.sort(np.random.default_rng(n).permutation(requests.item_count)[:60]) for n in range(4)]
     task = timing.kernel_task(model, requests, pools, 10)
