@@ -10,6 +10,7 @@ The digest is of all that the record depends on, so that a record on disk need n
 import hashlib
 import io
 import json
+import math
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -23,7 +24,7 @@ import pyarrow.parquet as pq
 from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
-from experiments.cascade.intervals import Users
+from experiments.cascade.intervals import Estimate, Users
 from experiments.cascade.metrics import Table
 from prerank import folders
 from prerank.errors import InputError
@@ -193,7 +194,7 @@ def write(folder: Path, fields: Mapping[str, Any], groups: np.ndarray, users: Us
     rows = []
     for number, quota in enumerate(quotas):
         found = users.means(np.stack([values[name][:, number] for name in names], axis=1))
-        rows.append({"quota": quota, "metrics": {name: asdict(one) for name, one in zip(names, found, strict=True)}})
+        rows.append({"quota": quota, "metrics": {name: _plain(one) for name, one in zip(names, found, strict=True)}})
     columns = {_USER: np.repeat(groups, len(quotas)), _QUOTA: np.tile(quotas, len(groups))}
     columns |= {name: column.reshape(-1).astype(np.float32) for name, column in values.items()}
     file = io.BytesIO()
@@ -201,6 +202,11 @@ def write(folder: Path, fields: Mapping[str, Any], groups: np.ndarray, users: Us
     with folders.holding(folder, print), folders.replacing(folder) as new:
         folders.write_bytes(new / PARQUET, file.getvalue())
         folders.write_text(new / JSON, to_json({"format": FORMAT, **fields, "values": rows}))
+
+
+def _plain(found: Estimate) -> dict[str, Any]:
+    """As :class:`EstimateRecord`: null where there is no number."""
+    return {name: value if math.isfinite(value) else None for name, value in asdict(found).items()}
 
 
 def exists(folder: Path, results: Mapping[str, str]) -> bool:

@@ -1,5 +1,7 @@
 """Records of the judge survive a kill at any call, and are made anew when their runs are."""
 
+import json
+
 import kills
 import numpy as np
 import pytest
@@ -51,6 +53,14 @@ def test_a_record_is_read_as_it_was_written(tmp_path):
     assert stored["low"] < stored["mean"] < stored["high"]
     assert records.exists(folder, {"preranker": "r"})
     assert not records.exists(folder, {"preranker": "other"})
+
+
+def test_what_has_no_value_is_null(tmp_path):
+    folder = _write(tmp_path, "dssm", value=np.nan)
+    found = json.loads((folder / records.JSON).read_text())
+    assert found["values"][0]["metrics"]["recall@50"] == {"mean": None, "low": None, "high": None, "requests": 0}
+    printed = "\n".join(page.show([Record.read(folder)], tmp_path))
+    assert "| `dssm` | 1 | – | – |" in printed
 
 
 def test_a_kill_leaves_the_old_record_or_the_new_one(tmp_path):

@@ -122,25 +122,28 @@ def test_rows_of_other_data_are_told(bench, folder, tmp_path):
         Planted.read(tmp_path, bench.requests)
 
 
-def test_labels_of_later_requests_reach_no_input(data, folder, raw, tmp_path):
-    """All clicks of the test part are permuted among its shown rows: every input stays."""
-    lines = np.concatenate([pq.read_table(path)["row"].to_numpy() for path in data.parts("test")])
-    shown = lines[raw.click.notna().to_numpy()[lines]]
+def test_labels_from_a_request_on_reach_no_input(data, folder, raw, tmp_path):
+    """All clicks from a time in the test part on are permuted: inputs of items and of users until then stay."""
+    before = Requests.of(data, "test", 60)
+    times = raw.time.to_numpy()[before.user_lines]
+    cut = np.median(times)
+    later = np.flatnonzero(raw.click.notna().to_numpy() & (raw.time.to_numpy() >= cut))
     for file in folder.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     table = pq.read_table(folder / "rows.parquet")
     clicks = table["click"].to_pandas().astype("Int8")
-    clicks.iloc[shown] = np.random.default_rng(0).permutation(clicks.iloc[shown].to_numpy())
-
-    column = pa.array(clicks, type=table.schema.field("click").type)
+    clicks.iloc[later] = np.random.default_rng(0).permutation(clicks.iloc[later].to_numpy())
     place = table.schema.get_field_index("click")
+    column = pa.array(clicks, type=table.schema.field("click").type)
     pq.write_table(table.set_column(place, table.schema.field("click"), column), tmp_path / "rows.parquet")
     options = OwnDataOptions(data_path=tmp_path, schema=tmp_path / "schema.yaml", prepared_dir=tmp_path / "prepared")
-    after = Requests.of(prepare(NoSchema(), options, lambda _: None), "test", 30)
-    before = Requests.of(data, "test", 30)
-    for side in ("users", "items"):
-        for name, values in getattr(before, side).items():
-            np.testing.assert_array_equal(getattr(after, side)[name], values, err_msg=name)
+    after = Requests.of(prepare(NoSchema(), options, lambda _: None), "test", 60)
+    until = times <= cut
+    assert 20 < until.sum() < 60
+    for name, values in before.users.items():
+        np.testing.assert_array_equal(after.users[name][until], values[until], err_msg=name)
+    for name, values in before.items.items():
+        np.testing.assert_array_equal(after.items[name], values, err_msg=name)
     assert any(set(a) != set(b) for a, b in zip(after.positives, before.positives, strict=True))
 
 
