@@ -300,8 +300,8 @@ def cascade_command(flags) -> None:
     runs = [run for run in _runs_of(flags) if run.setting.protocol == flags.protocol]
     records = cascade(runs, planner, chosen, asked, flags.out)
     with locked(flags.out / LOCK, print):
-        for line in show(records, flags.out):
-            print(line)
+        told = show(records, flags.out)
+    print("\n".join(told))
 
 
 def _quotas(text: str, pool: int) -> tuple[int, ...]:
@@ -332,9 +332,12 @@ def collect_command(flags) -> None:
 def report_command(flags) -> None:
     """Write the report on the runs in OUT/runs: README.md, report.html, csv files and figures, in OUT.
 
+    The page on judged pre-rankers in OUT/cascade is written anew too, if there are any.
+
     With --publish, add these runs to docs/results/runs instead, and write docs/results, the pages in docs/ and the
     tables in README.md from all runs there. Results that are published already may not be lost by that.
     """
+    from experiments.cascade import page
     from experiments.report.build import build
     from experiments.report.entries import boards
     from experiments.report.publish import publish
@@ -346,6 +349,7 @@ def report_command(flags) -> None:
         if flags.out.resolve() == PUBLISHED.resolve():
             raise InputError(f"--out {flags.out}: these results are published, --publish writes them")
         build(boards(read_all(flags.out / "runs")), flags.out)
+        page.write(flags.out)
         print(f"report in {flags.out}")
         return
     if flags.out != RESULTS and not (flags.out / "runs").is_dir():

@@ -41,6 +41,11 @@ class CascadeRecall:
         self._cutoff, self._asked, self._most_items = cutoff, requests, most_items
         self._read: dict[int, Requests] = {}
 
+    def exists(self) -> bool:
+        """Whether a request has a later positive, however many are asked."""
+        few = self._requests(min(self._asked or RANKER_REQUESTS, RANKER_REQUESTS))
+        return any(map(len, few.positives))
+
     def __call__(self, model: PreRankingModel) -> float:
         """The mean recall over the requests with a positive, in [0, 1]; NaN if there is no such request."""
         requests = self._requests(REQUESTS if isinstance(model, TwoTowerModel) else RANKER_REQUESTS)

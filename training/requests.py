@@ -153,12 +153,17 @@ class _Rows:
     @classmethod
     def of(cls, data: PreparedData, part: str) -> "_Rows":
         spec = data.spec
-        names = {name: spec.beside(name) for name in ("group", "item_group", "timestamp", "row")}
-        names["label"] = spec.label
-        if "request" in spec.row_columns:
-            names["request"] = spec.beside("request")
-        columns = read_columns(data, part, list(names.values()))
-        return cls(**{"request": None} | {name: columns[column] for name, column in names.items()})
+        has_requests = "request" in spec.row_columns
+        beside = ["group", "item_group", "timestamp", "row", *(["request"] if has_requests else [])]
+        columns = read_columns(data, part, [spec.label, *map(spec.beside, beside)])
+        return cls(
+            group=columns[spec.beside("group")],
+            item_group=columns[spec.beside("item_group")],
+            timestamp=columns[spec.beside("timestamp")],
+            label=columns[spec.label],
+            row=columns[spec.beside("row")],
+            request=columns[spec.beside("request")] if has_requests else None,
+        )
 
     @property
     def labelled(self) -> np.ndarray:
@@ -167,9 +172,14 @@ class _Rows:
 
     def keep(self, rows: np.ndarray) -> "_Rows":
         """Some of the rows."""
-        request = None if self.request is None else self.request[rows]
-        columns = (self.group, self.item_group, self.timestamp, self.label, self.row)
-        return _Rows(*(column[rows] for column in columns), request)
+        return _Rows(
+            group=self.group[rows],
+            item_group=self.item_group[rows],
+            timestamp=self.timestamp[rows],
+            label=self.label[rows],
+            row=self.row[rows],
+            request=None if self.request is None else self.request[rows],
+        )
 
     def recent(self) -> "_Rows":
         """The rows of the last tenth of the time that these rows span."""

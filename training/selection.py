@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 
 from models import PreRankingModel
@@ -12,7 +11,7 @@ from training.cascade import CascadeRecall
 
 AUC = "auc"
 Value = Callable[[PreRankingModel], float]
-"""The value of a model at the end of an epoch, larger for better."""
+"""The value of a model at the end of an epoch, larger for better; NaN if it has none."""
 
 
 def selection(select_by: str, data: PreparedData) -> Value | None:
@@ -21,15 +20,13 @@ def selection(select_by: str, data: PreparedData) -> Value | None:
     Args:
         select_by: "auc", or "cascade_recall@K".
         data: the prepared data.
+
+    Raises:
+        InputError: no request has a later positive, so that there is no such value.
     """
     if select_by == AUC:
         return None
     recall = CascadeRecall(data, cutoff=int(select_by.partition("@")[2]))
-
-    def value(model: PreRankingModel) -> float:
-        found = recall(model)
-        if math.isnan(found):
-            raise InputError(f"--select_by {select_by}: no request of the validation part has a positive that counts")
-        return found
-
-    return value
+    if not recall.exists():
+        raise InputError(f"--select_by {select_by}: no request of the validation part has a later positive")
+    return recall

@@ -35,8 +35,9 @@ def against_milliseconds(path: Path, board: Board) -> bool:
     lines = []
     for entry in board.entries:
         quotas = entry.records[0].fields["quotas"]
-        times = [entry.milliseconds(quota) for quota in quotas]
-        if None not in times:
+        measured = [entry.milliseconds(quota) for quota in quotas]
+        times = [one for one in measured if one is not None]
+        if len(times) == len(quotas):
             lines.append((entry, times, [board.estimate(entry, board.main, quota).mean for quota in quotas]))
     if not lines:
         return False
@@ -45,6 +46,8 @@ def against_milliseconds(path: Path, board: Board) -> bool:
         for entry, times, means in lines:
             axes.plot(times, means, "--x" if entry.end else "-o", markersize=4, linewidth=1, label=entry.name)
         axes.set(xscale="log", xlabel="pre-ranking and ranking, ms a request", ylabel=_LABELS[board.main])
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter("{x:g}")
         axes.legend(fontsize=7)
 
     draw(path, content)

@@ -45,29 +45,34 @@ class Users:
         drawn = np.random.default_rng(_SEED).integers(0, count, (samples, count))
         self._weights = np.stack([np.bincount(row, minlength=count) for row in drawn]).astype(np.float64)
 
-    def _means(self, values: Floats) -> tuple[float, Floats, int]:
-        """The mean of values (R,) over requests, its bootstrap replicates (samples,), and how many values there are."""
-        known = ~np.isnan(values)
-        sums = np.bincount(self._user, np.where(known, values, 0.0), minlength=len(self._distinct))
-        counts = np.bincount(self._user, known.astype(np.float64), minlength=len(self._distinct))
-        with np.errstate(invalid="ignore", divide="ignore"):
-            replicates = (self._weights @ sums) / (self._weights @ counts)
-            return float(np.divide(sums.sum(), counts.sum())), replicates, int(counts.sum())
+    def means(self, columns: Floats) -> list[Estimate]:
+        """The mean of each of some columns (R, M), NaN left out."""
+        means, replicates, counts = self._means(columns)
+        return [_estimate(*found) for found in zip(means.tolist(), replicates.T, counts.tolist(), strict=True)]
 
     def mean(self, values: Floats) -> Estimate:
         """The mean of values (R,), NaN left out."""
-        mean, replicates, count = self._means(values)
-        return _estimate(mean, replicates, count)
+        return self.means(values[:, np.newaxis])[0]
 
     def ratio(self, values: Floats, others: Floats) -> Estimate:
         """The mean of values (R,) as a multiple of the mean of others (R,)."""
-        mean, replicates, count = self._means(values)
-        base, of_base, _ = self._means(others)
+        means, replicates, counts = self._means(np.stack([values, others], axis=1))
         with np.errstate(invalid="ignore", divide="ignore"):
-            return _estimate(float(np.divide(mean, base)), replicates / of_base, count)
+            ratio = float(np.divide(means[0], means[1]))
+            return _estimate(ratio, replicates[:, 0] / replicates[:, 1], int(counts[0]))
+
+    def _means(self, columns: Floats) -> tuple[Floats, Floats, Floats]:
+        """Means of columns (R, M), (M,), their replicates, (samples, M), and how many values each has, (M,)."""
+        known = ~np.isnan(columns)
+        sums, counts = (np.zeros((len(self._distinct), columns.shape[1])) for _ in range(2))
+        np.add.at(sums, self._user, np.where(known, columns, 0.0))
+        np.add.at(counts, self._user, known)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            replicates = (self._weights @ sums) / (self._weights @ counts)
+            return sums.sum(axis=0) / counts.sum(axis=0), replicates, counts.sum(axis=0)
 
 
-def _estimate(mean: float, replicates: Floats, count: int) -> Estimate:
+def _estimate(mean: float, replicates: Floats, count: float) -> Estimate:
     known = replicates[np.isfinite(replicates)]
     low, high = np.percentile(known, _BOUNDS) if len(known) else (np.nan, np.nan)
-    return Estimate(mean, float(low), float(high), count)
+    return Estimate(mean, float(low), float(high), int(count))

@@ -102,6 +102,8 @@ class Judge:
             }
             records.write(place, fields, between.bench.requests.groups, between.bench.users, values)
             name = preranker if isinstance(preranker, str) else f"{preranker.name}, seed {preranker.run.seed}"
+            if isinstance(preranker, Opened) and preranker not in (retrieval, ranker):
+                preranker.forget()
             self._report(f"judged {name} before {ranker.name}: {time.perf_counter() - started:.1f} s")
 
     def _between(self, retrieval: Opened, ranker: Opened) -> Between:
@@ -129,6 +131,8 @@ class Judge:
             return metrics.judge(pools, ranked, ranked, quotas), quotas
         if isinstance(preranker, Opened):
             scores = self._scored(between.retrieval, preranker, between.pools)
+        elif preranker == "ranker":
+            scores = between.ranked
         else:
             scores = bench.scores(end(preranker, between), between.pools.places)
         return metrics.judge(between.pools, scores, between.ranked, asked.quotas), asked.quotas

@@ -84,7 +84,8 @@ def judge(pools: Pools, scores: Sequence[np.ndarray], of_ranker: Sequence[np.nda
     numbers = zip(scores, of_ranker, strict=True)
     for request, (of_preranker, of_best) in enumerate(numbers):
         one = _Request(pools, request, best_first(of_preranker, len(of_preranker)), best_first(of_best, len(of_best)))
-        values = [{**one.of_quota(quota), **one.of_pool()} for quota in quotas]
+        of_pool = one.of_pool()
+        values = [{**one.of_quota(quota), **of_pool} for quota in quotas]
         for name in values[0]:
             column = found.setdefault(name, np.full((len(scores), len(quotas)), np.nan))
             column[request] = [of_quota[name] for of_quota in values]
@@ -98,9 +99,16 @@ def _within(pools: Pools, scores: Sequence[np.ndarray], of_ranker: Sequence[np.n
     auc = np.full(len(scores), np.nan)
     auc[np.unique(requests)], _ = user_aucs(np.concatenate(pools.wanted), np.concatenate(list(scores)), requests)
     pairs = zip(scores, of_ranker, strict=True)
-    with np.errstate(invalid="ignore"):
-        tau = [kendalltau(mine, best).statistic if len(mine) > 1 else np.nan for mine, best in pairs]
-    return {"auc": auc, "kendall_tau": np.array(tau, np.float64)}
+    return {"auc": auc, "kendall_tau": np.array([_tau(mine, best) for mine, best in pairs])}
+
+
+def _tau(scores: np.ndarray, of_ranker: np.ndarray) -> float:
+    """Kendall's tau-b, NaN if one of both is constant."""
+    if len(scores) < 2 or np.ptp(scores) == 0 or np.ptp(of_ranker) == 0:
+        return np.nan
+    if scores is of_ranker:  # the ranker itself
+        return 1.0
+    return float(kendalltau(scores, of_ranker).statistic)
 
 
 class _Request:
@@ -121,7 +129,12 @@ class _Request:
         self._strata = pools.strata[pools.places[number]]
         self._of_strata = np.bincount(pools.strata[pools.positives[number]], minlength=len(STRATA))
         self._truth = None if pools.truth is None else pools.truth.pools[number]
-        self._best = {} if pools.truth is None else {k: float(best[number]) for k, best in pools.truth.best.items()}
+        self._best: dict[int, float] = {}
+        self._best_of_pool: dict[int, float] = {}
+        if pools.truth is not None:
+            falling = np.sort(pools.truth.pools[number])[::-1]
+            self._best = {k: float(best[number]) for k, best in pools.truth.best.items()}
+            self._best_of_pool = {k: float(falling[:k].sum()) for k in CUTOFFS}
 
     def of_quota(self, quota: int) -> dict[str, float]:
         """What depends on the quota."""
@@ -146,7 +159,7 @@ class _Request:
                 value = float(self._truth[first].sum())
                 found[f"true_positives@{k}"] = value
                 found[f"regret@{k}"] = self._best[k] - value
-                found[f"pool_regret@{k}"] = float(np.sort(self._truth)[::-1][:k].sum()) - value
+                found[f"pool_regret@{k}"] = self._best_of_pool[k] - value
         return found
 
     def of_pool(self) -> dict[str, float]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.special import expit
 
+import models
 from experiments.plan import Planner
 from experiments.runs import Run, variant_title
 from experiments.trained import TrainedRun
@@ -51,8 +52,17 @@ class Opened:
         """Its scores of the requests."""
         return Scorer(self.model, self._requests())
 
+    def forget(self) -> None:
+        """Free what :attr:`scorer` holds, the states of a whole catalogue; it is made again if need be."""
+        self.__dict__.pop("scorer", None)
+
     def pcoc(self, part: str) -> float | None:
-        """Predicted over observed positives of the labelled rows of a part; None without a positive."""
+        """Predicted over observed positives of the labelled rows of a part; None if there is no such number.
+
+        That is so without a positive, and of a model whose logit is that of no probability.
+        """
+        if not models.get(self.run.model).calibrated:
+            return None
         rated = Rated.read(self.trained.data, part)
         if part == "test":
             logits = self.trained.test_logits()

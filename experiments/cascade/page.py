@@ -9,11 +9,11 @@ from pathlib import Path
 
 from experiments.cascade import figures, tables
 from experiments.cascade.entries import Board, boards
-from experiments.cascade.records import Record, read_all
+from experiments.cascade.records import FOLDER, Record, read_all
 from experiments.report import files
 from experiments.report.document import Document, Part, Section
 
-PAGE, FIGURES = "cascade", "figures"
+README, HTML, CSV, FIGURES = "README.md", "report.html", "cascade.csv", "figures"
 _STAGES = ("retrieval", "preranker", "ranker")
 
 
@@ -29,33 +29,33 @@ def show(records: Sequence[Record], out: Path) -> list[str]:
         found += [f"\n{_title(board)}"]
         for table in tables.all_of(board):
             found += ["", table.title, "", table.markdown(), *table.notes]
-    return [*found, "", f"page: {out / PAGE}.html"]
+    return [*found, "", f"page: {out / FOLDER / HTML}"]
 
 
 def write(out: Path) -> None:
-    """Write `cascade.md`, `cascade.html`, `cascade.csv` and figures from the records in `out`.
+    """Write `README.md`, `report.html`, `cascade.csv` and figures in `OUT/cascade` from the records there.
+
+    Nothing is written if there is no record.
 
     Raises:
         InputError: a record is damaged, or the folder cannot be written.
     """
-    records = read_all(out)
+    records, place = read_all(out), out / FOLDER
+    if not records:
+        return
     with tempfile.TemporaryDirectory() as scratch:
         new = Path(scratch)
         (new / FIGURES).mkdir()
         document = Document("The cascade", _introduction(), [_section(board, new) for board in boards(records)])
-        texts = {
-            f"{PAGE}.md": document.markdown(new),
-            f"{PAGE}.html": document.html(),
-            f"{PAGE}.csv": csv_of(records),
-        }
+        texts = {README: document.markdown(new), HTML: document.html(), CSV: csv_of(records)}
         made = files.contents(new) | {Path(name): text.encode() for name, text in texts.items()}
-    outdated = [path.relative_to(out) for path in sorted((out / FIGURES).glob(f"{PAGE}-*.png"))]
-    files.replace(out, made, [place for place in outdated if place not in made])
+    outdated = [path.relative_to(place) for path in sorted((place / FIGURES).glob("*.png"))]
+    files.replace(place, made, [path for path in outdated if path not in made])
 
 
 def _introduction() -> list[str]:
     return [
-        "Written by `python benchmark.py cascade` from the records in `cascade/`; no number here is typed. "
+        "Written by `python benchmark.py cascade` from the records in `records/`; no number here is typed. "
         "docs/cascade.md says what each metric means. Values are means over requests and seeds; in brackets the 95 % "
         "interval, bootstrap over users. Ends of the scale are without code font."
     ]
@@ -78,7 +78,7 @@ def _section(board: Board, folder: Path) -> Section:
     )
     title = _title(board)
     line = board.entries[0].records[0].line
-    stem = f"{PAGE}-{found['dataset']}-{hashlib.sha256(repr(line).encode()).hexdigest()[:8]}"
+    stem = f"{found['dataset']}-{hashlib.sha256(repr(line).encode()).hexdigest()[:8]}"
     quota, milliseconds = (folder / FIGURES / f"{stem}-{name}.png" for name in ("quota", "milliseconds"))
     figures.against_quota(quota, board)
     parts = [Part(text=[told]), Part(figure=quota, caption="Value of the final list by quota")]

@@ -1,7 +1,8 @@
 """Records of judged pre-rankers on disk: a folder each, with `cascade.json` and a line for each request and quota.
 
-    OUT/cascade/<data set>/<protocol>/<pre-ranker>-<digest>/cascade.json    what was judged, means and intervals
-    OUT/cascade/<data set>/<protocol>/<pre-ranker>-<digest>/requests.parquet   the values behind them
+    OUT/cascade/records/<data set>/<protocol>/<pre-ranker>-<digest>/
+        cascade.json        what was judged, means and intervals
+        requests.parquet    the values behind them, float32
 
 The digest is of all that the record depends on, so that a record on disk need not be made again.
 """
@@ -9,8 +10,10 @@ The digest is of all that the record depends on, so that a record on disk need n
 import hashlib
 import io
 import json
+import math
+import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
@@ -32,6 +35,7 @@ from training.run_folder import to_json
 FORMAT = 1
 """Changes whenever the values of a record would change."""
 FOLDER, JSON, PARQUET = "cascade", "cascade.json", "requests.parquet"
+_RECORDS = "records"
 _USER, _QUOTA = "user", "quota"
 _Positive = Annotated[int, Field(ge=1)]
 
@@ -159,7 +163,7 @@ class Record:
         if not (_USER in columns and _QUOTA in columns and np.array_equal(columns.pop(_QUOTA), expected)):
             raise InputError(f"a line for each of {shape[0]} requests and {shape[1]} quotas expected", path=path)
         users = columns.pop(_USER).reshape(shape)[:, 0]
-        return users, {name: values.reshape(shape) for name, values in columns.items()}
+        return users, {name: values.astype(np.float64).reshape(shape) for name, values in columns.items()}
 
     @property
     def line(self) -> tuple[Any, ...]:
@@ -173,7 +177,7 @@ class Record:
 def place(out: Path, identity: Mapping[str, Any], name: str) -> Path:
     """The folder of a record: `identity` is what it depends on, `name` the pre-ranker's model or end of the scale."""
     digest = hashlib.sha256(json.dumps({"format": FORMAT, **identity}, sort_keys=True).encode()).hexdigest()
-    return out / FOLDER / identity["dataset"] / identity["protocol"] / f"{name}-{digest[:12]}"
+    return out / FOLDER / _RECORDS / identity["dataset"] / identity["protocol"] / f"{name}-{digest[:12]}"
 
 
 def write(folder: Path, fields: Mapping[str, Any], groups: np.ndarray, users: Users, values: Table) -> None:
@@ -186,22 +190,23 @@ def write(folder: Path, fields: Mapping[str, Any], groups: np.ndarray, users: Us
         users: the bootstrap over them.
         values: the metrics (R, quotas) by name.
     """
-    quotas = fields["quotas"]
-    rows = [
-        {"quota": quota, "metrics": {name: _estimate(users.mean(column[:, n])) for name, column in values.items()}}
-        for n, quota in enumerate(quotas)
-    ]
+    quotas, names = fields["quotas"], list(values)
+    rows = []
+    for number, quota in enumerate(quotas):
+        found = users.means(np.stack([values[name][:, number] for name in names], axis=1))
+        rows.append({"quota": quota, "metrics": {name: _plain(one) for name, one in zip(names, found, strict=True)}})
     columns = {_USER: np.repeat(groups, len(quotas)), _QUOTA: np.tile(quotas, len(groups))}
-    columns |= {name: column.reshape(-1) for name, column in values.items()}
+    columns |= {name: column.reshape(-1).astype(np.float32) for name, column in values.items()}
     file = io.BytesIO()
-    pq.write_table(pa.table(columns), file)
+    pq.write_table(pa.table(columns), file, compression="zstd")  # small enough to be committed
     with folders.holding(folder, print), folders.replacing(folder) as new:
         folders.write_bytes(new / PARQUET, file.getvalue())
         folders.write_text(new / JSON, to_json({"format": FORMAT, **fields, "values": rows}))
 
 
-def _estimate(found: Estimate) -> dict[str, Any]:
-    return {"mean": found.mean, "low": found.low, "high": found.high, "requests": found.requests}
+def _plain(found: Estimate) -> dict[str, Any]:
+    """As :class:`EstimateRecord`: null where there is no number."""
+    return {name: value if math.isfinite(value) else None for name, value in asdict(found).items()}
 
 
 def exists(folder: Path, results: Mapping[str, str]) -> bool:
@@ -220,6 +225,24 @@ def read_all(out: Path) -> list[Record]:
     Raises:
         InputError: one is damaged.
     """
-    folders.recover_below(out / FOLDER, "*/*/*")
-    files = sorted((out / FOLDER).glob(f"*/*/*/{JSON}"))
+    place = out / FOLDER / _RECORDS
+    folders.recover_below(place, "*/*/*")
+    files = sorted(place.glob(f"*/*/*/{JSON}"))
     return [Record.read(file.parent) for file in files if folders.is_whole(file.parent)]
+
+
+def copy_all(out: Path, target: Path) -> int:
+    """Copy every record of a folder of results to another, in the stead of what is there; returns how many there are.
+
+    Raises:
+        InputError: one is damaged; then nothing is copied.
+    """
+    found = read_all(out)
+    for record in found:
+        _ = record.requests
+    for record in found:
+        place = target / record.folder.relative_to(out)
+        with folders.holding(place, print), folders.replacing(place) as new:
+            for name in (JSON, PARQUET):
+                shutil.copyfile(record.folder / name, new / name)
+    return len(found)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
 
+from experiments.cascade import page, records
 from experiments.collect import collect
 from experiments.defaults import PUBLISHED
 from experiments.report import files, shown
@@ -83,6 +84,7 @@ def _make(new: Path, data: Mapping[str, str]) -> tuple[Facts, dict[Path, str]]:
     new.mkdir(exist_ok=True)
     (new / shown.RECORD).write_text(shown.record(facts.shown), "utf-8")
     build(found, new)
+    page.write(new)
     return facts, pages
 
 
@@ -101,6 +103,8 @@ def _add(out: Path, new: Path) -> list[str]:
         for name in (LATENCIES, *_OF_LATENCY):
             _copy(out / name, new / name)
     told = [f"{len(real)} runs from {out / 'runs'}"]
+    if judged := records.copy_all(out, new):  # those on generated data too, whose truth is known
+        told.append(f"{judged} records of the cascade from {out / records.FOLDER}")
     if left_out := len(every) - len(real):
         told.append(f"left out, as on generated data: {left_out} runs")
     return told

@@ -9,6 +9,7 @@ import numpy as np
 
 from experiments import bootstrap
 from experiments.plan import PlannedRun, flags_of
+from preprocess.options import DataOptions
 from training.config import parse
 from training.run_folder import RunFolder
 
@@ -80,6 +81,27 @@ def write_run(
     text = io.StringIO()
     csv.writer(text).writerows([["epoch", "val_auc"], [1, auc - 0.1], [2, auc]])
     (folder / "history.csv").write_text(text.getvalue())
+    return folder
+
+
+def write_untrained_run(root: Path, data, model: str, seed: int, *flags: str, options=DataOptions) -> Path:
+    """A finished run of prepared data whose weights are those before training; its metrics are made up."""
+    import models  # TensorFlow
+
+    argv = [f"--model_name={model}", f"--random_seed={seed}", f"--prepared_dir={data.path.parents[1]}", *flags]
+    config = parse(argv, program="", description="", data_options=options)
+    folder = root / data.spec.dataset / "strict" / model / config.identity(data.fingerprint)
+    built = models.build(model, data.spec, seed=seed)
+    built.build_weights()
+    (folder / "checkpoints").mkdir(parents=True)
+    built.save_trained(folder / "checkpoints")
+    (folder / "config.yaml").write_text(config.to_yaml())
+    metrics = {
+        "status": "finished", "reason": "", "run_id": folder.name, "dataset": data.spec.dataset, "protocol": "strict",
+        "split": "time", "state": "online", "leaks": [], "model": model, "seed": seed, "test": _part(0.8),
+        "data_fingerprint": data.fingerprint, "validation": _part(0.8), "seconds": 10.0,
+    }  # fmt: skip
+    (folder / "metrics.json").write_text(json.dumps(metrics))
     return folder
 
 

@@ -206,10 +206,11 @@ _MEASURED += [f"{name}@{k}" for name in ("overlap", "recall") for k in (10, 50, 
 
 def test_measure_writes_whole_files(root, monkeypatch):
     data = SimpleNamespace(spec=SimpleNamespace(label="label"))
-    trained = SimpleNamespace(data=data, test_logits=lambda: None, model=lambda: None)
+    trained = SimpleNamespace(data=data, test_logits=lambda: np.zeros(3), model=lambda: None)
     monkeypatch.setattr(measuring, "TrainedRun", SimpleNamespace(open=lambda run, planner: trained))
     monkeypatch.setattr(measuring, "Requests", SimpleNamespace(of=lambda *args, **flags: None))
-    monkeypatch.setattr(measuring, "read_columns", lambda *args: {"label": None, "group": None})
+    rated = SimpleNamespace(rows=slice(None), labels=None, groups=None)
+    monkeypatch.setattr(measuring, "Rated", SimpleNamespace(read=lambda *args: rated))
     monkeypatch.setattr(measuring.bootstrap, "replicates", lambda *args: np.ones((1000, 2)))
     monkeypatch.setattr(measuring, "top_items", lambda *args: None)
     monkeypatch.setattr(measuring.agreement, "compare", lambda *args: dict.fromkeys(_MEASURED, 0))

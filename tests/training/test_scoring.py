@@ -21,7 +21,7 @@ def _logits(model, requests, request, places):
     return model({**users, **{k: v[places] for k, v in requests.items.items()}}, training=False).numpy()
 
 
-@pytest.mark.parametrize("rows_a_call", [65_536, 7])
+@pytest.mark.parametrize("rows_a_call", [65_536, 300])
 @pytest.mark.parametrize("name", ["fit", "cold"])
 def test_scores_are_those_of_the_whole_forward_pass(prepared, requests, name, rows_a_call, monkeypatch):
     monkeypatch.setattr(scoring, "_ITEMS_A_CALL", rows_a_call)

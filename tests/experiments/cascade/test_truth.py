@@ -5,11 +5,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from run_folders import write_untrained_run
 
-from experiments.cascade import stages
+from experiments.cascade import records, stages
 from experiments.cascade.bench import Asked, Bench
 from experiments.cascade.metrics import judge
 from experiments.cascade.truth import Planted
+from experiments.command_line import main
 from features import UNLABELLED
 from preprocess.generate.requests import generate
 from preprocess.generate.truth import FILE, Truth
@@ -120,23 +122,46 @@ def test_rows_of_other_data_are_told(bench, folder, tmp_path):
         Planted.read(tmp_path, bench.requests)
 
 
-def test_labels_of_later_requests_reach_no_input(data, folder, raw, tmp_path):
-    """All clicks of the test part are permuted among its shown rows: every input stays."""
-    lines = np.concatenate([pq.read_table(path)["row"].to_numpy() for path in data.parts("test")])
-    shown = lines[raw.click.notna().to_numpy()[lines]]
+def test_labels_from_a_request_on_reach_no_input(data, folder, raw, tmp_path):
+    """All clicks from a time in the test part on are permuted: inputs of items and of users until then stay."""
+    before = Requests.of(data, "test", 60)
+    times = raw.time.to_numpy()[before.user_lines]
+    cut = np.median(times)
+    later = np.flatnonzero(raw.click.notna().to_numpy() & (raw.time.to_numpy() >= cut))
     for file in folder.iterdir():
         (tmp_path / file.name).write_bytes(file.read_bytes())
     table = pq.read_table(folder / "rows.parquet")
     clicks = table["click"].to_pandas().astype("Int8")
-    clicks.iloc[shown] = np.random.default_rng(0).permutation(clicks.iloc[shown].to_numpy())
-
-    column = pa.array(clicks, type=table.schema.field("click").type)
+    clicks.iloc[later] = np.random.default_rng(0).permutation(clicks.iloc[later].to_numpy())
     place = table.schema.get_field_index("click")
+    column = pa.array(clicks, type=table.schema.field("click").type)
     pq.write_table(table.set_column(place, table.schema.field("click"), column), tmp_path / "rows.parquet")
     options = OwnDataOptions(data_path=tmp_path, schema=tmp_path / "schema.yaml", prepared_dir=tmp_path / "prepared")
-    after = Requests.of(prepare(NoSchema(), options, lambda _: None), "test", 30)
-    before = Requests.of(data, "test", 30)
-    for side in ("users", "items"):
-        for name, values in getattr(before, side).items():
-            np.testing.assert_array_equal(getattr(after, side)[name], values, err_msg=name)
+    after = Requests.of(prepare(NoSchema(), options, lambda _: None), "test", 60)
+    until = times <= cut
+    assert 20 < until.sum() < 60
+    for name, values in before.users.items():
+        np.testing.assert_array_equal(after.users[name][until], values[until], err_msg=name)
+    for name, values in before.items.items():
+        np.testing.assert_array_equal(after.items[name], values, err_msg=name)
     assert any(set(a) != set(b) for a, b in zip(after.positives, before.positives, strict=True))
+
+
+def test_the_command_judges_data_of_ones_own(data, folder, tmp_path, capsys):
+    """From runs of a schema to records with a regret, by the command line."""
+    for model in ("youtube_dnn", "dssm", "lr"):
+        flags = (f"--schema={folder / 'schema.yaml'}", f"--data_path={folder}")
+        write_untrained_run(tmp_path / "runs", data, model, 0, *flags, options=OwnDataOptions)
+    argv = ["cascade", "--dataset=own", f"--data_path={folder}", f"--output_dir={tmp_path / 'runs'}"]
+    argv += [f"--out={tmp_path / 'out'}", "--retrieval=youtube_dnn", "--prerankers=dssm", "--rankers=lr,dssm"]
+    main([*argv, "--pool=60", "--quotas=55,20", "--requests=20", "--ends=random,ranker"])
+    printed = capsys.readouterr().out
+    assert "-> 60 -> lr" in printed
+    assert "-> 60 -> dssm" in printed
+    assert "regret@50 as a share of `dssm`'s" in printed
+    found = records.read_all(tmp_path / "out")
+    assert len(found) == 6
+    for record in found:
+        quotas = {row["quota"]: row["metrics"] for row in record.fields["values"]}
+        assert quotas[20]["regret@10"]["mean"] > 0
+        assert quotas[55]["true_positives@50"]["mean"] > quotas[20]["true_positives@50"]["mean"]
