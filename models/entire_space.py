@@ -48,7 +48,13 @@ class EntireSpaceModel(PreRankingModel):
         self.bias = inner.bias
         options = inner.options
         self.exposure = Exposure(
-            inner.spec, options.embedding_dim, options.dropout, self.next_seed, inner.xla, name="exposure"
+            inner.spec,
+            options.embedding_dim,
+            options.dropout,
+            exposure.exposure_scale,
+            self.next_seed,
+            inner.xla,
+            name="exposure",
         )
 
     def get_config(self) -> dict[str, Any]:

@@ -35,15 +35,24 @@ class Exposure(tf.keras.layers.Layer):
         spec: the data set's feature specification.
         width: size D of the vectors and of the embeddings.
         dropout: dropout rate after each hidden layer.
+        scale: the first two terms are so much of the logarithm that they stand for.
         next_seed: gives a seed for each part.
         xla: use only operations that XLA compiles.
     """
 
     def __init__(
-        self, spec: FeatureSpec, width: int, dropout: float, next_seed: Callable[[], int], xla: bool = False, **kwargs
+        self,
+        spec: FeatureSpec,
+        width: int,
+        dropout: float,
+        scale: float,
+        next_seed: Callable[[], int],
+        xla: bool = False,
+        **kwargs,
     ):
         super().__init__(dtype="float32", **kwargs)  # its own weight is in full precision; the layers have their policy
         self.width = width
+        self.scale = scale
         self._item_id = spec[spec.item_id]
         self._names = {"user": _lasting(spec, "user"), "item": _lasting(spec, "item")}
         user, item = ([column(spec[name], width) for name in self._names[side]] for side in ("user", "item"))
@@ -81,7 +90,8 @@ class Exposure(tf.keras.layers.Layer):
             item: what :meth:`item` gives of them in training.
             weights: (B,), of the rows.
         """
-        return self.loss_layer([user, item[:, :-1], item[:, -1] - self._popularity(inputs), weights])
+        biases = (item[:, -1] - self._popularity(inputs)) / self.scale
+        return self.loss_layer([user / self.scale, item[:, :-1], biases, weights])
 
     def _popularity(self, inputs: Inputs) -> tf.Tensor:
         return tf.gather(self.log_popularity, inputs[self._item_id.name])

@@ -16,6 +16,13 @@ class ExposureOptions(Options):
         False, description="rank by p(exposed) · p(positive | exposed), of which the second is the probability"
     )
     exposure_weight: float = Field(1.0, gt=0, description="entire space only: weight of the exposure's loss")
+    exposure_scale: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="entire space only: how much what is learned of a user's exposures counts beside popularity; "
+        "less than 1 where later exposures are of another kind than those of the training part",
+    )
     exposure_half_life: float = Field(
         0.0,
         ge=0,
@@ -24,7 +31,7 @@ class ExposureOptions(Options):
 
     @model_validator(mode="after")
     def _check_exposure(self) -> "ExposureOptions":
-        for name in ("exposure_weight", "exposure_half_life"):
+        for name in ("exposure_weight", "exposure_scale", "exposure_half_life"):
             if not self.entire_space and getattr(self, name) != ExposureOptions.model_fields[name].default:
                 raise ValueError(f"--{name} needs --entire_space")
         return self

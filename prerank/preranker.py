@@ -177,7 +177,7 @@ class PreRanker:
             scores = self._finite(snapshot, user, prepared, positions)
             best = best_first(scores[0], n, left_out)
             chosen = best if positions is None else positions[best]
-            scores = scores[:, best]
+            scores = np.take(scores, best, axis=1)  # several times as fast as an index array
             results.append(Scored(snapshot.ids(chosen), scores[0], unknown, snapshot.version, *scores[1:]))
         return results
 

@@ -72,5 +72,6 @@ class Snapshot:
         if order is None:
             return scores
         unordered = np.empty_like(scores)
-        unordered[:, order] = scores
+        for row, of_row in zip(unordered, scores, strict=True):  # several times as fast as both axes at once
+            row[order] = of_row
         return unordered

@@ -35,12 +35,12 @@ class EntireSpace:
     def score(self, user: tuple[Any, np.ndarray], items: Mapping[str, np.ndarray]) -> np.ndarray:
         of_inner, exposure = user
         arrays = {name: values for name, values in items.items() if name not in (_VECTORS, _BIASES)}
-        log_probability = log_sigmoid(self._inner.score(of_inner, arrays))
-        found = np.empty((2, len(log_probability)), np.float32)
-        found[1] = log_probability
-        np.matmul(items[_VECTORS][0], exposure, out=found[0])
-        found[0] += items[_BIASES][0, :, 0]
-        found[0] += log_probability
+        found = np.empty((2, items[_BIASES].shape[1]), np.float32)
+        logits, log_probabilities = found
+        log_probabilities[:] = log_sigmoid(self._inner.score(of_inner, arrays))
+        np.matmul(items[_VECTORS][0], exposure, out=logits)
+        logits += items[_BIASES][0, :, 0]
+        logits += log_probabilities
         return found
 
 

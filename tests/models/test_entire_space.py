@@ -170,9 +170,9 @@ def test_what_is_not_calibrated_or_trained_by_gradients_is_refused_in_one_line(n
 
 
 def test_options_without_it_are_refused():
-    for option in ("exposure_weight", "exposure_half_life"):
+    for option in ("exposure_weight", "exposure_scale", "exposure_half_life"):
         with pytest.raises(ValueError, match=f"--{option} needs --entire_space"):
-            ExposureOptions(**{option: 2.0})
+            ExposureOptions(**{option: 0.5})
 
 
 def test_the_weight_of_the_exposures_loss():
@@ -188,6 +188,26 @@ def test_the_weight_of_the_exposures_loss():
     )
     assert float(three) == pytest.approx(3 * float(one), rel=1e-5)
     assert float(one) == pytest.approx(np.log(64), rel=0.2)
+
+
+def test_the_loss_sees_more_than_the_score_by_the_scale():
+    """So that the optimum of the score is as much less than the logarithm that it would be."""
+    whole, half = (
+        models.build(
+            "dssm",
+            SPEC,
+            small_options("dssm") | {"dropout": 0.0},
+            entire_space=ExposureOptions(entire_space=True, exposure_scale=scale),
+        ).exposure
+        for scale in (1.0, 0.5)
+    )
+    inputs, _ = random_batch(SPEC, 16)
+    random = np.random.default_rng(0)
+    user, item = (random.normal(size=(16, width)).astype(np.float32) for width in (4, 5))
+    of_half = half.loss(inputs, user, item, tf.ones([16]))
+    twice = np.concatenate([item[:, :-1], 2 * item[:, -1:]], axis=1)
+    assert float(of_half) == pytest.approx(float(whole.loss(inputs, 2 * user, twice, tf.ones([16]))), rel=1e-5)
+    np.testing.assert_array_equal(half.logits(user, item), whole.logits(user, item))
 
 
 def test_an_item_of_its_id_only():
