@@ -160,7 +160,7 @@ def _signatures(
     encode: Encode,
     input_spec: Callable[[Field], tf.TensorSpec],
     arguments: Mapping[str, str],
-) -> dict[str, Callable[..., Outputs]]:
+) -> dict[str, Any]:
     """The signatures, of inputs as `input_spec` and `arguments` say, which `encode` makes the model's own."""
     spec = model.spec
 

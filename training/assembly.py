@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
-from training.candidates import Candidates, Drawn
+from training.candidates import Candidates, Drawn, Origin
 from training.dataset import Assembled, Share
 from training.item_states import ItemStates
 from training.list_batches import places_within
@@ -32,7 +33,7 @@ class Draws:
     """
 
     count: int
-    origin: str
+    origin: Origin | Literal["batch"]
     candidates: Candidates
     states: ItemStates
     mask: Callable[[np.ndarray, Layout, np.random.Generator], None]

@@ -44,12 +44,13 @@ class EASE(TwoTowerModel):
         if spec.liked is None:
             raise InputError(f"--model_name ease: data set {spec.dataset!r} has no history of positives")
         shape = (spec[spec.item_id].vocabulary_size, options.embedding_dim)
+        self._history = spec.liked
         self.of_history = self.add_weight(name="of_history", shape=shape, initializer="zeros")
         self.of_item = self.add_weight(name="of_item", shape=shape, initializer="zeros")
         self.popularity = self.add_weight(name="popularity", shape=shape[:1], initializer="zeros")
 
     def encode_user(self, inputs: Inputs, training: bool | None = None) -> State:
-        history = inputs[self.spec.liked]
+        history = inputs[self._history]
         known = tf.cast(history >= RESERVED, tf.float32)
         points = tf.linalg.matvec(tf.gather(self.of_history, history), known, transpose_a=True)
         return {"user_vector": tf.concat([self.options.history_weight * points, tf.ones_like(points[:, :1])], axis=1)}
