@@ -1,5 +1,6 @@
 """The example of docs/own-data.md as a user runs it, and what the script says without its flags."""
 
+import importlib
 import re
 import shlex
 from pathlib import Path
@@ -36,6 +37,18 @@ def test_the_documented_example(here, capsys, model):
     served = tf.saved_model.load(str(here / "out" / "shop")).signatures["serving_default"]
     names = "customer country interests device product brand price bought_before customer_mean product_mean"
     assert set(served.structured_input_signature[1]) == set(names.split())
+
+
+@pytest.mark.parametrize("model", ["target_means", pytest.param("dssm", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("name", "sizes"),
+    [("recflow", {"requests": 150, "users": 12, "items": 200}), ("kuairec", {"users": 40, "items": 60, "rows": 50})],
+)
+def test_a_data_set_whose_layout_is_known(here, capsys, model, name, sizes):
+    importlib.import_module(f"preprocess.generate.{name}").generate(here / "raw", **sizes)
+    more = [] if model == "target_means" else _SMALL
+    assert main(script.SOURCE, ["--dataset", name, "--data_path", "raw", "--model_name", model, *more]) == 0
+    assert re.search(rf"{model} on {name}\w*_generated, protocol strict: finished", capsys.readouterr().out)
 
 
 def test_the_tables_of_keys_are_complete():
