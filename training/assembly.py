@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -32,7 +33,7 @@ class Draws:
     """
 
     count: int
-    origin: str
+    origin: Literal["catalogue", "popularity", "batch", "request"]
     candidates: Candidates
     states: ItemStates
     mask: Callable[[np.ndarray, Layout, np.random.Generator], None]

@@ -121,5 +121,5 @@ def used(values: dict[str, Any]) -> dict[str, Any]:
 
     So a run that does not use them keeps its identity.
     """
-    defaults = ObjectiveOptions().model_dump(mode="json")
+    defaults = ObjectiveOptions.model_validate({}).model_dump(mode="json")
     return {name: value for name, value in values.items() if name not in defaults or value != defaults[name]}
