@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from training.candidates import Candidates, Drawn, Origin
+from training.candidates import Candidates, Drawn
 from training.dataset import Assembled, Share
 from training.item_states import ItemStates
 from training.list_batches import places_within
@@ -33,7 +33,7 @@ class Draws:
     """
 
     count: int
-    origin: Origin | Literal["batch"]
+    origin: Literal["catalogue", "popularity", "batch", "request"]
     candidates: Candidates
     states: ItemStates
     mask: Callable[[np.ndarray, Layout, np.random.Generator], None]
