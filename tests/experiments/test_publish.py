@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from judged import write_record
 from run_folders import write_run
 
 from experiments.command_line import main
@@ -284,3 +285,17 @@ def test_a_long_list_of_losses_is_cut():
     assert summary(["a", "b"]) == "a; b"
     assert len(summary(["x" * 1000] * 5)) < 330
     assert summary(["x" * 290, "y" * 20, "z"]) == "x" * 290 + "; and 2 more"
+
+
+def test_records_of_the_cascade_are_published_with_the_runs(here):
+    write_run(here / "results" / "runs", "dssm", 5, 0.9, data="f", raw_data=_RAW)
+    record = write_record(here / "results", "dssm")
+    main(["report", "--publish"])
+    published = here / "docs" / "results" / record.relative_to(here / "results")
+    assert (published / "cascade.json").read_bytes() == (record / "cascade.json").read_bytes()
+    page = (here / "docs" / "results" / "cascade" / "README.md").read_text()
+    assert "`dssm`" in page
+    shutil.rmtree(here / "results")
+    before = files.contents(here / "docs")
+    main(["report", "--publish"])
+    assert files.contents(here / "docs") == before

@@ -5,48 +5,21 @@ import json
 import kills
 import numpy as np
 import pytest
+from judged import GROUPS, write_record
 from run_folders import write_run
 
 from experiments.cascade import page, records
 from experiments.cascade.entries import Entry, boards
-from experiments.cascade.intervals import Users
-from experiments.cascade.metrics import CUTOFFS, STRATA
 from experiments.cascade.records import Record
 from experiments.command_line import main
 from prerank.errors import InputError
 
-_NAMES = ["agreed", "passed_recall", "passed_unseen", "pool_recall", "pool_unseen", "auc", "kendall_tau"]
-_NAMES += [f"{name}@{k}" for k in CUTOFFS for name in ("recall", "ndcg", "unseen", "survival", "overlap")]
-_NAMES += [f"recall@{k}_{stratum}" for k in CUTOFFS for stratum in STRATA]
-_TRUTH = [f"{name}@{k}" for k in CUTOFFS for name in ("true_positives", "regret", "pool_regret")]
-_GROUPS = np.repeat(np.arange(6), 2)
-
-
-def _write(out, name, *, result="r", value=0.5, end=False, truth=False, pool=100):
-    """A record of twelve requests whose metrics are all of about one value."""
-    stage = {"name": "dcn_v2", "model": "dcn_v2", "run": "seed0-a", "seed": 0}
-    mine = {"name": name, "model": None if end else name, "run": None if end else "seed0-b", "seed": None if end else 0}
-    identity = {"dataset": "movielens", "protocol": "strict", "preranker": name, "pool": pool}
-    fields = {
-        "dataset": "movielens", "protocol": "strict", "setting": "strict", "data_fingerprint": "f", "part": "test",
-        "end": end, "retrieval": {**stage, "name": "youtube_dnn", "model": "youtube_dnn"}, "preranker": mine,
-        "ranker": stage, "results": {"preranker": result}, "pool": pool, "asked_quotas": [50, 20], "quotas": [50, 20],
-        "asked_requests": 12, "requests": 12, "users": 6, "requests_with_positives": 12, "items": 300,
-        "unseen_items": 3, "pcoc": None if end else 1.1,
-        "milliseconds": {"preranking": 0.25, "user_state": None, "ranking": [2.0, 1.0], "ranking_pool": 4.0},
-    }  # fmt: skip
-    noise = np.random.default_rng(0).normal(0, 0.01, (12, 2))
-    values = dict.fromkeys([*_NAMES, *(_TRUTH if truth else [])], value + noise)
-    folder = records.place(out, identity, name)
-    records.write(folder, fields, _GROUPS, Users(_GROUPS, samples=50), values)
-    return folder
-
 
 def test_a_record_is_read_as_it_was_written(tmp_path):
-    folder = _write(tmp_path, "dssm", value=0.25)
+    folder = write_record(tmp_path, "dssm", value=0.25)
     (found,) = records.read_all(tmp_path)
     users, values = found.requests
-    assert users.tolist() == _GROUPS.tolist()
+    assert users.tolist() == GROUPS.tolist()
     assert values["recall@50"].shape == (12, 2)
     stored = found.fields["values"][1]["metrics"]["recall@50"]
     assert stored["mean"] == pytest.approx(values["recall@50"][:, 1].mean(), rel=1e-6)
@@ -56,7 +29,7 @@ def test_a_record_is_read_as_it_was_written(tmp_path):
 
 
 def test_what_has_no_value_is_null(tmp_path):
-    folder = _write(tmp_path, "dssm", value=np.nan)
+    folder = write_record(tmp_path, "dssm", value=np.nan)
     found = json.loads((folder / records.JSON).read_text())
     assert found["values"][0]["metrics"]["recall@50"] == {"mean": None, "low": None, "high": None, "requests": 0}
     printed = "\n".join(page.show([Record.read(folder)], tmp_path))
@@ -70,9 +43,9 @@ def test_a_kill_leaves_the_old_record_or_the_new_one(tmp_path):
         if root.exists():
             for file in sorted(root.rglob("*"), reverse=True):
                 file.unlink() if not file.is_dir() else file.rmdir()
-        _write(root, "dssm", result="old", value=0.1)
+        write_record(root, "dssm", result="old", value=0.1)
 
-    action = lambda: _write(root, "dssm", result="new", value=0.9)  # noqa: E731
+    action = lambda: write_record(root, "dssm", result="new", value=0.9)  # noqa: E731
     prepare()
     before = records.read_all(root)[0].requests[1]["recall@50"]
     kills.done(action, root)
@@ -87,17 +60,17 @@ def test_a_kill_leaves_the_old_record_or_the_new_one(tmp_path):
 
 
 def test_tables_put_lines_of_other_pools_and_rankers_apart(tmp_path):
-    _write(tmp_path, "dssm")
-    _write(tmp_path, "hit", value=0.7)
-    _write(tmp_path, "popularity", end=True, value=0.9)
-    _write(tmp_path, "dssm", pool=200)
+    write_record(tmp_path, "dssm")
+    write_record(tmp_path, "hit", value=0.7)
+    write_record(tmp_path, "popularity", end=True, value=0.9)
+    write_record(tmp_path, "dssm", pool=200)
     found = boards(records.read_all(tmp_path))
     assert [[entry.name for entry in board.entries] for board in found] == [["hit", "dssm", "popularity"], ["dssm"]]
 
 
 def test_the_page_shows_regret_as_a_share_of_that_of_dssm(tmp_path):
-    _write(tmp_path, "dssm", truth=True, value=0.8)
-    _write(tmp_path, "hit", truth=True, value=0.4)
+    write_record(tmp_path, "dssm", truth=True, value=0.8)
+    write_record(tmp_path, "hit", truth=True, value=0.4)
     printed = "\n".join(page.show(records.read_all(tmp_path), tmp_path))
     assert "regret@50 as a share of `dssm`'s" in printed
     (line,) = [line for line in printed.splitlines() if line.startswith("| `hit`") and "0.50" in line.split("|")[-2]]
@@ -107,8 +80,8 @@ def test_the_page_shows_regret_as_a_share_of_that_of_dssm(tmp_path):
 
 
 def test_figures_of_records_that_are_gone_are_removed(tmp_path):
-    folder = _write(tmp_path, "dssm")
-    _write(tmp_path, "dssm", pool=200)
+    folder = write_record(tmp_path, "dssm")
+    write_record(tmp_path, "dssm", pool=200)
     page.write(tmp_path)
     assert len(list((tmp_path / "cascade" / "figures").glob("*.png"))) == 4
     for file in folder.iterdir():
@@ -119,18 +92,18 @@ def test_figures_of_records_that_are_gone_are_removed(tmp_path):
 
 
 def test_a_seed_on_other_requests_is_told(tmp_path):
-    folder = _write(tmp_path, "dssm")
+    folder = write_record(tmp_path, "dssm")
     record = Record.read(folder)
 
     shifted = Record(folder, record.fields)
-    shifted.__dict__["requests"] = (_GROUPS + 1, record.requests[1])
+    shifted.__dict__["requests"] = (GROUPS + 1, record.requests[1])
     with pytest.raises(InputError, match="not of the same requests"):
         Entry([record, shifted]).values("recall@50", 20)
 
 
 def test_records_are_copied_whole(tmp_path):
-    folder = _write(tmp_path / "a", "dssm")
-    _write(tmp_path / "a", "hit", end=True)
+    folder = write_record(tmp_path / "a", "dssm")
+    write_record(tmp_path / "a", "hit", end=True)
     assert records.copy_all(tmp_path / "a", tmp_path / "b") == 2
     copied = tmp_path / "b" / folder.relative_to(tmp_path / "a")
     for name in (records.JSON, records.PARQUET):
@@ -143,6 +116,6 @@ def test_records_are_copied_whole(tmp_path):
 
 def test_the_report_writes_the_page_anew(tmp_path):
     write_run(tmp_path / "runs", "dssm", 0, 0.8)
-    _write(tmp_path, "dssm")
+    write_record(tmp_path, "dssm")
     main(["report", f"--out={tmp_path}"])
     assert "`dssm`" in (tmp_path / "cascade" / "README.md").read_text()
