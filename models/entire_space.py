@@ -67,7 +67,7 @@ class EntireSpaceModel(PreRankingModel):
         return cls(registry.get(config["name"]).model.from_config(of_inner), exposure)
 
     @property
-    def encoder(self) -> FeatureEncoder:
+    def encoder(self) -> FeatureEncoder:  # type: ignore[override]
         """That of the inner model, whose look-ups are planned ahead, if it has one."""
         return self.inner.encoder
 
