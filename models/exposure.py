@@ -13,6 +13,8 @@ from models.inputs import FeatureEncoder, Inputs
 
 _HIDDEN = 4
 """Width of a tower's hidden layer, in units of its output's width."""
+_STDDEV = 0.05
+"""Of the tables at the start. The score is a product of both sides: near 0, neither would have a gradient."""
 
 
 class Exposure(tf.keras.layers.Layer):
@@ -56,7 +58,7 @@ class Exposure(tf.keras.layers.Layer):
         self._item_id = spec[spec.item_id]
         self._names = {"user": _lasting(spec, "user"), "item": _lasting(spec, "item")}
         user, item = ([column(spec[name], width) for name in self._names[side]] for side in ("user", "item"))
-        self.encoder = FeatureEncoder(user, item, seed=next_seed(), xla=xla, name="exposure_encoder")
+        self.encoder = FeatureEncoder(user, item, seed=next_seed(), xla=xla, stddev=_STDDEV, name="exposure_encoder")
         self.user_dnn = Tower([_HIDDEN * width], width, dropout, seed=next_seed(), name="exposure_user_dnn")
         self.item_dnn = Tower([_HIDDEN * width], width + 1, dropout, seed=next_seed(), name="exposure_item_dnn")
         self.loss_layer = InBatchSoftmaxLoss(name="in_batch_softmax")

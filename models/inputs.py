@@ -98,6 +98,7 @@ class FeatureEncoder(tf.keras.layers.Layer):
         keep: names of sequences wanted element by element too.
         seed: seed of the tables' initial values.
         xla: use only operations that XLA compiles; slower elsewhere.
+        stddev: standard deviation of the tables' initial values (DeepCTR's by default).
 
     Raises:
         ValueError: columns of one table that differ in size, or embeddings of different sizes.
@@ -110,6 +111,7 @@ class FeatureEncoder(tf.keras.layers.Layer):
         keep: Collection[str] = (),
         seed: int = 0,
         xla: bool = False,
+        stddev: float = 1e-4,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -124,7 +126,7 @@ class FeatureEncoder(tf.keras.layers.Layer):
             if rows.setdefault(column.embedding_name, column.vocabulary_size) != column.vocabulary_size:
                 raise ValueError(f"columns of table {column.embedding_name!r} differ in vocabulary_size")
         fields = {column.name: column.embedding_name for column in embedded}
-        self.embedding = FieldEmbedding(rows, fields, sizes.pop() if sizes else 1, seed=seed, xla=xla)
+        self.embedding = FieldEmbedding(rows, fields, sizes.pop() if sizes else 1, stddev, seed=seed, xla=xla)
 
     def plan(self) -> LookupPlan:
         """What plans the look-ups of both sides of a batch, for :meth:`gather`."""

@@ -193,9 +193,11 @@ def build(
         InputError: there is no such model, it lacks a field in `spec`, or it cannot be had with `entire_space`.
     """
     entry = get(name)
-    exposure = entire_space
-    if not isinstance(exposure, ExposureOptions):
-        exposure = ExposureOptions.model_validate({"entire_space": entire_space})
+    exposure = (
+        entire_space
+        if isinstance(entire_space, ExposureOptions)
+        else ExposureOptions.model_validate({"entire_space": entire_space})
+    )
     check_exposure(entry, exposure)
     if not isinstance(options, ModelOptions):
         options = entry.options(**(options or {}))
