@@ -108,8 +108,9 @@ def as_dataset(source: Source, first_epoch: int, plan: Plan | None, share: Share
         features, labels = source.layout.unpack(integers, floats)
         if assembly is None:
             return Batch.of_rows(features, labels, planned, share_of_rows)
-        features = _with_drawn(features, assembly.item_layout.fields(found[0], found[1]))
-        return Batch(features, planned, *found[2:], share_of_rows)
+        features = _with_drawn(features, assembly.item_layout.fields(found.integers, found.floats))
+        further = {name: part for name, part in found._asdict().items() if name in Batch._fields}
+        return Batch(features=features, plan=planned, share=share_of_rows, **further)
 
     return dataset.map(unpack).prefetch(4).with_options(options)
 
