@@ -109,7 +109,7 @@ def as_dataset(source: Source, first_epoch: int, plan: Plan | None, share: Share
         if assembly is None:
             return Batch.of_rows(features, labels, planned, share_of_rows)
         features = _with_drawn(features, assembly.item_layout.fields(found[0], found[1]))
-        return Batch(features, planned, *found[2:], share_of_rows)
+        return Batch._make((features, planned, *found[2:], share_of_rows))
 
     return dataset.map(unpack).prefetch(4).with_options(options)
 
