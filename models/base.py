@@ -235,10 +235,15 @@ class PreRankingModel(tf.keras.Model):
             return self.loss_terms(inputs, batch.labels)
         return self.objective(self, inputs, batch)
 
+    @property
+    def trained_variables(self) -> list[tf.Variable]:
+        """What a training step changes: the model's weights, and what its objective has beside them."""
+        return [*self.trainable_variables, *(() if self.objective is None else self.objective.variables)]
+
     def _minimize(
         self, total: tf.Tensor, tape: tf.GradientTape, rows: tf.Tensor | None, plan: Mapping[str, tf.Tensor]
     ) -> None:
-        variables = self.trainable_variables
+        variables = self.trained_variables
         if rows is None:
             self.optimizer.minimize(total, variables, tape=tape)
             return

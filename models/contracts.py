@@ -45,6 +45,10 @@ class Scored(NamedTuple):
 class Objective(Protocol):
     """What a training minimises, where that is more than a model's own loss of its rows."""
 
+    @property
+    def variables(self) -> Sequence[tf.Variable]:
+        """What is trained with the model, and is no part of it."""
+
     def __call__(self, model: PreRankingModel, inputs: Inputs, batch: Batch) -> dict[str, tf.Tensor]:
         """The terms of the loss, scalars by name; `inputs` are the features of `batch`, embedded where planned."""
 

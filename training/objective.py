@@ -28,6 +28,27 @@ from training.objective_options import ObjectiveOptions
 _DRAWN_BY_POPULARITY = ("batch", "popularity")
 
 
+class ItemBias:
+    """What the losses over lists see of a logit s of item v, `exp(a) · s + b_v`, with a and b learned.
+
+    A logging policy passes on items that are popular, beside those that the user likes. What is in a list, and how far
+    it got, tells of both. The bias takes what is the same for all users, and the factor the policy's own scale. So the
+    model's logit is left to tell what the user likes, and what all users like is learned from labels only.
+
+    Args:
+        items: how many indices an item id has.
+    """
+
+    def __init__(self, items: int):
+        self._log_factor = tf.Variable(0.0, name="list_log_factor")
+        self._bias = tf.Variable(tf.zeros([items]), name="list_item_bias")
+        self.variables = (self._log_factor, self._bias)
+
+    def __call__(self, logits: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """Logits (P,) float32 as the losses see them, of pairs with the items of these indices (P,)."""
+        return tf.exp(self._log_factor) * logits + tf.gather(self._bias, items)
+
+
 class TrainingObjective:
     """`own loss of labelled rows + loss_weight · list loss + teacher_weight · teacher's loss`.
 
@@ -38,10 +59,17 @@ class TrainingObjective:
         options: what is asked for.
         unlabelled: whether some rows have no label; they are left out of the own loss.
         stages: the stages of the data's rows, ascending.
+        items: how many indices an item id has; for a bias of each.
+
+    Attributes:
+        item_bias: of `list_item_bias`, else None.
+        variables: what is trained with the model, and is no part of it.
     """
 
-    def __init__(self, options: ObjectiveOptions, unlabelled: bool = False, stages: Sequence[int] = ()):
+    def __init__(self, options: ObjectiveOptions, unlabelled: bool = False, stages: Sequence[int] = (), items: int = 0):
         self.options = options
+        self.item_bias = ItemBias(items) if options.list_item_bias else None
+        self.variables: tuple[tf.Variable, ...] = () if self.item_bias is None else self.item_bias.variables
         self._unlabelled = unlabelled
         self._list_loss = list_loss(options, stages)
         self._teacher_loss = teacher_loss(options) if options.teacher else None
@@ -52,7 +80,10 @@ class TrainingObjective:
         scored = model.scored(inputs, batch.users, batch.items) if drawn else model.scored(inputs)
         terms = self._own(model, inputs, batch, scored)
         if self._list_loss is not None:
-            terms[self.options.loss] = self.options.loss_weight * self._of_lists(batch, scored.logits)
+            logits = scored.logits
+            if self.item_bias is not None:
+                logits = self.item_bias(logits, tf.gather(batch.features[model.spec.item_id], batch.items))
+            terms[self.options.loss] = self.options.loss_weight * self._of_lists(batch, logits)
         elif self.options.candidates_are_negatives:
             rows = row_count(model, batch)
             logits = scored.logits[rows:]

@@ -47,6 +47,11 @@ class ObjectiveOptions(ExposureOptions):
         "takes drawn candidates as negatives where nothing else uses them",
     )
     loss_weight: float = Field(1.0, ge=0, description="weight of the loss over lists")
+    list_item_bias: bool = Field(
+        False,
+        description="the loss over lists sees the logit times a learned factor, plus a learned bias of the item: what "
+        "the logging policy prefers, whoever asks, is then not learned as a preference of users",
+    )
     loss_k: PositiveInt = Field(1, description="how many rows of a list --loss top_k chooses")
     teacher: tuple[str, ...] = Field(
         (),
@@ -79,6 +84,8 @@ class ObjectiveOptions(ExposureOptions):
         listed = self.list_by is not None or self.candidates_per_row
         if self.loss != "cross_entropy" and not listed:
             raise ValueError(f"--loss {self.loss} needs lists: --list_by, or --candidates_per_row of at least 1")
+        if self.list_item_bias and self.loss == "cross_entropy":
+            raise ValueError("--list_item_bias needs a --loss over lists")
         if self.loss in OF_STAGES and self.list_by is None:
             raise ValueError(f"--loss {self.loss} compares rows of different stages, so it needs --list_by")
         if OF_DATA in self.teacher and len(self.teacher) > 1:

@@ -51,7 +51,8 @@ def prepared_training(config: Config, data: PreparedData) -> tuple[Batches, Obje
     stages = np.unique(keys.stages).tolist()
     if run.loss in OF_STAGES and len(stages) < 2:
         raise InputError(f"--loss {run.loss}: all training rows are of one stage, {stages[0]}")
-    return batches, TrainingObjective(run, unlabelled, stages)
+    items = data.spec[data.spec.item_id].vocabulary_size
+    return batches, TrainingObjective(run, unlabelled, stages, items)
 
 
 def training_batches(config: Config, data: PreparedData) -> Batches:

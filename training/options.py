@@ -59,6 +59,8 @@ class RunOptions(ObjectiveOptions):
     def _check(self) -> "RunOptions":
         if self.jit and self.strategy != "single":
             raise ValueError(f"--jit works with --strategy single alone. Received: --strategy {self.strategy}")
+        if self.list_item_bias and self.strategy != "single":
+            raise ValueError(f"--list_item_bias works with --strategy single only. Received: {self.strategy}")
         if self.prepare_only and self.export_dir is not None:
             raise ValueError("--prepare_only trains nothing that --export_dir could take")
         if self.export_dir is None:

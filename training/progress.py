@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -45,11 +46,19 @@ class CheckpointStore:
         folder: where the files go.
         model: its weights are saved; built.
         optimizer: its variables are saved; built.
+        beside: variables that are trained with the model, and are no part of it.
     """
 
-    def __init__(self, folder: Path, model: tf.keras.Model, optimizer: tf.keras.optimizers.Optimizer):
+    def __init__(
+        self,
+        folder: Path,
+        model: tf.keras.Model,
+        optimizer: tf.keras.optimizers.Optimizer,
+        beside: Sequence[tf.Variable] = (),
+    ):
         self._folder = folder
-        self._checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer)
+        named = {f"beside_{place}": variable for place, variable in enumerate(beside)}
+        self._checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer, **named)
 
     def save(self, progress: Progress) -> None:
         """Make `progress`, with the present weights as those of its last epoch, the state to go on from.

@@ -208,7 +208,8 @@ def _fit(
     with distribution.strategy.scope():
         compile_model(trained, run)
     model.plan_training(run.epoch, len(training))
-    store = CheckpointStore(folder.checkpoints, model, trained.optimizer)
+    beside = () if objective is None else objective.variables
+    store = CheckpointStore(folder.checkpoints, model, trained.optimizer, beside)
     progress = store.restore()
     distribution.check_equal(progress.epochs, "find another state to go on from: --output_dir has to be one for all")
     copy_weights(model, trained)
@@ -239,7 +240,7 @@ def _fit(
 def compile_model(model: PreRankingModel, run: RunOptions) -> None:
     """Give `model` its optimizer, built, so that a checkpoint finds all of its variables."""
     model.compile(optimizer=LazyAdam(run.lr, embedding_l2=run.embedding_l2), jit_compile=run.jit)
-    model.optimizer.build(model.trainable_variables)
+    model.optimizer.build(model.trained_variables)
 
 
 def _describe(

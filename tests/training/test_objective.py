@@ -48,7 +48,7 @@ def made(name="dssm", **options):
 
 def objective(*argv, unlabelled=True):
     options = parse(argv, program="x", description="x").run
-    return TrainingObjective(options, unlabelled, [0, 1, 2, 3])
+    return TrainingObjective(options, unlabelled, [0, 1, 2, 3], SPEC["movie_id"].vocabulary_size)
 
 
 def terms(model, asked, batch):
@@ -171,6 +171,35 @@ def test_losses_over_lists(model, logits, loss, together):
     found = terms(model, asked, batch_of(lists))
     own = mean([(WEIGHTS[i], bce(LABELS[i], logits[i])) for i in range(3)])
     assert found == pytest.approx({"cross_entropy": own, loss: 0.3 * formula(logits, rows_of(lists))}, rel=1e-4)
+
+
+def test_losses_over_lists_with_a_bias_of_each_item(model, logits):
+    asked = objective("--loss", "pairwise", "--candidates_per_row", "2", "--list_item_bias")
+    biases = np.random.default_rng(5).normal(size=SPEC["movie_id"].vocabulary_size)
+    factor, table = asked.variables
+    factor.assign(0.4)
+    table.assign(biases)
+    batch = batch_of(OWN)
+    seen = np.exp(0.4) * logits + biases[batch.features["movie_id"].numpy()[ITEMS]]
+    found = terms(model, asked, batch)
+    assert found["pairwise"] == pytest.approx(pairwise(seen, rows_of(OWN)), rel=1e-4)
+    own = mean([(WEIGHTS[i], bce(LABELS[i], logits[i])) for i in range(3)])
+    assert found["cross_entropy"] == pytest.approx(own, rel=1e-4)
+
+
+def test_a_bias_of_each_item_is_trained_beside_the_model():
+    model = made()
+    names = {weight.name for weight in model.weights}
+    model.objective = asked = objective("--loss", "pairwise", "--candidates_per_row", "2", "--list_item_bias")
+    model.compile(LazyAdam(0.1))
+    batch = batch_of(OWN)
+    model.train_step(batch)
+    factor, table = asked.variables
+    assert float(factor) != 0
+    items, changed = batch.features["movie_id"].numpy(), np.flatnonzero(table.numpy())
+    assert len(changed)
+    assert set(changed) <= set(items.tolist())
+    assert {weight.name for weight in model.weights} == names
 
 
 def test_softmax_of_items_drawn_by_popularity_is_corrected(model, logits):

@@ -160,6 +160,19 @@ def test_killed_training_goes_on_to_the_same_metrics(sample_folder, tmp_path):
     assert not list(killed.glob("runs/**/*.partial"))
 
 
+def test_what_is_trained_beside_a_model_goes_on_where_a_killed_training_stopped(prepared, tmp_path, monkeypatch):
+    flags = ["--model_name", "lr", "--epoch", "2", "--patience", "9", "--lr", "0.1", "--list_by", "user"]
+    flags += ["--loss", "pairwise", "--list_item_bias"]
+    config = [
+        parse(["--output_dir", str(tmp_path / folder), *flags], program="train.py", description="Train.")
+        for folder in ("whole", "parts", "without")
+    ]
+    whole = train(config[0], prepared, _quiet)
+    assert _interrupted(config[1], prepared, monkeypatch, 1).metrics["test"] == whole.metrics["test"]
+    without = train(config[2].replace(list_item_bias=False), prepared, _quiet)
+    assert without.metrics["test"] != whole.metrics["test"]
+
+
 def test_a_model_with_a_schedule_is_planned_recorded_and_not_stopped_early(prepared, tmp_path):
     config = _config(
         tmp_path, "--model_name", "fit", "--epoch", "7", "--anneal_epochs", "6", "--lr", "0.02", "--patience", "1"
@@ -175,12 +188,8 @@ def test_a_model_with_a_schedule_is_planned_recorded_and_not_stopped_early(prepa
     assert int(result.model.meta_query.step) == result.metrics["best_epoch"] * steps
 
 
-@pytest.mark.slow
-def test_a_schedule_goes_on_where_a_killed_training_stopped(prepared, tmp_path, monkeypatch):
-    """Interrupted after each epoch, FIT ends with the same metrics."""
-    flags = ["--model_name", "fit", "--epoch", "3", "--patience", "9"]
-    whole = train(_config(tmp_path / "whole", *flags), prepared, _quiet)
-    config = _config(tmp_path / "parts", *flags)
+def _interrupted(config, prepared, monkeypatch, times):
+    """The result of a training that is interrupted after each of its first epochs."""
     save = CheckpointStore.save
 
     def save_and_die(store, progress):
@@ -188,10 +197,18 @@ def test_a_schedule_goes_on_where_a_killed_training_stopped(prepared, tmp_path, 
         raise KeyboardInterrupt
 
     monkeypatch.setattr(CheckpointStore, "save", save_and_die)
-    for _ in range(2):
+    for _ in range(times):
         with pytest.raises(KeyboardInterrupt):
             train(config, prepared, _quiet)
     monkeypatch.setattr(CheckpointStore, "save", save)
-    parts = train(config, prepared, _quiet)
+    return train(config, prepared, _quiet)
+
+
+@pytest.mark.slow
+def test_a_schedule_goes_on_where_a_killed_training_stopped(prepared, tmp_path, monkeypatch):
+    """Interrupted after each epoch, FIT ends with the same metrics."""
+    flags = ["--model_name", "fit", "--epoch", "3", "--patience", "9"]
+    whole = train(_config(tmp_path / "whole", *flags), prepared, _quiet)
+    parts = _interrupted(_config(tmp_path / "parts", *flags), prepared, monkeypatch, 2)
     assert parts.metrics["test"] == whole.metrics["test"]
     assert int(parts.model.meta_query.step) == int(whole.model.meta_query.step)
