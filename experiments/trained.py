@@ -12,7 +12,7 @@ from experiments.runs import Run
 from models import PreRankingModel
 from preprocess.prepared import PreparedData
 from prerank.errors import InputError
-from training.batches import Batches, read_columns
+from training.batches import Batches, read_beside
 from training.callbacks import predict
 from training.teacher import model_of
 
@@ -83,6 +83,6 @@ def _saved(file: Path, data: PreparedData) -> np.ndarray:
         table = pq.read_table(file, columns=["row", "logit"])
     except (OSError, pa.ArrowException) as error:
         raise InputError(f"the saved predictions cannot be read: {error}", path=file) from error
-    if not np.array_equal(table["row"].to_numpy(), read_columns(data, "test", ["row"])["row"]):
+    if not np.array_equal(table["row"].to_numpy(), read_beside(data, "test", "row")["row"]):
         raise InputError("not of the test part's rows", path=file)
     return table["logit"].to_numpy()

@@ -162,6 +162,12 @@ def mask_ids(ids: np.ndarray, layout: Layout, rate: float, rng: np.random.Genera
             ids[draw[:, start] > 1 - rate * _MISSING_PER_UNSEEN, start] = MISSING
 
 
+def read_beside(prepared: PreparedData, part: str, *names: str) -> dict[str, np.ndarray]:
+    """Columns of a part beside its fields, such as `group` and `row`, in order; whatever fields are called."""
+    stored = read_columns(prepared, part, [prepared.spec.beside(name) for name in names])
+    return {name: stored[prepared.spec.beside(name)] for name in names}
+
+
 def read_columns(prepared: PreparedData, part: str, names: list[str]) -> dict[str, np.ndarray]:
     """Columns of a part in order, without lists, as stored: `label`, `group`, `row`, indices, unscaled numbers."""
     table = pa.concat_tables([pq.read_table(path, columns=names) for path in prepared.parts(part)])

@@ -23,7 +23,7 @@ from preprocess.prepared import PreparedData
 from prerank import folders
 from prerank.errors import InputError
 from training import exposure
-from training.batches import Batches, read_columns
+from training.batches import Batches, read_beside, read_columns
 from training.callbacks import EpochEnd, copy_weights, predict
 from training.config import Config
 from training.distribution import Distribution
@@ -276,25 +276,26 @@ def _evaluate(config: Config, data: PreparedData, model: PreRankingModel, folder
     """Metrics of the validation and test parts, of seen and unseen users apart, and the floor's."""
     results: dict[str, Any] = {}
     for part in ("validation", "test"):
-        columns = read_columns(data, part, [data.spec.label, "group", "row", data.spec.user_id])
         rated = Rated.read(data, part)
         logits = predict(model, Batches(data, part, _EVALUATION_BATCH).dataset())
         results[part] = rated.evaluate(logits)
         if part == "test":
-            unseen = _of_unseen_users(data, columns)
+            unseen = _of_unseen_users(data)
             for name, chosen in (("test_seen_users", ~unseen), ("test_unseen_users", unseen)):
                 results[name] = rated.evaluate(logits, chosen)
             if config.run.save_predictions:
-                _save_predictions(folder, columns, logits)
+                _save_predictions(folder, read_beside(data, "test", "group", "row"), logits)
     results["floor"] = results["test"] if config.run.model_name == "target_means" else floor(data)
     return results
 
 
-def _of_unseen_users(data: PreparedData, columns: dict[str, np.ndarray]) -> np.ndarray:
-    """Which rows (n,) have a user whose id is out of vocabulary; of hashed ids, whom the training part lacks."""
-    if not data.spec[data.spec.user_id].hash_buckets:
-        return columns[data.spec.user_id] == UNSEEN
-    return ~np.isin(columns["group"], np.unique(read_columns(data, "train", ["group"])["group"]))
+def _of_unseen_users(data: PreparedData) -> np.ndarray:
+    """Which test rows (n,) have a user whose id is out of vocabulary; of hashed ids, whom the training part lacks."""
+    user = data.spec.user_id
+    if not data.spec[user].hash_buckets:
+        return read_columns(data, "test", [user])[user] == UNSEEN
+    known, asked = (read_beside(data, part, "group")["group"] for part in ("train", "test"))
+    return ~np.isin(asked, np.unique(known))
 
 
 def floor(data: PreparedData) -> dict[str, float] | None:
