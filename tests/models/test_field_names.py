@@ -5,10 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
-from conformance import DIFFERENTIABLE, small_options
+from conformance import DIFFERENTIABLE, build
 from support import SPEC, random_batch
 
-import models
 from models.batch import Batch
 from training.optimizer import LazyAdam
 
@@ -47,7 +46,7 @@ def renamed(spec, names):
 
 def trained(name, names):
     """The weights after a step from one start, whatever the names of the fields."""
-    model = models.build(name, renamed(SPEC, names), small_options(name), seed=3)
+    model = build(name, seed=3, spec=renamed(SPEC, names))
     model.compile(LazyAdam(1e-2))
     inputs, labels = random_batch(SPEC, 32)
     inputs = {names[field]: values for field, values in inputs.items()}

@@ -138,7 +138,11 @@ def _edges(chunk, count):
 @pytest.mark.parametrize("chunk", [7, 5000])
 def test_the_exports_own_scorer_in_chunks(chunk):
     random = np.random.default_rng(4)
-    shapes = {"user_tower": {"user_a": [None, 4]}, "item_tower": {"item_a": [None, 2, 4], "item_b": [None, 1]}}
+    shapes = {
+        "user_tower": {"user_a": [None, 4]},
+        "item_tower": {"item_a": [None, 2, 4], "item_b": [None, 1]},
+        "score": {"logit": [None], "probability": [None]},
+    }
 
     def score(values):
         user, heads, offset = values
