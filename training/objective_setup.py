@@ -34,7 +34,8 @@ def prepared_training(config: Config, data: PreparedData) -> tuple[Batches, Obje
         InputError: the data lack a column that an option needs, or a teacher cannot be used.
     """
     check(config, data.spec)
-    if not config.run.any_is_used and not data.spec.row_columns:
+    rated_only = data.labelled("train") == data.rows("train")
+    if rated_only and not config.run.any_is_used and not data.spec.row_columns:
         return training_batches(config, data), None
     run, keys = config.run, RowKeys.read(data)
     lists = {"request": keys.requests, "user": keys.users, None: None}[run.list_by]
