@@ -27,8 +27,8 @@ class Draws:
     Attributes:
         count: candidates of each row, K.
         origin: "batch", or where :class:`Candidates` draws from.
-        candidates: draws them; not needed for "batch".
-        states: gives their fields as of the row's time; not needed for "batch".
+        candidates: draws them, and tells accidental hits.
+        states: gives their fields as of the row's time.
         mask: masks ids of drawn items at the rate at which those of rows are masked, in place.
     """
 
@@ -128,9 +128,11 @@ class BatchAssembly:
         if draws.origin == "batch":
             others = (owner + rng.integers(1, max(count, 2), len(owner))) % count
             items = self._keys.items[places[others]]
-            kept = (others != owner) & ~draws.candidates.hits(asking, items)
-            return Drawn(items, shares[others], kept), others, none, shares
-        drawn = draws.candidates.draw(draws.origin, asking, rng)
+            drawn = Drawn(items, shares[others], (others != owner) & ~draws.candidates.hits(asking, items))
+            if not draws.states.vary:  # the other row's fields are those of any time, and are encoded already
+                return drawn, others, none, shares
+        else:
+            drawn = draws.candidates.draw(draws.origin, asking, rng)
         packed = draws.states.packed(drawn.items, self._keys.times[asking], self._item_side(rows, owner))
         draws.mask(packed[0], self.item_layout, rng)
         return drawn, count + np.arange(len(owner)), packed, np.concatenate([shares, drawn.log_q])

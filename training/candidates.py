@@ -1,4 +1,8 @@
-"""Items drawn for rows of the training part, none of them known only later than the row."""
+"""Items drawn for rows of the training part, none of them known only later than the row.
+
+Items of other rows of a batch are drawn in :mod:`training.assembly`. Those may first appear later than the row, but
+their fields are as of the row's time.
+"""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from preprocess.own_data import NoSchema, OwnDataOptions
 from preprocess.prepare import prepare
 from prerank.errors import InputError
 from training.config import parse
+from training.objective_setup import prepared_training
 from training.trainer import train
 
 ROWS = 600
@@ -51,3 +52,13 @@ def test_rows_without_a_label_are_left_out_of_the_loss(data, tmp_path):
 def test_they_cannot_be_compiled(data, tmp_path):
     with pytest.raises(InputError, match="^--jit cannot compile batches with rows without a label"):
         train(config(tmp_path, "--jit"), data, lambda _: None)
+
+
+def test_items_of_the_batch_whose_fields_never_change_are_not_encoded_twice(data, tmp_path):
+    flags = ["--candidates_per_row", "2", "--candidates_from", "batch"]
+    batches, _ = prepared_training(config(tmp_path, *flags), data)
+    rows = next(iter(batches.epoch(0)))
+    found = batches.assembly(rows, (0, 0, 0, 0))
+    assert len(found.integers) == 0
+    assert len(found.items) == 3 * len(rows[0])
+    assert (found.items < len(rows[0])).all()
