@@ -7,13 +7,12 @@ import functools
 import numpy as np
 
 import models
-from features import FeatureSpec
 from models import PreRankingModel
 from models.base import Objective
 from preprocess.prepared import PreparedData
 from prerank.errors import InputError
 from training.assembly import BatchAssembly, Draws
-from training.batches import Batches, mask_ids
+from training.batches import Batches, mask_ids, read_columns
 from training.candidates import Candidates
 from training.config import Config
 from training.item_states import ItemStates
@@ -33,7 +32,7 @@ def prepared_training(config: Config, data: PreparedData) -> tuple[Batches, Obje
     Raises:
         InputError: the data lack a column that an option needs, or a teacher cannot be used.
     """
-    check(config, data.spec)
+    check(config, data)
     rated_only = data.labelled("train") == data.rows("train")
     if rated_only and not config.run.any_is_used and not data.spec.row_columns:
         return training_batches(config, data), None
@@ -69,13 +68,13 @@ def oov_rate(config: Config) -> float:
     return 0.0 if "encoders" in config.data.resolved().leaks else _DEFAULT_OOV_RATE
 
 
-def check(config: Config, spec: FeatureSpec) -> None:
+def check(config: Config, data: PreparedData) -> None:
     """Check that model and data have what the options of the objective need.
 
     Raises:
         InputError: they lack it.
     """
-    run = config.run
+    run, spec = config.run, data.spec
     if run.any_is_used and models.get(run.model_name).model.fit_directly is not PreRankingModel.fit_directly:
         raise InputError(
             f"--model_name {run.model_name} is not trained by gradient steps: it takes no candidates, lists or teacher"
@@ -92,6 +91,22 @@ def check(config: Config, spec: FeatureSpec) -> None:
     for column, option in needed.items():
         if option and column not in spec.row_columns:
             raise InputError(f"{option}: the {spec.dataset} data have no {column} column")
+    _check_timed(config, data)
+
+
+def _check_timed(config: Config, data: PreparedData) -> None:
+    run = config.run
+    asked = {
+        "--candidates_from popularity": run.candidates_per_row and run.candidates_from == "popularity",
+        "--exposure_half_life": run.exposure_half_life,
+    }
+    options = [option for option, value in asked.items() if value]
+    if not options:
+        return
+    time = data.spec.beside("timestamp")
+    times = read_columns(data, "train", [time])[time]
+    if times.min() == times.max():
+        raise InputError(f"{options[0]}: the {data.spec.dataset} data have no time, so no row is earlier than another")
 
 
 def _assembly(config: Config, data: PreparedData, keys: RowKeys, lists: np.ndarray | None) -> BatchAssembly:

@@ -196,7 +196,7 @@ def _fit(
 ) -> Progress:
     """Train `model`; the chief's ends with the weights of the best epoch."""
     run = config.run
-    check(config, data.spec)
+    check(config, data)
     exposure.prepare(model, run, data)
     if model.fit_directly(training_batches(config, data).columns):
         return Progress(epochs=1, best_epoch=0, stopped=True)
