@@ -123,7 +123,7 @@ class BatchAssembly:
         if draws is None:
             nobody = Drawn(np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros(0, bool))
             return nobody, np.zeros(0, np.int64), none, np.zeros(count, np.float32)
-        shares = draws.candidates.log_shares(self._keys.items[places])
+        shares = self._log_shares(draws, places)
         asking = places[owner]
         if draws.origin == "batch":
             others = (owner + rng.integers(1, max(count, 2), len(owner))) % count
@@ -136,6 +136,13 @@ class BatchAssembly:
         packed = draws.states.packed(drawn.items, self._keys.times[asking], self._item_side(rows, owner))
         draws.mask(packed[0], self.item_layout, rng)
         return drawn, count + np.arange(len(owner)), packed, np.concatenate([shares, drawn.log_q])
+
+    def _log_shares(self, draws: Draws, places: np.ndarray) -> np.ndarray:
+        """log_q (R,) of the items of the rows themselves, of the same kind as that of candidates by popularity."""
+        items, times = self._keys.items[places], self._keys.times[places]
+        if draws.origin == "popularity":
+            return draws.candidates.log_earlier_shares(items, times)
+        return draws.candidates.log_shares(items)
 
     def _item_side(self, rows: Rows, owner: np.ndarray) -> Rows:
         """The packed fields of the item's side of rows, for each of `owner` (D,)."""

@@ -145,6 +145,24 @@ def test_means_of_candidates_know_the_labels_before_the_row_and_no_others(reques
     assert checked > 10
 
 
+def test_by_popularity_all_items_have_their_share_of_the_earlier_rows(requests_data):  # noqa: F811
+    columns = read_columns(requests_data, "train", ["timestamp", "what"])
+    flags = ["--candidates_per_row", "2", "--candidates_from", "popularity"]
+    batches, _ = prepared_training(config(*flags), requests_data)
+    integers, floats = next(iter(batches.epoch(0)))
+    found = batches.assembly((integers, floats), (0, 0, 0, 0))
+    drawn = batches.assembly.item_layout.fields(found.integers, found.floats)["what"]
+    items = np.concatenate([batches.layout.fields(integers, floats)["what"], drawn])
+    pairs, rows = np.flatnonzero(found.weights > 0), len(integers)
+    assert (pairs < rows).sum() == rows
+    assert (pairs >= rows).sum() > 10
+    for pair in pairs:
+        earlier = columns["timestamp"] < columns["timestamp"][integers[found.users[pair], -1]]
+        item = items[found.items[pair]]
+        wanted = max((columns["what"][earlier] == item).sum(), 1) / max(earlier.sum(), 1)
+        assert found.log_q[found.items[pair]] == pytest.approx(np.log(wanted), rel=1e-5, abs=1e-6)
+
+
 def test_slices_of_replicas_cut_no_list(requests_data):  # noqa: F811
     batches, _ = prepared_training(config("--list_by", "request"), requests_data)
     requests = RowKeys.read(requests_data).requests
