@@ -19,8 +19,10 @@ from training.item_states import ItemStates
 from training.list_batches import ListBatches
 from training.objective import TrainingObjective
 from training.objective_options import OF_DATA, OF_STAGES
+from training.options import RunOptions
 from training.packing import Layout
 from training.row_keys import RowKeys
+from training.selection import AUC
 from training.teacher import Teacher
 
 _DEFAULT_OOV_RATE = 0.05
@@ -75,10 +77,8 @@ def check(config: Config, data: PreparedData) -> None:
         InputError: they lack it.
     """
     run, spec = config.run, data.spec
-    if run.any_is_used and models.get(run.model_name).model.fit_directly is not PreRankingModel.fit_directly:
-        raise InputError(
-            f"--model_name {run.model_name} is not trained by gradient steps: it takes no candidates, lists or teacher"
-        )
+    if models.get(run.model_name).model.fit_directly is not PreRankingModel.fit_directly:
+        _check_fitted_directly(run)
     if run.any_is_used and run.jit:
         raise InputError("--jit cannot compile candidates, lists or a teacher, whose number varies")
     needed = {
@@ -92,6 +92,14 @@ def check(config: Config, data: PreparedData) -> None:
         if option and column not in spec.row_columns:
             raise InputError(f"{option}: the {spec.dataset} data have no {column} column")
     _check_timed(config, data)
+
+
+def _check_fitted_directly(run: RunOptions) -> None:
+    by_steps = f"--model_name {run.model_name} is not trained by gradient steps"
+    if run.any_is_used:
+        raise InputError(f"{by_steps}: it takes no candidates, lists or teacher")
+    if run.select_by != AUC:
+        raise InputError(f"--select_by {run.select_by}: {by_steps}, so it has no epochs to choose from")
 
 
 def _check_timed(config: Config, data: PreparedData) -> None:

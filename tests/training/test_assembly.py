@@ -207,6 +207,7 @@ def test_without_options_batches_are_plain(prepared):
         (["--list_by", "user", "--loss", "full_stage"], "--loss full_stage: .* have no stage column"),
         (["--candidates_per_row", "1", "--jit"], "--jit cannot compile candidates"),
         (["--candidates_per_row", "1", "--model_name", "gbdt"], "gbdt is not trained by gradient steps"),
+        (["--model_name", "gbdt", "--select_by", "cascade_recall@5"], "--select_by cascade_recall@5: .*gbdt is not"),
     ],
 )
 def test_what_an_option_needs(prepared, argv, message):
