@@ -20,7 +20,7 @@ from preprocess.prepared import PreparedData
 from preprocess.yaml_files import read_yaml
 from prerank import folders
 from prerank.errors import InputError
-from training.finished_runs import WEIGHTS, finished_metrics, identity_of
+from training.finished_runs import WEIGHTS, by_identity, finished_metrics
 from training.packing import Layout
 from training.spec import seen
 
@@ -43,14 +43,14 @@ class Teacher:
 
     @classmethod
     def open(cls, runs: Sequence[str], data: PreparedData) -> Teacher:
-        """The teachers whose folders `runs` name.
+        """The teachers whose folders `runs` name, whose order does not matter.
 
         Raises:
-            InputError: a folder holds no finished run, its run was on other data, or its weights cannot be read.
+            InputError: a folder holds no finished run, its run was on other data, or its weights cannot be read; or two
+                folders hold the same run.
         """
         found = {}
-        for run in runs:
-            folder = Path(run)
+        for identity, folder in by_identity(runs, _FLAG).items():
             fingerprint = finished_metrics(folder, _FLAG)["data_fingerprint"]
             if fingerprint != data.fingerprint:
                 raise InputError(
@@ -58,7 +58,7 @@ class Teacher:
                     f"Received: {fingerprint}",
                     path=folder,
                 )
-            found[identity_of(folder, _FLAG)] = trained_model(folder, data.spec, _FLAG)
+            found[identity] = trained_model(folder, data.spec, _FLAG)
         return cls(found, data)
 
     def score(self, features: Mapping[str, np.ndarray], users: np.ndarray, items: np.ndarray) -> np.ndarray:

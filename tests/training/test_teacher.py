@@ -117,6 +117,24 @@ def test_teachers_that_cannot_be_used(runs, requests_data, prepared, tmp_path): 
         Teacher.open([str(copy)], requests_data)
 
 
+def test_teachers_are_named_once_and_in_any_order(runs, requests_data, tmp_path):  # noqa: F811
+    first, second = names(runs)
+    identities = {
+        config(tmp_path, *TOWER, "--teacher", asked).identity("x")
+        for asked in (f"{first},{second}", f"{second},{first}")
+    }
+    assert len(identities) == 1
+    ways = [Teacher.open(order, requests_data).of_training_rows() for order in ([first, second], [second, first])]
+    np.testing.assert_array_equal(*ways)
+    other = tmp_path / "other"
+    other.symlink_to(runs[0].folder)
+    for again in (first, f"{first}/", str(other)):
+        with pytest.raises(InputError, match="--teacher: the same run as .*, expected each once"):
+            config(tmp_path, *TOWER, "--teacher", f"{first},{again}").identity("x")
+        with pytest.raises(InputError, match="--teacher: the same run as"):
+            Teacher.open([first, again], requests_data)
+
+
 def test_examples_of_an_export_are_rated_rows_without_what_is_privileged(requests_data):  # noqa: F811
     table = pq.read_table(io.BytesIO(examples(requests_data, 1000)))
     assert "secret" not in table.column_names
