@@ -216,7 +216,7 @@ def _fit(
     if progress.epochs:
         report(f"going on after epoch {progress.epochs} of an interrupted run")
     rated = Rated.read(data, "validation")
-    value = selection(run.select_by, data)
+    value = selection(run.select_by, data, model)
     epoch_end = EpochEnd(
         model, distribution, progress, store, validation, rated, training.rows, run.patience, run.select_by, value
     )
