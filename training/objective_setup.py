@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 
 import numpy as np
+import pyarrow.parquet as pq
 
 import models
 from models import PreRankingModel
@@ -16,7 +17,7 @@ from training.batches import Batches, mask_ids, read_columns
 from training.candidates import Candidates
 from training.config import Config
 from training.item_states import ItemStates
-from training.list_batches import ListBatches
+from training.list_batches import ListBatches, numbered_by_file
 from training.objective import TrainingObjective
 from training.objective_options import OF_DATA, OF_STAGES
 from training.options import RunOptions
@@ -39,7 +40,8 @@ def prepared_training(config: Config, data: PreparedData) -> tuple[Batches, Obje
     if rated_only and not config.run.any_is_used and not data.spec.row_columns:
         return training_batches(config, data), None
     run, keys = config.run, RowKeys.read(data)
-    lists = {"request": keys.requests, "user": keys.users, None: None}[run.list_by]
+    sizes = [pq.read_metadata(path).num_rows for path in data.parts("train")]
+    lists = {"request": keys.requests, "user": numbered_by_file(keys.users, sizes), None: None}[run.list_by]
     assembly = _assembly(config, data, keys, lists)
     rate, seed = oov_rate(config), run.random_seed
     batches = (
