@@ -26,7 +26,7 @@ class Batch(NamedTuple):
         teacher: (P,) float32, a teacher's logit; NaN where there is none.
         stages: (P,) int32, how far a row got in the cascade, larger for further; 0 where that is unknown.
         log_q: (I,) float32, log probability that a draw gives this item; of the rows' own items, that a random training
-            row has it.
+            row has it, or a random earlier one where candidates are drawn from these.
         lists: (G, N) int32, places among P of the pairs of each list; -1 for none.
         share: () float32, the part of the whole batch that this is; less than 1 if several replicas train.
     """

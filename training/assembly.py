@@ -27,8 +27,8 @@ class Draws:
     Attributes:
         count: candidates of each row, K.
         origin: "batch", or where :class:`Candidates` draws from.
-        candidates: draws them; not needed for "batch".
-        states: gives their fields as of the row's time; not needed for "batch".
+        candidates: draws them, and tells accidental hits.
+        states: gives their fields as of the row's time.
         mask: masks ids of drawn items at the rate at which those of rows are masked, in place.
     """
 
@@ -123,17 +123,26 @@ class BatchAssembly:
         if draws is None:
             nobody = Drawn(np.zeros(0, np.int32), np.zeros(0, np.float32), np.zeros(0, bool))
             return nobody, np.zeros(0, np.int64), none, np.zeros(count, np.float32)
-        shares = draws.candidates.log_shares(self._keys.items[places])
+        shares = self._log_shares(draws, places)
         asking = places[owner]
         if draws.origin == "batch":
             others = (owner + rng.integers(1, max(count, 2), len(owner))) % count
             items = self._keys.items[places[others]]
-            kept = (others != owner) & ~draws.candidates.hits(asking, items)
-            return Drawn(items, shares[others], kept), others, none, shares
-        drawn = draws.candidates.draw(draws.origin, asking, rng)
+            drawn = Drawn(items, shares[others], (others != owner) & ~draws.candidates.hits(asking, items))
+            if not draws.states.vary:  # the other row's fields are those of any time, and are encoded already
+                return drawn, others, none, shares
+        else:
+            drawn = draws.candidates.draw(draws.origin, asking, rng)
         packed = draws.states.packed(drawn.items, self._keys.times[asking], self._item_side(rows, owner))
         draws.mask(packed[0], self.item_layout, rng)
         return drawn, count + np.arange(len(owner)), packed, np.concatenate([shares, drawn.log_q])
+
+    def _log_shares(self, draws: Draws, places: np.ndarray) -> np.ndarray:
+        """log_q (R,) of the items of the rows themselves, of the same kind as that of candidates by popularity."""
+        items, times = self._keys.items[places], self._keys.times[places]
+        if draws.origin == "popularity":
+            return draws.candidates.log_earlier_shares(items, times)
+        return draws.candidates.log_shares(items)
 
     def _item_side(self, rows: Rows, owner: np.ndarray) -> Rows:
         """The packed fields of the item's side of rows, for each of `owner` (D,)."""

@@ -1,4 +1,8 @@
-"""Items drawn for rows of the training part, none of them known only later than the row."""
+"""Items drawn for rows of the training part, none of them known only later than the row.
+
+Items of other rows of a batch are drawn in :mod:`training.assembly`. Those may first appear later than the row, but
+their fields are as of the row's time.
+"""
 
 from __future__ import annotations
 
@@ -92,8 +96,7 @@ class Candidates:
         times = self._keys.times[rows]
         earlier = np.searchsorted(self._times, times)
         items = self._in_time[rng.integers(0, np.maximum(earlier, 1))]
-        counts, _ = self._counts.before(items, times)
-        return items, np.log(np.maximum(counts, 1) / np.maximum(earlier, 1)), earlier > 0
+        return items, self.log_earlier_shares(items, times), earlier > 0
 
     def _from_request(self, rows: np.ndarray, rng: np.random.Generator) -> tuple:
         assert self._keys.requests is not None
@@ -105,6 +108,15 @@ class Candidates:
         drawn = np.where(drawn == rows, last, drawn)  # so each of the other rows has the same chance
         found = (others > 0) & (self._keys.labels[drawn] != 1)
         return self._keys.items[drawn], -np.log(np.maximum(others, 1)), found
+
+    def log_earlier_shares(self, items: np.ndarray, times: np.ndarray) -> np.ndarray:
+        """Log probability (m,) float32 that a random training row before `times` (m,) has each of `items` (m,).
+
+        An item without such a row counts one.
+        """
+        counts, _ = self._counts.before(items, times)
+        earlier = np.searchsorted(self._times, times)
+        return np.log(np.maximum(counts, 1) / np.maximum(earlier, 1)).astype(np.float32)
 
     def log_shares(self, items: np.ndarray) -> np.ndarray:
         """Log probability (m,) float32 that a random training row has each of `items` (m,)."""

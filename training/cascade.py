@@ -41,21 +41,20 @@ class CascadeRecall:
         self._cutoff, self._asked, self._most_items = cutoff, requests, most_items
         self._read: dict[int, Requests] = {}
 
-    def exists(self) -> bool:
-        """Whether a request has a later positive, however many are asked."""
-        few = self._requests(min(self._asked or RANKER_REQUESTS, RANKER_REQUESTS))
-        return any(map(len, few.positives))
+    def exists(self, model: PreRankingModel) -> bool:
+        """Whether a request has a later positive, among those that a model like `model` is asked."""
+        return any(map(len, self._requests(model).positives))
 
     def __call__(self, model: PreRankingModel) -> float:
         """The mean recall over the requests with a positive, in [0, 1]; NaN if there is no such request."""
-        requests = self._requests(REQUESTS if isinstance(model, TwoTowerModel) else RANKER_REQUESTS)
+        requests = self._requests(model)
         best = top_items(model, requests, self._cutoff)
         pairs = zip(requests.positives, best, strict=True)
         found = [np.isin(positives, passed).mean() for positives, passed in pairs if len(positives)]
         return float(np.mean(found)) if found else float("nan")
 
-    def _requests(self, default: int) -> Requests:
-        count = self._asked or default
+    def _requests(self, model: PreRankingModel) -> Requests:
+        count = self._asked or (REQUESTS if isinstance(model, TwoTowerModel) else RANKER_REQUESTS)
         if count not in self._read:
             requests = Requests.of(self._data, self._part, count)
             self._read[count] = requests if self._most_items is None else requests.sampled(self._most_items)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,3 +46,22 @@ def identity_of(folder: Path, option: str) -> str:
         digest.update(path.read_bytes())
     names = (found["dataset"], found["protocol"], found["model"], found["run_id"], found["data_fingerprint"])
     return "/".join([*names, digest.hexdigest()[:16]])
+
+
+def by_identity(runs: Sequence[str], option: str) -> dict[str, Path]:
+    """The folders of finished runs by what tells the runs from others, in the order of that.
+
+    Args:
+        runs: the folders' names.
+        option: the flag that names them.
+
+    Raises:
+        InputError: as for :func:`finished_metrics`, or two folders hold the same run.
+    """
+    found: dict[str, Path] = {}
+    for run in runs:
+        identity = identity_of(Path(run), option)
+        if identity in found:
+            raise InputError(f"{option}: the same run as {str(found[identity])!r}, expected each once", path=run)
+        found[identity] = Path(run)
+    return dict(sorted(found.items()))

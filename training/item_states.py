@@ -55,6 +55,7 @@ class ItemStates:
     Attributes:
         layout: of the packed fields.
         first: int64 (items,), time of each item's first training row; :data:`NEVER` for an item without one.
+        vary: whether an item's fields are others at another time, or for another row that asks.
     """
 
     def __init__(self, data: PreparedData):
@@ -69,6 +70,7 @@ class ItemStates:
         if spec.item_mean is not None and "target_mean" not in data.manifest["options"]["leaks"]:
             self._mean = spec[spec.item_mean]
             self._counts, self._prior = self._labelled(data)
+        self.vary = self._mean is not None or bool(self._own_integers or self._own_floats)
 
     def _static(self, data: PreparedData) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The packed fields of a training row of each item, and the time of the first."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -93,6 +93,17 @@ def _grouped(lists: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     order = np.argsort(lists, kind="stable")
     sizes = np.unique(lists, return_counts=True)[1]
     return order, np.concatenate([[0], np.cumsum(sizes)])
+
+
+def numbered_by_file(numbers: np.ndarray, sizes: Sequence[int]) -> np.ndarray:
+    """Numbers (n,), others in each of files that follow each other, of rows with the same of `numbers` (n,) in a file.
+
+    Args:
+        numbers: int (n,), from 0 on.
+        sizes: how many rows each file has; n together.
+    """
+    files = np.repeat(np.arange(len(sizes)), sizes)
+    return files * (int(numbers.max(initial=0)) + 1) + numbers
 
 
 def places_within(sizes: np.ndarray) -> np.ndarray:

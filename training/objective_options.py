@@ -103,6 +103,27 @@ class ObjectiveOptions(ExposureOptions):
                 raise ValueError(f"--teacher_loss {self.teacher_loss} needs --candidates_per_row of at least 2")
         return self
 
+    @model_validator(mode="after")
+    def _check_used(self) -> "ObjectiveOptions":
+        """Refuse what would change nothing but the run's id."""
+        needs = [
+            (self.list_by, "--list_by", ("list_size",)),
+            (self.candidates_per_row, "--candidates_per_row of at least 1", ("candidates_from",)),
+            (self.teacher, "a --teacher", ("teacher_on", "teacher_loss", "teacher_weight", "teacher_temperature")),
+            (self.loss == "top_k", "--loss top_k", ("loss_k",)),
+            (
+                self.loss != "cross_entropy" or self.candidates_are_negatives,
+                "a --loss over lists, or candidates as negatives",
+                ("loss_weight",),
+            ),
+            (self.teacher_loss != "pairwise", "a --teacher_loss other than pairwise", ("teacher_temperature",)),
+        ]
+        for given, needed, names in needs:
+            for name in names:
+                if not given and getattr(self, name) != ObjectiveOptions.model_fields[name].default:
+                    raise ValueError(f"--{name} needs {needed}")
+        return self
+
     def _check_taught_candidates(self) -> None:
         if not self.candidates_per_row:
             raise ValueError(f"--teacher_on {self.teacher_on} needs --candidates_per_row of at least 1")

@@ -5,23 +5,25 @@ from __future__ import annotations
 import functools
 
 import numpy as np
+import pyarrow.parquet as pq
 
 import models
-from features import FeatureSpec
 from models import PreRankingModel
 from models.base import Objective
 from preprocess.prepared import PreparedData
 from prerank.errors import InputError
 from training.assembly import BatchAssembly, Draws
-from training.batches import Batches, mask_ids
+from training.batches import Batches, mask_ids, read_columns
 from training.candidates import Candidates
 from training.config import Config
 from training.item_states import ItemStates
-from training.list_batches import ListBatches
+from training.list_batches import ListBatches, numbered_by_file
 from training.objective import TrainingObjective
 from training.objective_options import OF_DATA, OF_STAGES
+from training.options import RunOptions
 from training.packing import Layout
 from training.row_keys import RowKeys
+from training.selection import AUC
 from training.teacher import Teacher
 
 _DEFAULT_OOV_RATE = 0.05
@@ -33,11 +35,13 @@ def prepared_training(config: Config, data: PreparedData) -> tuple[Batches, Obje
     Raises:
         InputError: the data lack a column that an option needs, or a teacher cannot be used.
     """
-    check(config, data.spec)
-    if not config.run.any_is_used and not data.spec.row_columns:
+    check(config, data)
+    rated_only = data.labelled("train") == data.rows("train")
+    if rated_only and not config.run.any_is_used and not data.spec.row_columns:
         return training_batches(config, data), None
     run, keys = config.run, RowKeys.read(data)
-    lists = {"request": keys.requests, "user": keys.users, None: None}[run.list_by]
+    sizes = [pq.read_metadata(path).num_rows for path in data.parts("train")]
+    lists = {"request": keys.requests, "user": numbered_by_file(keys.users, sizes), None: None}[run.list_by]
     assembly = _assembly(config, data, keys, lists)
     rate, seed = oov_rate(config), run.random_seed
     batches = (
@@ -68,17 +72,15 @@ def oov_rate(config: Config) -> float:
     return 0.0 if "encoders" in config.data.resolved().leaks else _DEFAULT_OOV_RATE
 
 
-def check(config: Config, spec: FeatureSpec) -> None:
+def check(config: Config, data: PreparedData) -> None:
     """Check that model and data have what the options of the objective need.
 
     Raises:
         InputError: they lack it.
     """
-    run = config.run
-    if run.any_is_used and models.get(run.model_name).model.fit_directly is not PreRankingModel.fit_directly:
-        raise InputError(
-            f"--model_name {run.model_name} is not trained by gradient steps: it takes no candidates, lists or teacher"
-        )
+    run, spec = config.run, data.spec
+    if models.get(run.model_name).model.fit_directly is not PreRankingModel.fit_directly:
+        _check_fitted_directly(run)
     if run.any_is_used and run.jit:
         raise InputError("--jit cannot compile candidates, lists or a teacher, whose number varies")
     needed = {
@@ -91,6 +93,30 @@ def check(config: Config, spec: FeatureSpec) -> None:
     for column, option in needed.items():
         if option and column not in spec.row_columns:
             raise InputError(f"{option}: the {spec.dataset} data have no {column} column")
+    _check_timed(config, data)
+
+
+def _check_fitted_directly(run: RunOptions) -> None:
+    by_steps = f"--model_name {run.model_name} is not trained by gradient steps"
+    if run.any_is_used:
+        raise InputError(f"{by_steps}: it takes no candidates, lists or teacher")
+    if run.select_by != AUC:
+        raise InputError(f"--select_by {run.select_by}: {by_steps}, so it has no epochs to choose from")
+
+
+def _check_timed(config: Config, data: PreparedData) -> None:
+    run = config.run
+    asked = {
+        "--candidates_from popularity": run.candidates_per_row and run.candidates_from == "popularity",
+        "--exposure_half_life": run.exposure_half_life,
+    }
+    options = [option for option, value in asked.items() if value]
+    if not options:
+        return
+    time = data.spec.beside("timestamp")
+    times = read_columns(data, "train", [time])[time]
+    if times.min() == times.max():
+        raise InputError(f"{options[0]}: the {data.spec.dataset} data have no time, so no row is earlier than another")
 
 
 def _assembly(config: Config, data: PreparedData, keys: RowKeys, lists: np.ndarray | None) -> BatchAssembly:

@@ -13,12 +13,12 @@ from training.batches import read_columns
 
 @dataclass(frozen=True)
 class RowKeys:
-    """Arrays (n,) over the rows of the training part, in the order of its files; about 30 bytes a row.
+    """Arrays (n,) over the rows of the training part, in the order of its files; 32 to 36 bytes a row.
 
     Attributes:
         labels: float32, 0 or 1; NaN for a row without a label.
         users, items: int32, numbers of the distinct user and item, from 0 on.
-        times: int64, in the raw data's unit.
+        times: int64, in seconds since 1970; 0 where nothing is timed.
         weights: float32.
         stages: int32, larger for further; 0 without that column.
         teacher: float32, logits of a ranker; NaN where there is none.

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import tensorflow as tf
+from pydantic import ValidationError
 
 import models
 from features import FeatureSpec
@@ -20,7 +21,9 @@ from preprocess.prepared import PreparedData
 from preprocess.yaml_files import read_yaml
 from prerank import folders
 from prerank.errors import InputError
-from training.finished_runs import WEIGHTS, finished_metrics, identity_of
+from prerank.reading import problem
+from training.finished_runs import WEIGHTS, by_identity, finished_metrics
+from training.options import RunOptions
 from training.packing import Layout
 from training.spec import seen
 
@@ -43,14 +46,14 @@ class Teacher:
 
     @classmethod
     def open(cls, runs: Sequence[str], data: PreparedData) -> Teacher:
-        """The teachers whose folders `runs` name.
+        """The teachers whose folders `runs` name, whose order does not matter.
 
         Raises:
-            InputError: a folder holds no finished run, its run was on other data, or its weights cannot be read.
+            InputError: a folder holds no finished run, its run was on other data, or its weights cannot be read; or two
+                folders hold the same run.
         """
         found = {}
-        for run in runs:
-            folder = Path(run)
+        for identity, folder in by_identity(runs, _FLAG).items():
             fingerprint = finished_metrics(folder, _FLAG)["data_fingerprint"]
             if fingerprint != data.fingerprint:
                 raise InputError(
@@ -58,7 +61,7 @@ class Teacher:
                     f"Received: {fingerprint}",
                     path=folder,
                 )
-            found[identity_of(folder, _FLAG)] = trained_model(folder, data.spec, _FLAG)
+            found[identity] = trained_model(folder, data.spec, _FLAG)
         return cls(found, data)
 
     def score(self, features: Mapping[str, np.ndarray], users: np.ndarray, items: np.ndarray) -> np.ndarray:
@@ -145,14 +148,22 @@ def trained_model(folder: Path, spec: FeatureSpec, option: str) -> PreRankingMod
         option: the flag that names it.
 
     Raises:
-        InputError: its configuration or its weights cannot be read.
+        InputError: its configuration or its weights cannot be read; names the file.
     """
     config = folder / "config.yaml"
     values = read_yaml(config, option)
     name = values.get("model_name")
     if not isinstance(name, str):
         raise InputError(f"{option}: expected a model_name", path=config)
-    model = model_of(name, values, spec, values.get("random_seed", 0))
+    try:
+        for key in ("random_seed", "with_privileged"):
+            if key in values:
+                _check(key, values[key])
+        model = model_of(name, values, spec, values.get("random_seed", 0))
+    except ValidationError as error:
+        raise InputError(f"{option}: {problem(error, values)}", path=config) from error
+    except ValueError as error:
+        raise InputError(f"{option}: {error}", path=config) from error
     try:
         model.load_trained(folder / WEIGHTS)
     except InputError:
@@ -160,6 +171,15 @@ def trained_model(folder: Path, spec: FeatureSpec, option: str) -> PreRankingMod
     except (OSError, ValueError, KeyError, RuntimeError) as error:
         raise InputError(f"{option}: the run's weights cannot be read: {error}", path=folder / WEIGHTS) from error
     return model
+
+
+def _check(key: str, value: Any) -> None:
+    try:
+        RunOptions.check_option(key, value)
+    except ValidationError as error:
+        raise ValueError(f"{key}: {problem(error, None)}") from error
+    except ValueError as error:
+        raise ValueError(f"{key}: {error}") from error
 
 
 def model_of(name: str, config: Mapping[str, Any], spec: FeatureSpec, seed: int) -> PreRankingModel:
@@ -170,6 +190,9 @@ def model_of(name: str, config: Mapping[str, Any], spec: FeatureSpec, seed: int)
         config: the run's options by name.
         spec: that of its data.
         seed: of the run.
+
+    Raises:
+        ValueError: an option has a value that is not allowed, or the model cannot be made of the data.
     """
     options = {key: value for key, value in config.items() if key in models.get(name).options.model_fields}
     exposure = {key: config[key] for key in ExposureOptions.model_fields if key in config}

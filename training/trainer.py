@@ -177,13 +177,23 @@ def _build(config: Config, data: PreparedData) -> PreRankingModel:
 
 def _check_classes(data: PreparedData) -> None:
     for part in ("train", "validation"):
-        counts = data.manifest["parts"][part]
-        labelled = data.labelled(part)
-        if counts["positives"] in (0, labelled):
+        positives, labelled = _counted(data, part)
+        if positives in (0, labelled):
+            of_weight = " with a label and a weight above 0" if "weight" in data.spec.row_columns else ""
             raise InputError(
                 f"the {part} part needs positives and negatives. "
-                f"Received: {counts['positives']} positives in {labelled} rows"
+                f"Received: {positives} positives in {labelled} rows{of_weight}"
             )
+
+
+def _counted(data: PreparedData, part: str) -> tuple[int, int]:
+    """How many rows of a part are positives, and how many have a label, of those that count at all."""
+    if "weight" not in data.spec.row_columns:
+        return data.manifest["parts"][part]["positives"], data.labelled(part)
+    rated = Rated.read(data, part)
+    assert rated.weights is not None  # the data have them
+    labels = rated.labels[rated.weights > 0]
+    return int((labels == 1).sum()), len(labels)
 
 
 def _fit(
@@ -196,7 +206,7 @@ def _fit(
 ) -> Progress:
     """Train `model`; the chief's ends with the weights of the best epoch."""
     run = config.run
-    check(config, data.spec)
+    check(config, data)
     exposure.prepare(model, run, data)
     if model.fit_directly(training_batches(config, data).columns):
         return Progress(epochs=1, best_epoch=0, stopped=True)
@@ -216,7 +226,7 @@ def _fit(
     if progress.epochs:
         report(f"going on after epoch {progress.epochs} of an interrupted run")
     rated = Rated.read(data, "validation")
-    value = selection(run.select_by, data)
+    value = selection(run.select_by, data, model)
     epoch_end = EpochEnd(
         model, distribution, progress, store, validation, rated, training.rows, run.patience, run.select_by, value
     )
@@ -299,10 +309,11 @@ def _of_unseen_users(data: PreparedData) -> np.ndarray:
 
 
 def floor(data: PreparedData) -> dict[str, float] | None:
-    """Test metrics of `target_means`; None where the data set has no mean label of user and item."""
-    if data.spec.user_mean is None or data.spec.item_mean is None:
+    """Test metrics of `target_means`; None where no model may see a mean label of user and item."""
+    spec = seen(data.spec, with_privileged=False)
+    if spec.user_mean is None or spec.item_mean is None:
         return None
-    model = models.build("target_means", data.spec)
+    model = models.build("target_means", spec)
     model.fit_directly(Batches(data, "train", _EVALUATION_BATCH).columns)
     logits = predict(model, Batches(data, "test", _EVALUATION_BATCH).dataset())
     return Rated.read(data, "test").evaluate(logits)

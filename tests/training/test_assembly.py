@@ -119,6 +119,50 @@ def test_candidates_follow_the_rows_and_hits_are_masked(requests_data, origin, b
     assert kept_ones > 100
 
 
+@pytest.mark.parametrize("origin", ["catalogue", "popularity", "batch", "request"])
+def test_means_of_candidates_know_the_labels_before_the_row_and_no_others(requests_data, origin):  # noqa: F811
+    spec = requests_data.spec
+    parts = [
+        read_columns(requests_data, part, [spec.label, "item_group", "timestamp", spec.item_id])
+        for part in ("train", "validation", "test")
+    ]
+    labels, items, times, ids = (np.concatenate([part[name] for part in parts]) for name in parts[0])
+    prior = parts[0][spec.label][parts[0][spec.label] >= 0].mean()
+    flags = ["--candidates_per_row", "2", "--candidates_from", origin]
+    batches, _ = prepared_training(config(*flags), requests_data)
+    integers, floats = next(iter(batches.epoch(0)))
+    found = batches.assembly((integers, floats), (0, 0, 0, 0))
+    own = batches.layout.fields(integers, floats)
+    drawn = batches.assembly.item_layout.fields(found.integers, found.floats)
+    field, rows, checked = spec[spec.item_mean], len(integers), 0
+    of_pairs = {name: np.concatenate([own[name], drawn[name]])[found.items] for name in (spec.item_id, field.name)}
+    for pair in np.flatnonzero(found.weights > 0):
+        time = parts[0]["timestamp"][integers[found.users[pair], -1]]
+        before = labels[(ids == of_pairs[spec.item_id][pair]) & (times < time) & (labels >= 0)]
+        wanted = (before.sum() + 5 * prior) / (len(before) + 5)
+        assert of_pairs[field.name][pair] * field.scale + field.mean == pytest.approx(wanted, abs=1e-5)
+        checked += pair >= rows
+    assert checked > 10
+
+
+def test_by_popularity_all_items_have_their_share_of_the_earlier_rows(requests_data):  # noqa: F811
+    columns = read_columns(requests_data, "train", ["timestamp", "what"])
+    flags = ["--candidates_per_row", "2", "--candidates_from", "popularity"]
+    batches, _ = prepared_training(config(*flags), requests_data)
+    integers, floats = next(iter(batches.epoch(0)))
+    found = batches.assembly((integers, floats), (0, 0, 0, 0))
+    drawn = batches.assembly.item_layout.fields(found.integers, found.floats)["what"]
+    items = np.concatenate([batches.layout.fields(integers, floats)["what"], drawn])
+    pairs, rows = np.flatnonzero(found.weights > 0), len(integers)
+    assert (pairs < rows).sum() == rows
+    assert (pairs >= rows).sum() > 10
+    for pair in pairs:
+        earlier = columns["timestamp"] < columns["timestamp"][integers[found.users[pair], -1]]
+        item = items[found.items[pair]]
+        wanted = max((columns["what"][earlier] == item).sum(), 1) / max(earlier.sum(), 1)
+        assert found.log_q[found.items[pair]] == pytest.approx(np.log(wanted), rel=1e-5, abs=1e-6)
+
+
 def test_slices_of_replicas_cut_no_list(requests_data):  # noqa: F811
     batches, _ = prepared_training(config("--list_by", "request"), requests_data)
     requests = RowKeys.read(requests_data).requests
@@ -163,6 +207,7 @@ def test_without_options_batches_are_plain(prepared):
         (["--list_by", "user", "--loss", "full_stage"], "--loss full_stage: .* have no stage column"),
         (["--candidates_per_row", "1", "--jit"], "--jit cannot compile candidates"),
         (["--candidates_per_row", "1", "--model_name", "gbdt"], "gbdt is not trained by gradient steps"),
+        (["--model_name", "gbdt", "--select_by", "cascade_recall@5"], "--select_by cascade_recall@5: .*gbdt is not"),
     ],
 )
 def test_what_an_option_needs(prepared, argv, message):

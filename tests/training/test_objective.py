@@ -247,7 +247,8 @@ def listwise_teacher(s, lists, on):
 @pytest.mark.parametrize("kind", ["pointwise", "pairwise", "listwise"])
 def test_losses_of_a_teacher(model, logits, kind, on):
     flags = ["--teacher", "x", "--teacher_loss", kind, "--teacher_on", on, "--teacher_weight", "0.7"]
-    asked = objective(*flags, "--teacher_temperature", "2", "--candidates_per_row", "2", "--list_by", "request")
+    flags += [] if kind == "pairwise" else ["--teacher_temperature", "2"]
+    asked = objective(*flags, "--candidates_per_row", "2", "--list_by", "request")
     batch = batch_of(TOGETHER)
     if on == "rated":  # the assembly gives no logits of candidates then
         batch = batch._replace(teacher=tf.constant(np.where(np.arange(12) < ROWS, TEACHER, NONE)))

@@ -46,6 +46,23 @@ def test_defaults_are_left_out_whatever_their_type():
         (["--teacher_on", "both", "--candidates_per_row", "1"], "--teacher_on both needs a --teacher"),
         (["--teacher", "data", "--teacher_on", "candidates", "--candidates_per_row", "1"], "data knows no candidates"),
         (["--teacher", "x", "--teacher_loss", "listwise"], "--teacher_loss listwise on rated rows needs --list_by"),
+        (["--list_size", "9", "--candidates_per_row", "1"], "--list_size needs --list_by"),
+        (["--loss_k", "2"], "--loss_k needs --loss top_k"),
+        (["--loss_k", "2", "--list_by", "user", "--loss", "softmax"], "--loss_k needs --loss top_k"),
+        (["--loss_weight", "2"], "--loss_weight needs a --loss over lists, or candidates as negatives"),
+        (["--loss_weight", "2", "--list_by", "user"], "--loss_weight needs a --loss over lists"),
+        (
+            ["--loss_weight", "2", "--teacher", "x", "--teacher_on", "both", "--candidates_per_row", "1"],
+            "--loss_weight needs a --loss over lists",
+        ),
+        (["--candidates_from", "batch"], "--candidates_from needs --candidates_per_row of at least 1"),
+        (["--candidates_per_row", "1", "--teacher_loss", "listwise"], "--teacher_loss needs a --teacher"),
+        (["--teacher_weight", "2"], "--teacher_weight needs a --teacher"),
+        (["--teacher_temperature", "2"], "--teacher_temperature needs a --teacher"),
+        (
+            ["--teacher", "data", "--list_by", "user", "--teacher_loss", "pairwise", "--teacher_temperature", "2"],
+            "--teacher_temperature needs a --teacher_loss other than pairwise",
+        ),
         (["--select_by", "recall"], "--select_by"),
         (["--with_privileged", "--export_dir", "x"], "--with_privileged trains a teacher"),
     ],
@@ -53,3 +70,17 @@ def test_defaults_are_left_out_whatever_their_type():
 def test_options_that_do_not_go_together(argv, message):
     with pytest.raises(InputError, match=message):
         config(*argv)
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--list_size", "50", "--loss_k", "1", "--loss_weight", "1", "--candidates_from", "catalogue"],
+        ["--list_by", "user", "--list_size", "9", "--loss", "top_k", "--loss_k", "2", "--loss_weight", "0.5"],
+        ["--candidates_per_row", "2", "--candidates_from", "batch", "--loss_weight", "0.5"],
+        ["--teacher", "data", "--teacher_weight", "2", "--teacher_temperature", "2"],
+        ["--teacher", "data", "--list_by", "user", "--teacher_loss", "listwise", "--teacher_temperature", "2"],
+    ],
+)
+def test_options_that_go_together(argv):
+    config(*argv)

@@ -1,10 +1,12 @@
 """Choosing the best epoch by the recall of a cascade on the validation part."""
 
 import csv
+import dataclasses
 
 import numpy as np
 import pytest
 
+import models
 from preprocess.movielens import ADAPTER
 from preprocess.options import DataOptions
 from preprocess.prepare import prepare
@@ -39,8 +41,9 @@ def test_the_best_epoch_is_that_of_the_highest_recall(prepared, tmp_path):
 
 
 def test_by_default_no_recall_is_computed(prepared):
-    assert selection("auc", prepared) is None
-    assert isinstance(selection("cascade_recall@50", prepared), CascadeRecall)
+    model = models.build("lr", prepared.spec)
+    assert selection("auc", prepared, model) is None
+    assert isinstance(selection("cascade_recall@50", prepared, model), CascadeRecall)
 
 
 def test_a_part_without_later_positives_is_told(prepared, monkeypatch):
@@ -48,7 +51,22 @@ def test_a_part_without_later_positives_is_told(prepared, monkeypatch):
     whole.positives[:] = [np.array([], int)] * 3
     monkeypatch.setattr(Requests, "of", lambda *args: whole)
     with pytest.raises(InputError, match="--select_by cascade_recall@50: no request of the validation part"):
-        selection("cascade_recall@50", prepared)
+        selection("cascade_recall@50", prepared, models.build("lr", prepared.spec))
+
+
+@pytest.mark.parametrize(("name", "count"), [("dssm", 500), ("cold", 100)])
+def test_whether_there_is_a_value_depends_on_the_requests_that_the_model_is_asked(prepared, monkeypatch, name, count):
+    """Of these requests only the last of 500 has a later positive."""
+    whole = Requests.of(prepared, "validation", 3)
+
+    def drawn(data, part, asked):
+        assert asked == count
+        return dataclasses.replace(whole, positives=[np.arange(asked == 500)] * 3)
+
+    monkeypatch.setattr(Requests, "of", drawn)
+    model = models.build(name, prepared.spec)
+    assert CascadeRecall(prepared).exists(model) == (count == 500)
+    assert np.isfinite(CascadeRecall(prepared)(model)) == (count == 500)
 
 
 def test_trained_on_permuted_labels_a_model_finds_later_positives_by_chance_only(sample_folder, tmp_path):

@@ -1,9 +1,11 @@
 import io
 import json
+import shutil
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from request_data import requests_data  # noqa: F401
 
 from prerank.errors import InputError
@@ -115,6 +117,47 @@ def test_teachers_that_cannot_be_used(runs, requests_data, prepared, tmp_path): 
     (copy / "metrics.json").write_text(json.dumps(stored | {"status": "diverged"}))
     with pytest.raises(InputError, match="--teacher: the run is not finished but diverged"):
         Teacher.open([str(copy)], requests_data)
+
+
+def test_teachers_are_named_once_and_in_any_order(runs, requests_data, tmp_path):  # noqa: F811
+    first, second = names(runs)
+    identities = {
+        config(tmp_path, *TOWER, "--teacher", asked).identity("x")
+        for asked in (f"{first},{second}", f"{second},{first}")
+    }
+    assert len(identities) == 1
+    ways = [Teacher.open(order, requests_data).of_training_rows() for order in ([first, second], [second, first])]
+    np.testing.assert_array_equal(*ways)
+    other = tmp_path / "other"
+    other.symlink_to(runs[0].folder)
+    for again in (first, f"{first}/", str(other)):
+        with pytest.raises(InputError, match="--teacher: the same run as .*, expected each once"):
+            config(tmp_path, *TOWER, "--teacher", f"{first},{again}").identity("x")
+        with pytest.raises(InputError, match="--teacher: the same run as"):
+            Teacher.open([first, again], requests_data)
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ({"exposure_scale": 5}, "exposure_scale: Input should be less than or equal to 1. Received: 5"),
+        ({"exposure_scale": 0.5}, "--exposure_scale needs --entire_space"),
+        ({"embedding_dim": "x"}, "embedding_dim: "),
+        ({"random_seed": "a"}, "random_seed: "),
+        ({"random_seed": -1}, "random_seed: "),
+        ({"random_seed": None}, "random_seed: "),
+        ({"with_privileged": "perhaps"}, "with_privileged: "),
+        ({"model_name": "no_such"}, "--model_name: there is no model 'no_such'"),
+        ({"model_name": 3}, "expected a model_name"),
+    ],
+)
+def test_a_teacher_whose_configuration_is_wrong(runs, requests_data, tmp_path, values, problem):  # noqa: F811
+    shutil.copytree(runs[1].folder, tmp_path / "run")
+    file = tmp_path / "run" / "config.yaml"
+    file.write_text(yaml.safe_dump(yaml.safe_load(file.read_text()) | values))
+    with pytest.raises(InputError, match=f"config.yaml: --teacher: {problem}") as caught:
+        Teacher.open([str(tmp_path / "run")], requests_data)
+    assert "\n" not in str(caught.value)
 
 
 def test_examples_of_an_export_are_rated_rows_without_what_is_privileged(requests_data):  # noqa: F811
