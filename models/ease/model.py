@@ -1,6 +1,7 @@
 """A linear item-to-item model in closed form, a retrieval model."""
 
 import numpy as np
+import scipy.linalg
 import scipy.sparse
 import tensorflow as tf
 from sklearn.utils.extmath import randomized_svd
@@ -16,6 +17,7 @@ _DAY = 86_400
 _LEAST = 0.1
 """What an item without a positive counts, so that its log exists. In positives."""
 _ITERATIONS = 7
+_COLUMNS_AT_ONCE = 1024
 
 
 @ENTRY
@@ -105,12 +107,19 @@ class EASE(TwoTowerModel):
 
 
 def _item_to_item(user: np.ndarray, item: np.ndarray, items: int, l2: float) -> np.ndarray:
-    """B of the class's docstring, (items, items) float64, from the user and the item of each positive."""
+    """B of the class's docstring, (items, items) float64, from the user and the item of each positive.
+
+    One such matrix is in memory, and what is computed of it is computed in place.
+    """
     liked = scipy.sparse.csr_matrix((np.ones(len(user)), (user, item)), shape=(user.max() + 1, items))
     liked.data[:] = 1  # an item that a user has twice counts once
-    gram = (liked.T @ liked).toarray()
+    liked_by = liked.T.tocsr()
+    gram = np.empty((items, items), order="F")
+    for start in range(0, items, _COLUMNS_AT_ONCE):  # the whole product as a sparse matrix may be larger than gram
+        part = slice(start, start + _COLUMNS_AT_ONCE)
+        gram[:, part] = (liked_by @ liked[:, part]).toarray()
     gram[np.diag_indices(items)] += l2
-    inverse = np.linalg.inv(gram)
-    weights = inverse / -np.diag(inverse)
-    np.fill_diagonal(weights, 0)
-    return weights
+    inverse = scipy.linalg.inv(gram, overwrite_a=True, check_finite=False)
+    inverse /= -np.diag(inverse)
+    np.fill_diagonal(inverse, 0)
+    return inverse

@@ -47,7 +47,9 @@ def products(model):
     return model.of_history.numpy() @ model.of_item.numpy().T
 
 
-def test_a_high_rank_gives_the_weights_of_least_squares():
+@pytest.mark.parametrize("columns_at_once", [7, 1024])
+def test_a_high_rank_gives_the_weights_of_least_squares(columns_at_once, monkeypatch):
+    monkeypatch.setattr("models.ease.model._COLUMNS_AT_ONCE", columns_at_once)
     columns = training_part()
     model = fitted(columns, embedding_dim=37, item_l2=20.0)
     expected = least_squares(columns, 20.0)
