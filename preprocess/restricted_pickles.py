@@ -2,7 +2,8 @@
 
 A pickle is a program. It may name any function and call it. Here it finds stand-ins for the few functions by which
 NumPy pickles its arrays, and nothing else. The stand-ins are instances that take no state, so no pickle can change
-them. NumPy's own readers of state, which trust what they are given, are never reached.
+them. NumPy's own readers of state, which trust what they are given, are never reached: an array becomes one only when
+the whole pickle is read.
 """
 
 from __future__ import annotations
@@ -109,12 +110,19 @@ class _Dtype:
 
 
 class _Array:
-    """Stands for an array whose state comes later."""
+    """Stands for an array, whose state may come later. No pickle gets hold of the array itself."""
 
     __slots__ = ("value",)
 
     def __init__(self) -> None:
         self.value: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, *arguments: Any) -> _Array:
+        """One that has its state: what :func:`_array` gives."""
+        made = cls()
+        made.value = _array(*arguments)
+        return made
 
     def __setstate__(self, state: Any) -> None:
         _, shape, dtype, by_columns, content = state
@@ -159,7 +167,7 @@ _KNOWN: dict[tuple[str, str], _Standin] = {
     ("numpy", "dtype"): _Standin(_Dtype),
     ("numpy.core.multiarray", "_reconstruct"): _Standin(_reconstruct),
     ("numpy.core.multiarray", "scalar"): _Standin(_scalar),
-    ("numpy.core.numeric", "_frombuffer"): _Standin(_array),
+    ("numpy.core.numeric", "_frombuffer"): _Standin(_Array.of),
     ("collections", "OrderedDict"): _Standin(dict),
     ("builtins", "bytes"): _Standin(lambda: b""),  # how old pickles spell no bytes
     ("builtins", "set"): _Standin(set),
@@ -173,6 +181,7 @@ class _Whole:
 
     def __init__(self) -> None:
         self._seen: set[int] = set()
+        self._tuples: dict[int, tuple[tuple[Any, ...], tuple[Any, ...]]] = {}  # with the old ones, so that ids stay
 
     def of(self, value: Any) -> Any:
         """The value with its arrays."""
@@ -183,7 +192,9 @@ class _Whole:
         if isinstance(value, _Standin | _Dtype):
             raise _ForbiddenError("the pickle holds a function or a type: only plain containers and arrays are read")
         if isinstance(value, tuple):
-            return tuple(self.of(element) for element in value)
+            if id(value) not in self._tuples:  # nested tuples may have exponentially many paths
+                self._tuples[id(value)] = value, tuple(self.of(element) for element in value)
+            return self._tuples[id(value)][1]
         if isinstance(value, dict | list) and id(value) not in self._seen:
             self._seen.add(id(value))
             for key in range(len(value)) if isinstance(value, list) else list(value):

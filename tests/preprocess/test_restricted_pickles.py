@@ -58,6 +58,17 @@ def test_a_list_that_holds_itself_ends(read):
     assert found[0].tolist() == [0, 1]
 
 
+def test_tuples_within_tuples_end(read):
+    nested = (np.arange(2), 1)
+    for _ in range(60):
+        nested = (nested, nested)
+    found = read(pickle.dumps([nested]))[0]
+    for _ in range(60):
+        assert found[0] is found[1]
+        found = found[0]
+    assert found[0].tolist() == [0, 1]
+
+
 class Calls:
     """Calls something when it is unpickled."""
 
@@ -130,6 +141,16 @@ def test_stand_ins_cannot_be_changed_or_misused(read):
         with pytest.raises(InputError):
             read(b"\x80\x04" + content)
     assert read(pickle.dumps(np.arange(3))).tolist() == [0, 1, 2]
+
+
+def test_a_state_for_an_array_of_a_buffer_does_not_reach_numpy(read, monkeypatch):
+    content = pickle.dumps(np.arange(3, dtype=np.int64), 5)
+    assert b"_frombuffer" in content
+    state = b"K\x01K\x03\x85" + global_of("numpy", "dtype") + b"\x8c\x02i8\x85R" + b"\x89C\x08" + bytes(8)
+    with pytest.raises(InputError, match=r"8 bytes do not fit the shape \(3,\)"):
+        read(content[:-1] + b"(" + state + b"tb.")
+    # NumPy itself would read the state of an array of this version, and of any shape that the state says
+    assert read(content[:-1] + b"(" + state.replace(b"K\x03\x85", b"K\x01\x85") + b"tb.").tolist() == [0]
 
 
 def test_damaged_bytes_are_refused(read):
