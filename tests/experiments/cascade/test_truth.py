@@ -122,6 +122,11 @@ def test_rows_of_other_data_are_told(bench, folder, tmp_path):
         Planted.read(tmp_path, bench.requests)
 
 
+def test_rows_with_sampled_negatives_have_no_truth(bench, folder):
+    with pytest.raises(InputError, match="--negatives 0 expected. Received: 4"):
+        Planted.read(folder, bench.requests, negatives=4)
+
+
 def test_labels_from_a_request_on_reach_no_input(data, folder, raw, tmp_path):
     """All clicks from a time in the test part on are permuted: inputs of items and of users until then stay."""
     before = Requests.of(data, "test", 60)
