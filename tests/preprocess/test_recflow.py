@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.feather
 import pytest
 
@@ -14,6 +15,7 @@ from preprocess.generate.recflow import generate
 from preprocess.generate.truth import Truth
 from preprocess.own_data import NoSchema, OwnDataOptions
 from preprocess.prepare import prepare
+from preprocess.recflow import _VIEWED, _views
 from prerank.errors import InputError
 
 GRADES = {
@@ -192,6 +194,21 @@ def test_a_wrong_sequence_is_named(copy, tmp_path, sequences, message):
     (copy / "seq_effective_50_dict" / f"{DAY}.pkl").write_bytes(pickle.dumps(sequences))
     with pytest.raises(InputError, match=f"{DAY}.pkl: {message}"):
         prepared_from(copy, tmp_path / "out")
+
+
+def test_sequences_of_a_file_may_differ_in_further_columns(tmp_path):
+    views = np.arange(1, 11)[None] + np.array([[0] * 7 + [10**12] + [0] * 2])
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps({7: views[:, :8], 8: views[:, :9], 9: views[:0]}))
+    schema = pa.schema([(name, pa.int64()) for name in ("request", "row", *_VIEWED)])
+    (batch,) = _views(tmp_path / "a.pkl", schema)
+    assert batch.to_pydict() == {
+        "request": [7, 8],
+        "row": [10**12 + 8] * 2,
+        "video_id": [1, 1],
+        "author_id": [2, 2],
+        "category_level_two": [3, 3],
+        "category_level_one": [4, 4],
+    }
 
 
 class Touches:
