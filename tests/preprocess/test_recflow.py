@@ -10,6 +10,7 @@ import pyarrow.feather
 import pytest
 
 from features import UNLABELLED
+from preprocess.feather_rows import _of_file
 from preprocess.generate.__main__ import main
 from preprocess.generate.recflow import generate
 from preprocess.generate.truth import Truth
@@ -176,6 +177,15 @@ def test_damaged_feather_files_are_refused(copy, tmp_path):
         file.write_bytes(content)
         with pytest.raises(InputError, match=f"{DAY}.feather.*(damaged|no Feather)"):
             prepared_from(copy, tmp_path / "out")
+
+
+def test_an_error_without_text_is_told_by_its_kind(copy, tmp_path, monkeypatch):
+    def fails(*_, **__):
+        raise pa.ArrowInvalid
+
+    monkeypatch.setattr("preprocess.feather_rows.pa.ipc.open_file", fails)
+    with pytest.raises(InputError, match=f"{DAY}.feather.*no Feather file .ArrowInvalid."):
+        list(_of_file(copy / "all_stage" / f"{DAY}.feather", []))
 
 
 @pytest.mark.parametrize(
