@@ -243,6 +243,14 @@ def test_a_schema_and_a_data_set_exclude_each_other(raw, tmp_path):
         OwnDataOptions(dataset="recflow", schema=tmp_path / "a.yaml", data_path=raw)
 
 
+@pytest.mark.parametrize("options", [{"kuairec_matrix": "big"}, {"kuairec_positive_from": 1.5}])
+@pytest.mark.parametrize("dataset", ["recflow", None])
+def test_options_of_another_data_set_are_refused(tmp_path, dataset, options):
+    with pytest.raises(ValueError, match=f"--{next(iter(options))} needs --dataset kuairec. Received: "):
+        OwnDataOptions(dataset=dataset, data_path=tmp_path, **options)
+    OwnDataOptions(dataset="kuairec", data_path=tmp_path, **options)
+
+
 def test_the_same_seed_gives_the_same_bytes(tmp_path, capsys):
     for name in ("one", "two"):
         arguments = ["--requests", "30", "--users", "5", "--items", "200", "--seed", "3"]
