@@ -69,6 +69,37 @@ def test_tuples_within_tuples_end(read):
     assert found[0].tolist() == [0, 1]
 
 
+def test_tuples_within_tuples_are_not_hashed_nor_written_out(read):
+    pair = b"(I0\nI0\nt" + b"2\x86" * 60  # 60 times: what is on top twice, as a tuple
+    for content in (
+        b"}" + pair + b"Ns.",  # an item of a dict
+        b"}(" + pair + b"Nu.",
+        b"(" + pair + b"Nd.",
+        b"\x8f(" + pair + b"\x90.",  # an element of a set
+        b"(" + pair + b"\x91.",
+        global_of("builtins", "set") + b"(" + pair + b"l\x85R.",
+        global_of("builtins", "frozenset") + b"(" + pair + b"l\x85R.",
+        global_of("collections", "OrderedDict") + b"((" + pair + b"Ntl\x85R.",
+    ):
+        with pytest.raises(InputError, match="a key of tuple: only plain values and flat tuples"):
+            read(b"\x80\x04" + content)
+    dtype = global_of("numpy", "dtype")
+    for content in (
+        dtype + pair + b"\x85R.",  # what a message would write out
+        dtype + b"\x8c\x02i8\x85R(K\x03" + pair + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb.",
+        global_of("numpy.core.numeric", "_frombuffer")
+        + b"(C\x01b"
+        + dtype
+        + b"\x8c\x02i1\x85R"
+        + pair
+        + b"\x8c\x01CtR.",
+        global_of("_codecs", "encode") + b"\x8c\x01a" + pair + b"\x86R.",
+    ):
+        with pytest.raises(InputError):
+            read(b"\x80\x04" + content)
+    assert read(pickle.dumps({(1, "a"): 2, None: {(3.5, b"x")}})) == {(1, "a"): 2, None: {(3.5, b"x")}}
+
+
 class Calls:
     """Calls something when it is unpickled."""
 
@@ -175,6 +206,9 @@ def test_an_array_has_the_bytes_that_its_shape_says(read):
     huge.write(b"\x80\x04\x8e" + struct.pack("<Q", 1 << 60))
     with pytest.raises(InputError):
         read(huge.getvalue())
+    with pytest.raises(InputError):
+        read(b"\x80\x05\x96" + struct.pack("<Q", 1 << 40) + b"abc.")
+    assert read(pickle.dumps(bytearray(b"abc"), 5)) == b"abc"
 
 
 def test_size_and_kind_of_the_file_have_bounds(read, tmp_path):
