@@ -213,10 +213,8 @@ def _scorer(model: PreRankingModel) -> ScorerSpec | None:
 
 
 def _exported(outputs: Outputs) -> Outputs:
-    """The outputs that a server gets; `preference` is for judging rated rows."""
-    return {
-        name: tf.reshape(tf.cast(value, tf.float32), [-1]) for name, value in outputs.items() if name != "preference"
-    }
+    """The outputs as a server gets them: float32 of one axis."""
+    return {name: tf.reshape(tf.cast(value, tf.float32), [-1]) for name, value in outputs.items()}
 
 
 def _describe(

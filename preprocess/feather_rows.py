@@ -67,4 +67,5 @@ def _of_file(path: Path, wanted: Sequence[str]) -> Iterator[pa.RecordBatch]:
                 batch.validate(full=True)
                 yield batch
     except (pa.ArrowException, OSError) as error:
-        raise InputError(f"damaged, or no Feather file ({str(error).splitlines()[0]})", path=path) from error
+        text = next(iter(str(error).splitlines()), type(error).__name__)  # some errors have no text
+        raise InputError(f"damaged, or no Feather file ({text})", path=path) from error

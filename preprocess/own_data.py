@@ -59,6 +59,10 @@ with warnings.catch_warnings():
         def _one_layout(self) -> OwnDataOptions:
             if self.dataset and self.schema:
                 raise ValueError("--dataset has a layout of its own: --schema cannot be given with it")
+            for name in ("kuairec_matrix", "kuairec_positive_from"):
+                given = getattr(self, name)
+                if self.dataset != "kuairec" and given != type(self).model_fields[name].default:
+                    raise ValueError(f"--{name} needs --dataset kuairec. Received: --{name} {given}")
             return self
 
         def adapter(self, default: Adapter) -> Adapter:

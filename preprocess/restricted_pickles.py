@@ -2,7 +2,8 @@
 
 A pickle is a program. It may name any function and call it. Here it finds stand-ins for the few functions by which
 NumPy pickles its arrays, and nothing else. The stand-ins are instances that take no state, so no pickle can change
-them. NumPy's own readers of state, which trust what they are given, are never reached.
+them. NumPy's own readers of state, which trust what they are given, are never reached: an array becomes one only when
+the whole pickle is read.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import math
 import pickle
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -24,6 +25,7 @@ MOST_BYTES = 4 << 30
 """Most bytes of a file, unless its reader says otherwise."""
 _DTYPE = re.compile("[biuf][1248]")
 _ORDERS = {"<": "<", ">": ">", "|": "|", "=": "="}
+_KEYS = (int, float, str, bytes, type(None))
 _BROKEN = (
     pickle.UnpicklingError, EOFError, ValueError, TypeError, AttributeError, LookupError, ImportError, MemoryError,
     OverflowError, RecursionError, AssertionError, struct.error,
@@ -33,6 +35,8 @@ _BROKEN = (
 
 def read_pickle(path: Path, most: int = MOST_BYTES) -> Any:
     """What a pickle holds: dict, list, tuple, set, numbers, texts, bytes, None, and arrays of numbers.
+
+    Keys and elements of sets are numbers, texts, bytes, None, or tuples of these that hold no tuple.
 
     Raises:
         InputError: the file cannot be read, is larger than `most` bytes, is damaged, or names something else.
@@ -58,7 +62,45 @@ class _ForbiddenError(Exception):
     """A pickle names what is no stand-in."""
 
 
-class _Unpickler(pickle.Unpickler):
+def _check_keys(keys: Iterable[Any]) -> None:
+    """Check keys before they are hashed: the hash of tuples within tuples may take exponentially many steps."""
+    for key in keys:
+        if not all(isinstance(part, _KEYS) for part in (key if type(key) is tuple else (key,))):
+            raise _ForbiddenError(
+                f"the pickle has a key of {type(key).__name__}: only plain values and flat tuples of them are read"
+            )
+
+
+def _checked(opcode: bytes, keys: slice) -> Callable[[Any], None]:
+    """The unpickler's method for an opcode, after a check of what it hashes: `keys` of the stack since a mark."""
+    load = pickle._Unpickler.dispatch[opcode[0]]
+
+    def checked(unpickler: Any) -> None:
+        _check_keys(unpickler.stack[keys])
+        load(unpickler)
+
+    return checked
+
+
+class _Unpickler(pickle._Unpickler):
+    """The unpickler in Python, as that in C hashes whatever is a key and leaves no place for a check."""
+
+    read: Callable[[int], bytes]
+    append: Callable[[Any], None]
+    dispatch = pickle._Unpickler.dispatch | {
+        pickle.SETITEM[0]: _checked(pickle.SETITEM, slice(-2, -1)),
+        pickle.SETITEMS[0]: _checked(pickle.SETITEMS, slice(None, None, 2)),
+        pickle.DICT[0]: _checked(pickle.DICT, slice(None, None, 2)),
+        pickle.ADDITEMS[0]: _checked(pickle.ADDITEMS, slice(None)),
+        pickle.FROZENSET[0]: _checked(pickle.FROZENSET, slice(None)),
+        pickle.BYTEARRAY8[0]: lambda unpickler: unpickler.load_bytes_as_array(),
+    }
+
+    def load_bytes_as_array(self) -> None:
+        """A bytearray of as many bytes as there are; Python's method first takes the memory that the pickle says."""
+        (length,) = struct.unpack("<Q", self.read(8))
+        self.append(bytearray(self.read(length)))
+
     def find_class(self, module: str, name: str) -> Any:
         module = module.replace("numpy._core", "numpy.core").replace("__builtin__", "builtins")
         found = _KNOWN.get((module, name))
@@ -94,13 +136,16 @@ class _Dtype:
 
     def __init__(self, name: Any, *_: Any):
         if not isinstance(name, str) or not _DTYPE.fullmatch(name):
-            raise _ForbiddenError(f"the pickle has an array of {name!r}: only arrays of numbers are read")
+            given = repr(name) if isinstance(name, str) else type(name).__name__  # to write out tuples may take forever
+            raise _ForbiddenError(f"the pickle has an array of {given}: only arrays of numbers are read")
         self._name = name
 
     def __setstate__(self, state: Any) -> None:
         _, order, inner, names, fields, *_ = state
         if (inner, names, fields) != (None, None, None):
             raise _ForbiddenError("the pickle has an array of records: only arrays of numbers are read")
+        if not isinstance(order, str):
+            raise TypeError("an order of bytes that is no text")
         self._name = _ORDERS[order] + self._name[-2:]
 
     @property
@@ -109,12 +154,19 @@ class _Dtype:
 
 
 class _Array:
-    """Stands for an array whose state comes later."""
+    """Stands for an array, whose state may come later. No pickle gets hold of the array itself."""
 
     __slots__ = ("value",)
 
     def __init__(self) -> None:
         self.value: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, *arguments: Any) -> _Array:
+        """One that has its state: what :func:`_array` gives."""
+        made = cls()
+        made.value = _array(*arguments)
+        return made
 
     def __setstate__(self, state: Any) -> None:
         _, shape, dtype, by_columns, content = state
@@ -126,7 +178,7 @@ def _array(content: Any, dtype: Any, shape: Any, order: Any) -> np.ndarray:
         raise _ForbiddenError("the pickle has an array of objects: only arrays of numbers are read")
     lengths = tuple(shape)
     if order not in ("C", "F") or any(type(length) is not int or length < 0 for length in lengths):
-        raise ValueError(f"an array of the shape {shape}")
+        raise ValueError("an array of a shape that is not of integers of 0 or more")
     if math.prod(lengths) * dtype.value.itemsize != len(content):
         raise ValueError(f"{len(content)} bytes do not fit the shape {lengths}")
     return np.frombuffer(content, dtype.value).reshape(lengths, order=order)
@@ -140,8 +192,21 @@ def _scalar(dtype: Any, content: Any) -> int | float | bool:
 def _encode(text: Any, encoding: Any) -> bytes:
     """How old pickles spell bytes."""
     if encoding != "latin1":
-        raise ValueError(f"bytes in {encoding!r}")
+        raise ValueError("bytes in another encoding than latin1")
     return text.encode(encoding)
+
+
+def _dict(pairs: Any = ()) -> dict[Any, Any]:
+    pairs = [(key, value) for key, value in pairs]
+    _check_keys(key for key, _ in pairs)
+    return dict(pairs)
+
+
+def _elements(elements: Any = ()) -> list[Any]:
+    """What a set may hold."""
+    elements = list(elements)
+    _check_keys(elements)
+    return elements
 
 
 def _reconstruct(kind: Any, *_: Any) -> _Array:
@@ -159,11 +224,11 @@ _KNOWN: dict[tuple[str, str], _Standin] = {
     ("numpy", "dtype"): _Standin(_Dtype),
     ("numpy.core.multiarray", "_reconstruct"): _Standin(_reconstruct),
     ("numpy.core.multiarray", "scalar"): _Standin(_scalar),
-    ("numpy.core.numeric", "_frombuffer"): _Standin(_array),
-    ("collections", "OrderedDict"): _Standin(dict),
+    ("numpy.core.numeric", "_frombuffer"): _Standin(_Array.of),
+    ("collections", "OrderedDict"): _Standin(_dict),
     ("builtins", "bytes"): _Standin(lambda: b""),  # how old pickles spell no bytes
-    ("builtins", "set"): _Standin(set),
-    ("builtins", "frozenset"): _Standin(frozenset),
+    ("builtins", "set"): _Standin(lambda *given: set(_elements(*given))),
+    ("builtins", "frozenset"): _Standin(lambda *given: frozenset(_elements(*given))),
     ("_codecs", "encode"): _Standin(_encode),
 }
 
@@ -173,6 +238,7 @@ class _Whole:
 
     def __init__(self) -> None:
         self._seen: set[int] = set()
+        self._tuples: dict[int, tuple[tuple[Any, ...], tuple[Any, ...]]] = {}  # with the old ones, so that ids stay
 
     def of(self, value: Any) -> Any:
         """The value with its arrays."""
@@ -183,22 +249,11 @@ class _Whole:
         if isinstance(value, _Standin | _Dtype):
             raise _ForbiddenError("the pickle holds a function or a type: only plain containers and arrays are read")
         if isinstance(value, tuple):
-            return tuple(self.of(element) for element in value)
+            if id(value) not in self._tuples:  # nested tuples may have exponentially many paths
+                self._tuples[id(value)] = value, tuple(self.of(element) for element in value)
+            return self._tuples[id(value)][1]
         if isinstance(value, dict | list) and id(value) not in self._seen:
             self._seen.add(id(value))
             for key in range(len(value)) if isinstance(value, list) else list(value):
                 value[key] = self.of(value[key])
-            if isinstance(value, dict):
-                for key in value:
-                    self._check_key(key)
-        elif isinstance(value, set | frozenset):
-            for element in value:
-                self._check_key(element)
         return value
-
-    def _check_key(self, key: Any) -> None:
-        if isinstance(key, tuple):
-            for element in key:
-                self._check_key(element)
-        elif isinstance(key, _Array | _Standin | _Dtype):
-            raise _ForbiddenError("the pickle has an array or a function as a key: only plain values are read")

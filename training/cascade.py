@@ -16,8 +16,8 @@ MOST_ITEMS = 20_000
 class CascadeRecall:
     """Recall of later positives among the items that a model passes on out of the whole catalogue.
 
-    The requests are those of :mod:`training.requests`, read once. Nothing of the part reaches the inputs that is later
-    than a request's time, and nothing at all of a later part is read.
+    The requests are those of :mod:`training.requests`, read once, which says what their inputs know. Where the split is
+    by time, no label from a request's time on is among it. No row of a later part is read.
 
     Args:
         data: the data set.

@@ -2,8 +2,13 @@
 
 A request of a part is the user's first moment in it or, where the data have a `request` column, one of its requests.
 The user is as of that time. Items are all that have a row in the part or before, each as at the first of its rows in
-the part, or, if it has none, the last of its rows before. So under `strict` nothing is known of what a user did from
-then on, nor of what others did with an item in the part. Items that the user has in the training part are left out.
+the part, or, if it has none, the last of its rows before. Items that the user has in the training part are left out.
+
+So where the split is by time, `strict` lets no label of the part reach an item, and only labels from before the request
+reach a user. At the first row of an item in the part its mean counts its labels before the part, as none lies between.
+Two things may be of a later time than a request. A context field of the item's side has its value of the item's first
+row. And under `--split user_time` the parts overlap in time, so an item's mean may count other users' labels that are
+later than a request.
 """
 
 from collections.abc import Mapping, Sequence

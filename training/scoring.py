@@ -79,6 +79,8 @@ class Scorer:
 
     def _of_pairs(self, requests: Sequence[int], places: Sequence[np.ndarray]) -> list[np.ndarray]:
         lengths = [len(found) for found in places]
+        if not any(lengths):
+            return [np.zeros(0, np.float32) for _ in lengths]
         users, items = np.repeat(requests, lengths).astype(np.int32), np.concatenate(places).astype(np.int32)
         chunks = [slice(start, start + _ROWS_A_CALL) for start in range(0, len(items), _ROWS_A_CALL)]
         logits = [self._pairs(users[chunk], items[chunk]).numpy() for chunk in chunks]

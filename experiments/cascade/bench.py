@@ -52,7 +52,7 @@ class Bench:
         self.data = data
         self.requests = Requests.of(data, asked.part, asked.requests)
         self.strata = self.requests.strata()
-        self.planted = Planted.read(raw, self.requests)
+        self.planted = Planted.read(raw, self.requests, data.manifest["options"].get("negatives", 0))
         self.users = Users(self.requests.groups)
 
     def pools(self, places: Scores) -> Pools:

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from experiments.cascade.bench import Asked
 from experiments.cascade.chosen import Wanted, lines
 from experiments.cascade.judge import Judge
@@ -98,7 +100,11 @@ def _judge(found: _Runs, planner: Planner, match_seeds: bool, judge: Judge, repo
 
 
 def _best(retrieval: Sequence[Sequence[Run]], planner: Planner, asked: Asked, report: Report) -> Sequence[Run]:
-    """The retrieval model whose pool has the highest recall of later positives on the validation part."""
+    """The retrieval model whose pool has the highest recall of later positives on the validation part.
+
+    Raises:
+        InputError: no request of it has a later positive.
+    """
     recall: CascadeRecall | None = None
     found = []
     for runs in retrieval:
@@ -107,5 +113,10 @@ def _best(retrieval: Sequence[Sequence[Run]], planner: Planner, asked: Asked, re
             trained.data, "validation", cutoff=asked.pool, requests=asked.requests, most_items=None
         )
         found.append(recall(trained.model()))
+        if np.isnan(found[-1]):
+            raise InputError(
+                "--retrieval: name one model. Several are compared by the later positives of the validation part, "
+                "and none of its requests has one"
+            )
         report(f"recall@{asked.pool} on validation of {runs[0].model}, {runs[0].folder.name}: {found[-1]:.4f}")
     return retrieval[max(range(len(found)), key=lambda place: found[place])]

@@ -11,6 +11,7 @@ from preprocess.prepared import PreparedData
 from prerank.order import best_first
 from training.batches import Batches
 from training.requests import Requests
+from training.spec import seen
 
 _SEED = 20_250_104
 
@@ -46,8 +47,11 @@ class Counted:
 
 
 def floor(data: PreparedData) -> PreRankingModel | None:
-    """Logistic regression on the mean labels of user and item, fitted now; None if the data lack these means."""
-    spec = data.spec
+    """Logistic regression on the mean labels of user and item, fitted now; None if the data lack these means.
+
+    A privileged mean is none, as no pre-ranker sees it.
+    """
+    spec = seen(data.spec, with_privileged=False)
     if spec.user_mean is None or spec.item_mean is None:
         return None
     model = models.build("target_means", spec)

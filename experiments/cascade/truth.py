@@ -40,14 +40,23 @@ class Planted:
                 self.best[k][request] = np.sort(allowed)[::-1][:k].sum()
 
     @classmethod
-    def read(cls, folder: Path, requests: Requests) -> "Planted | None":
+    def read(cls, folder: Path, requests: Requests, negatives: int = 0) -> "Planted | None":
         """The truth of generated data; None if the folder of the raw data holds none.
 
+        Args:
+            folder: the raw data.
+            requests: the requests and the catalogue.
+            negatives: how many were sampled for each positive when the data were prepared.
+
         Raises:
-            InputError: it is damaged.
+            InputError: it is damaged, or the data have sampled negatives, whose numbers are not those of raw rows.
         """
         if not (folder / FILE).is_file():
             return None
+        if negatives:
+            raise InputError(
+                f"the truth is of the raw rows: --negatives 0 expected. Received: {negatives}", path=folder
+            )
         path = folder / ROWS
         try:
             table = pq.read_table(path, columns=[_USER, _ITEM])

@@ -1,6 +1,7 @@
 """A linear item-to-item model in closed form, a retrieval model."""
 
 import numpy as np
+import scipy.linalg
 import scipy.sparse
 import tensorflow as tf
 from sklearn.utils.extmath import randomized_svd
@@ -16,6 +17,7 @@ _DAY = 86_400
 _LEAST = 0.1
 """What an item without a positive counts, so that its log exists. In positives."""
 _ITERATIONS = 7
+_COLUMNS_AT_ONCE = 1024
 
 
 @ENTRY
@@ -28,7 +30,8 @@ class EASE(TwoTowerModel):
     `P = (XᵀX + λI)⁻¹`, the weights are `B = I - P / diag(P)`, without a diagonal. Our variant: B is cut to its best
     rank D, so that the sum is an inner product of a vector of the user and one of the item. The log of popularity is
     added, `log(Σ 2^(-age / half life) + share · positives + 0.1)` over the positives of the training part. The
-    published model has neither.
+    published model has neither. If the rows have weights, each positive counts its weight for popularity; X stays of 0
+    and 1.
 
     A popularity that ages follows the drift of a catalogue, which a mean over all of the training time does not. Items
     of the reserved rows have neither weights nor positives. `dropout` plays no role.
@@ -68,22 +71,24 @@ class EASE(TwoTowerModel):
 
     def fit_directly(self, read: ReadColumns) -> bool:
         spec, time = self.spec, self.spec.beside("timestamp")
-        columns = read([spec.user_id, spec.item_id, spec.label, time])
+        weight = [spec.beside("weight")] if "weight" in spec.row_columns else []
+        columns = read([spec.user_id, spec.item_id, spec.label, time, *weight])
         positive = (columns[spec.label] == 1) & (columns[spec.item_id] >= RESERVED)
         user, item = columns[spec.user_id][positive], columns[spec.item_id][positive]
-        self.popularity.assign(self._log_popularity(item, columns[time][positive]))
+        weights = columns[weight[0]][positive].astype(np.float64) if weight else np.ones(len(item))
+        self.popularity.assign(self._log_popularity(item, columns[time][positive], weights))
         known = user >= RESERVED  # the others share an index, but not their taste
         of_history, of_item = self._factors(user[known], item[known])
         self.of_history.assign(of_history)
         self.of_item.assign(of_item)
         return True
 
-    def _log_popularity(self, item: np.ndarray, time: np.ndarray) -> np.ndarray:
+    def _log_popularity(self, item: np.ndarray, time: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """The log of each item's popularity, by index. Shape (vocabulary size,), float64."""
         size, half_life = self.popularity.shape[0], self.options.half_life
-        count = np.bincount(item, minlength=size)
+        count = np.bincount(item, weights, minlength=size)
         age = (time.max(initial=0) - time) / _DAY
-        recent = np.bincount(item, weights=2.0 ** -(age / half_life), minlength=size) if half_life else count
+        recent = np.bincount(item, weights * 2.0 ** -(age / half_life), minlength=size) if half_life else count
         return np.log(recent + self.options.steady_share * count + _LEAST)
 
     def _factors(self, user: np.ndarray, item: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -102,12 +107,19 @@ class EASE(TwoTowerModel):
 
 
 def _item_to_item(user: np.ndarray, item: np.ndarray, items: int, l2: float) -> np.ndarray:
-    """B of the class's docstring, (items, items) float64, from the user and the item of each positive."""
+    """B of the class's docstring, (items, items) float64, from the user and the item of each positive.
+
+    One such matrix is in memory, and what is computed of it is computed in place.
+    """
     liked = scipy.sparse.csr_matrix((np.ones(len(user)), (user, item)), shape=(user.max() + 1, items))
     liked.data[:] = 1  # an item that a user has twice counts once
-    gram = (liked.T @ liked).toarray()
+    liked_by = liked.T.tocsr()
+    gram = np.empty((items, items), order="F")
+    for start in range(0, items, _COLUMNS_AT_ONCE):  # the whole product as a sparse matrix may be larger than gram
+        part = slice(start, start + _COLUMNS_AT_ONCE)
+        gram[:, part] = (liked_by @ liked[:, part]).toarray()
     gram[np.diag_indices(items)] += l2
-    inverse = np.linalg.inv(gram)
-    weights = inverse / -np.diag(inverse)
-    np.fill_diagonal(weights, 0)
-    return weights
+    inverse = scipy.linalg.inv(gram, overwrite_a=True, check_finite=False)
+    inverse /= -np.diag(inverse)
+    np.fill_diagonal(inverse, 0)
+    return inverse

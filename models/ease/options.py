@@ -19,7 +19,9 @@ class EASEOptions(ModelOptions):
         0.05, gt=0, le=1, description="weight of all positives beside the recent ones in popularity"
     )
     most_items: PositiveInt = Field(
-        20_000, description="most frequent items that have item-to-item weights; others have popularity only"
+        20_000,
+        description="most frequent items that have item-to-item weights; others have popularity only. Training takes "
+        "8 bytes for each pair of them, 3.2 GB for 20000",
     )
 
 

@@ -32,7 +32,7 @@ class GBDT(PreRankingModel):
     values, and else how many; genres as a mere count leave them below `target_means` on the generated sample. Of more
     than 4,000,000 training rows they are grown on a random sample of about as many, as all have to be in memory.
     Neither `embedding_dim` nor `dropout` plays a role, and the seed only decides which rows the bins come from where
-    there are more than 200,000.
+    there are more than 200,000. Rows count their weights, if they have some.
 
     scikit-learn only grows the trees. They are kept as arrays of numbers, and scored from these by operations of
     TensorFlow, in training as in an export. XLA does not compile these, as the levels of trees differ in size.
@@ -46,7 +46,8 @@ class GBDT(PreRankingModel):
         self._scores = TreeScores(sum(_width(field) for field in spec.fields))
 
     def fit_directly(self, read: ReadColumns) -> bool:
-        columns = read([*(field.name for field in self.spec.fields), self.spec.label], _MOST_ROWS)
+        weight = [self.spec.beside("weight")] if "weight" in self.spec.row_columns else []
+        columns = read([*(field.name for field in self.spec.fields), self.spec.label, *weight], _MOST_ROWS)
         rated = columns[self.spec.label] >= 0
         if not rated.all():
             columns = {name: values[rated] for name, values in columns.items()}
@@ -64,7 +65,9 @@ class GBDT(PreRankingModel):
             random_state=self.seed,
         )
         table = self._whole_table(columns)
-        self._scores.assign(trees_of(growing.fit(table, columns[self.spec.label]), categorical, table))
+        weights = columns[weight[0]] if weight else None
+        growing.fit(table, columns[self.spec.label], sample_weight=weights)
+        self._scores.assign(trees_of(growing, categorical, table))
         return True
 
     def call(self, inputs: Inputs, training: bool | None = None) -> tf.Tensor:

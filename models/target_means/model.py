@@ -18,7 +18,8 @@ class TargetMeans(TwoTowerModel):
     """Logistic regression on the mean label of the user and that of the item, nothing else.
 
     What a model has to beat to have learned anything beyond how generous a user and how popular an item is. Fitted by
-    scikit-learn without gradient steps. Being linear, it is a two-tower model of one number a side.
+    scikit-learn without gradient steps, with the rows' weights if they have some. Being linear, it is a two-tower model
+    of one number a side.
     """
 
     user_state = ("user_logit",)
@@ -45,10 +46,12 @@ class TargetMeans(TwoTowerModel):
         return scorers.additive()
 
     def fit_directly(self, read: ReadColumns) -> bool:
-        columns = read([*self._names, self.spec.label])
+        weight = [self.spec.beside("weight")] if "weight" in self.spec.row_columns else []
+        columns = read([*self._names, self.spec.label, *weight])
         means = np.column_stack([columns[name] for name in self._names]).astype(np.float64)
         rated = columns[self.spec.label] >= 0
-        fitted = LogisticRegression().fit(means[rated], columns[self.spec.label][rated])
+        weights = columns[weight[0]][rated] if weight else None
+        fitted = LogisticRegression().fit(means[rated], columns[self.spec.label][rated], sample_weight=weights)
         self.user_weight.assign(fitted.coef_[0, 0])
         self.item_weight.assign(fitted.coef_[0, 1])
         self.bias.assign(fitted.intercept_[0])

@@ -22,8 +22,8 @@ def training_part(rows=1500, seed=0):
     }
 
 
-def fitted(columns, **options):
-    model = models.build("ease", SPEC, {"embedding_dim": RANK, **options})
+def fitted(columns, spec=SPEC, **options):
+    model = models.build("ease", spec, {"embedding_dim": RANK, **options})
     assert model.fit_directly(lambda names, most_rows=None: {name: columns[name] for name in names})
     return model
 
@@ -47,7 +47,9 @@ def products(model):
     return model.of_history.numpy() @ model.of_item.numpy().T
 
 
-def test_a_high_rank_gives_the_weights_of_least_squares():
+@pytest.mark.parametrize("columns_at_once", [7, 1024])
+def test_a_high_rank_gives_the_weights_of_least_squares(columns_at_once, monkeypatch):
+    monkeypatch.setattr("models.ease.model._COLUMNS_AT_ONCE", columns_at_once)
     columns = training_part()
     model = fitted(columns, embedding_dim=37, item_l2=20.0)
     expected = least_squares(columns, 20.0)
@@ -73,6 +75,21 @@ def test_popularity(half_life):
     for item, time in zip(columns["movie_id"][counted], columns["timestamp"][counted], strict=True):
         expected[item] += 0.25 + (0.5 ** ((last - time) / DAY / half_life) if half_life else 1.0)
     np.testing.assert_allclose(model.popularity.numpy(), np.log(expected), rtol=1e-5)
+
+
+def test_positives_count_their_weights_for_popularity_only():
+    columns = training_part()
+    columns["weight"] = np.random.default_rng(1).choice([0.0, 0.5, 3.0], len(columns["label"])).astype(np.float32)
+    weighted = dataclasses.replace(SPEC, row_columns=("weight",))
+    model = fitted(columns, weighted, half_life=10.0, steady_share=0.25)
+    counted = (columns["label"] == 1) & (columns["movie_id"] > UNSEEN)
+    last = columns["timestamp"][counted].max()
+    expected = np.full(40, 0.1)
+    for row in np.flatnonzero(counted):
+        age = (last - columns["timestamp"][row]) / DAY
+        expected[columns["movie_id"][row]] += columns["weight"][row] * (0.25 + 0.5 ** (age / 10.0))
+    np.testing.assert_allclose(model.popularity.numpy(), np.log(expected), rtol=1e-5)
+    np.testing.assert_array_equal(products(model), products(fitted(columns)))
 
 
 def test_the_score_is_the_weighted_sum_over_the_history_plus_popularity():

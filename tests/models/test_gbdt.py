@@ -36,9 +36,9 @@ def grown(monkeypatch):
     found = []
     fit = HistGradientBoostingClassifier.fit
 
-    def keep(classifier, *args):
+    def keep(classifier, *args, **named):
         found.append(classifier)
-        return fit(classifier, *args)
+        return fit(classifier, *args, **named)
 
     monkeypatch.setattr(HistGradientBoostingClassifier, "fit", keep)
     return found
@@ -53,6 +53,25 @@ def test_logits_are_scikit_learns(grown):
     np.testing.assert_array_equal(predicted, model(inputs))
     columns = training_part()
     assert roc_auc_score(columns["label"], model({name: tf.constant(columns[name]) for name in inputs})) > 0.8
+
+
+def test_rows_count_their_weights():
+    columns = training_part()
+    columns["label"][:100] = -1  # without a label
+    columns["weight"] = np.random.default_rng(1).choice([0.5, 1.0, 6.0], 2000).astype(np.float32)
+    model = models.build("gbdt", dataclasses.replace(SPEC, row_columns=("weight",)), OPTIONS)
+    with threadpool_limits(1):
+        model.fit_directly(lambda names, most_rows=None: {name: columns[name] for name in names})
+        table = model._table({field.name: tf.constant(columns[field.name]) for field in SPEC.fields}).numpy()[100:]
+        options = {"max_iter": 20, "min_samples_leaf": 5, "early_stopping": False, "random_state": 0}
+        options |= {"learning_rate": model.options.tree_lr, "max_leaf_nodes": model.options.leaves}
+        small = [field.kind == "sparse" and field.vocabulary_size <= 255 for field in SPEC.fields]
+        widths = [1 if field.kind != "sequence" else field.vocabulary_size - 1 for field in SPEC.fields]
+        categorical = np.repeat(small, widths)
+        grown = HistGradientBoostingClassifier(**options, categorical_features=categorical)
+        grown.fit(table, columns["label"][100:], sample_weight=columns["weight"][100:])
+    inputs = {field.name: tf.constant(columns[field.name][100:400]) for field in SPEC.fields}
+    np.testing.assert_allclose(model(inputs), grown.decision_function(table[:300]), rtol=0, atol=1e-5)
 
 
 def test_a_model_that_has_predicted_sees_its_new_trees():

@@ -38,6 +38,20 @@ def test_it_is_scikit_learns_logistic_regression():
     assert float(model.bias) == pytest.approx(-0.3, abs=0.1)
 
 
+def test_rows_count_their_weights():
+    columns = training_part(500)
+    columns["label"][:50] = -1  # without a label
+    columns["weight"] = np.random.default_rng(1).choice([0.0, 0.5, 1.0, 4.0], 500).astype(np.float32)
+    model = models.build("target_means", dataclasses.replace(SPEC, row_columns=("weight",)))
+    model.fit_directly(lambda names: {name: columns[name] for name in names})
+    means = np.column_stack([columns[SPEC.user_mean], columns[SPEC.item_mean]])[50:].astype(np.float64)
+    fitted = LogisticRegression().fit(means, columns["label"][50:], sample_weight=columns["weight"][50:])
+    found = [float(model.user_weight), float(model.item_weight), float(model.bias)]
+    np.testing.assert_allclose(found, [*fitted.coef_[0], fitted.intercept_[0]], rtol=1e-5)
+    plain = LogisticRegression().fit(means, columns["label"][50:])
+    assert abs(plain.coef_[0] - fitted.coef_[0]).max() > 0.01
+
+
 def test_other_models_are_not_fitted_directly():
     assert not models.build("dssm", SPEC, {"hidden_units": (4,)}).fit_directly(lambda names: {})
 

@@ -5,15 +5,18 @@ import shutil
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.feather
 import pytest
 
 from features import UNLABELLED
+from preprocess.feather_rows import _of_file
 from preprocess.generate.__main__ import main
 from preprocess.generate.recflow import generate
 from preprocess.generate.truth import Truth
 from preprocess.own_data import NoSchema, OwnDataOptions
 from preprocess.prepare import prepare
+from preprocess.recflow import _VIEWED, _views
 from prerank.errors import InputError
 
 GRADES = {
@@ -176,6 +179,15 @@ def test_damaged_feather_files_are_refused(copy, tmp_path):
             prepared_from(copy, tmp_path / "out")
 
 
+def test_an_error_without_text_is_told_by_its_kind(copy, tmp_path, monkeypatch):
+    def fails(*_, **__):
+        raise pa.ArrowInvalid
+
+    monkeypatch.setattr("preprocess.feather_rows.pa.ipc.open_file", fails)
+    with pytest.raises(InputError, match=f"{DAY}.feather.*no Feather file .ArrowInvalid."):
+        list(_of_file(copy / "all_stage" / f"{DAY}.feather", []))
+
+
 @pytest.mark.parametrize(
     ("sequences", "message"),
     [
@@ -192,6 +204,21 @@ def test_a_wrong_sequence_is_named(copy, tmp_path, sequences, message):
     (copy / "seq_effective_50_dict" / f"{DAY}.pkl").write_bytes(pickle.dumps(sequences))
     with pytest.raises(InputError, match=f"{DAY}.pkl: {message}"):
         prepared_from(copy, tmp_path / "out")
+
+
+def test_sequences_of_a_file_may_differ_in_further_columns(tmp_path):
+    views = np.arange(1, 11)[None] + np.array([[0] * 7 + [10**12] + [0] * 2])
+    (tmp_path / "a.pkl").write_bytes(pickle.dumps({7: views[:, :8], 8: views[:, :9], 9: views[:0]}))
+    schema = pa.schema([(name, pa.int64()) for name in ("request", "row", *_VIEWED)])
+    (batch,) = _views(tmp_path / "a.pkl", schema)
+    assert batch.to_pydict() == {
+        "request": [7, 8],
+        "row": [10**12 + 8] * 2,
+        "video_id": [1, 1],
+        "author_id": [2, 2],
+        "category_level_two": [3, 3],
+        "category_level_one": [4, 4],
+    }
 
 
 class Touches:
@@ -214,6 +241,14 @@ def test_a_pickle_that_calls_is_refused(copy, tmp_path):
 def test_a_schema_and_a_data_set_exclude_each_other(raw, tmp_path):
     with pytest.raises(ValueError, match="--dataset has a layout of its own"):
         OwnDataOptions(dataset="recflow", schema=tmp_path / "a.yaml", data_path=raw)
+
+
+@pytest.mark.parametrize("options", [{"kuairec_matrix": "big"}, {"kuairec_positive_from": 1.5}])
+@pytest.mark.parametrize("dataset", ["recflow", None])
+def test_options_of_another_data_set_are_refused(tmp_path, dataset, options):
+    with pytest.raises(ValueError, match=f"--{next(iter(options))} needs --dataset kuairec. Received: "):
+        OwnDataOptions(dataset=dataset, data_path=tmp_path, **options)
+    OwnDataOptions(dataset="kuairec", data_path=tmp_path, **options)
 
 
 def test_the_same_seed_gives_the_same_bytes(tmp_path, capsys):

@@ -58,6 +58,48 @@ def test_a_list_that_holds_itself_ends(read):
     assert found[0].tolist() == [0, 1]
 
 
+def test_tuples_within_tuples_end(read):
+    nested = (np.arange(2), 1)
+    for _ in range(60):
+        nested = (nested, nested)
+    found = read(pickle.dumps([nested]))[0]
+    for _ in range(60):
+        assert found[0] is found[1]
+        found = found[0]
+    assert found[0].tolist() == [0, 1]
+
+
+def test_tuples_within_tuples_are_not_hashed_nor_written_out(read):
+    pair = b"(I0\nI0\nt" + b"2\x86" * 60  # 60 times: what is on top twice, as a tuple
+    for content in (
+        b"}" + pair + b"Ns.",  # an item of a dict
+        b"}(" + pair + b"Nu.",
+        b"(" + pair + b"Nd.",
+        b"\x8f(" + pair + b"\x90.",  # an element of a set
+        b"(" + pair + b"\x91.",
+        global_of("builtins", "set") + b"(" + pair + b"l\x85R.",
+        global_of("builtins", "frozenset") + b"(" + pair + b"l\x85R.",
+        global_of("collections", "OrderedDict") + b"((" + pair + b"Ntl\x85R.",
+    ):
+        with pytest.raises(InputError, match="a key of tuple: only plain values and flat tuples"):
+            read(b"\x80\x04" + content)
+    dtype = global_of("numpy", "dtype")
+    for content in (
+        dtype + pair + b"\x85R.",  # what a message would write out
+        dtype + b"\x8c\x02i8\x85R(K\x03" + pair + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb.",
+        global_of("numpy.core.numeric", "_frombuffer")
+        + b"(C\x01b"
+        + dtype
+        + b"\x8c\x02i1\x85R"
+        + pair
+        + b"\x8c\x01CtR.",
+        global_of("_codecs", "encode") + b"\x8c\x01a" + pair + b"\x86R.",
+    ):
+        with pytest.raises(InputError):
+            read(b"\x80\x04" + content)
+    assert read(pickle.dumps({(1, "a"): 2, None: {(3.5, b"x")}})) == {(1, "a"): 2, None: {(3.5, b"x")}}
+
+
 class Calls:
     """Calls something when it is unpickled."""
 
@@ -132,6 +174,16 @@ def test_stand_ins_cannot_be_changed_or_misused(read):
     assert read(pickle.dumps(np.arange(3))).tolist() == [0, 1, 2]
 
 
+def test_a_state_for_an_array_of_a_buffer_does_not_reach_numpy(read, monkeypatch):
+    content = pickle.dumps(np.arange(3, dtype=np.int64), 5)
+    assert b"_frombuffer" in content
+    state = b"K\x01K\x03\x85" + global_of("numpy", "dtype") + b"\x8c\x02i8\x85R" + b"\x89C\x08" + bytes(8)
+    with pytest.raises(InputError, match=r"8 bytes do not fit the shape \(3,\)"):
+        read(content[:-1] + b"(" + state + b"tb.")
+    # NumPy itself would read the state of an array of this version, and of any shape that the state says
+    assert read(content[:-1] + b"(" + state.replace(b"K\x03\x85", b"K\x01\x85") + b"tb.").tolist() == [0]
+
+
 def test_damaged_bytes_are_refused(read):
     whole = pickle.dumps({1: np.arange(40), "a": [1.5, "text"]})
     for end in range(len(whole)):
@@ -154,6 +206,9 @@ def test_an_array_has_the_bytes_that_its_shape_says(read):
     huge.write(b"\x80\x04\x8e" + struct.pack("<Q", 1 << 60))
     with pytest.raises(InputError):
         read(huge.getvalue())
+    with pytest.raises(InputError):
+        read(b"\x80\x05\x96" + struct.pack("<Q", 1 << 40) + b"abc.")
+    assert read(pickle.dumps(bytearray(b"abc"), 5)) == b"abc"
 
 
 def test_size_and_kind_of_the_file_have_bounds(read, tmp_path):

@@ -41,6 +41,14 @@ def test_scores_are_those_of_the_whole_forward_pass(prepared, requests, name, ro
         assert not set(best[request]) & set(requests.left_out[request])
 
 
+@pytest.mark.parametrize("name", ["fit", "cold"])
+def test_pools_without_an_item_have_no_scores(prepared, requests, name):
+    scorer = Scorer(models.build(name, prepared.spec, seed=3), requests)
+    nothing = np.array([], int)
+    assert [found.shape for found in scorer.of([0, 7], [nothing, nothing])] == [(0,), (0,)]
+    assert [found.shape for found in scorer.of([0, 7], [nothing, np.array([4, 1])])] == [(0,), (2,)]
+
+
 def test_a_request_with_few_items_left_has_no_more(prepared, requests):
     model = models.build("target_means", prepared.spec)
     some = replace(

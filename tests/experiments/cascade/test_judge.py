@@ -222,6 +222,9 @@ def test_the_retrieval_model_is_chosen_on_validation(runs, sample_folder, tmp_pa
     best = command._best(by_name, planner, _ASKED, lambda _: None)
     assert {run.model for run in best} == {"dssm"}
     assert asked == [("validation", 40)]
+    monkeypatch.setattr(command, "CascadeRecall", lambda *_, **__: lambda model: float("nan"))
+    with pytest.raises(InputError, match="--retrieval: name one model"):
+        command._best(by_name, planner, _ASKED, lambda _: None)
 
 
 @pytest.mark.parametrize(

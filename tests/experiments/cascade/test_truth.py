@@ -1,5 +1,7 @@
 """Generated requests: what the judge asks of them, and the planted truth of lists."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -120,6 +122,17 @@ def test_rows_of_other_data_are_told(bench, folder, tmp_path):
     (tmp_path / FILE).write_bytes((folder / FILE).read_bytes())
     with pytest.raises(InputError, match=r"rows.parquet: not the rows that truth.npz is of"):
         Planted.read(tmp_path, bench.requests)
+
+
+def test_rows_with_sampled_negatives_have_no_truth(bench, folder):
+    with pytest.raises(InputError, match="--negatives 0 expected. Received: 4"):
+        Planted.read(folder, bench.requests, negatives=4)
+
+
+def test_a_privileged_mean_is_no_floor(bench, data):
+    assert stages.floor(data) is not None
+    hidden = replace(data, spec=replace(data.spec, privileged=(data.spec.item_mean,)))
+    assert stages.floor(hidden) is None
 
 
 def test_labels_from_a_request_on_reach_no_input(data, folder, raw, tmp_path):
