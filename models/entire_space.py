@@ -11,6 +11,7 @@ from models.exposure import Exposure
 from models.exposure_options import ExposureOptions
 from models.inputs import FeatureEncoder, Inputs
 from models.scorers import ScorerSpec
+from prerank.errors import InputError
 
 TASKS = [
     {"name": "positive", "given": "exposed", "probability": "probability", "calibrated": True},
@@ -163,7 +164,13 @@ class EntireSpaceTwoTower(EntireSpaceModel, TwoTowerModel):
 
 
 def factorised(inner: PreRankingModel, exposure: ExposureOptions) -> EntireSpaceModel:
-    """The entire-space model of a new model."""
+    """The entire-space model of a new model.
+
+    Raises:
+        InputError: the model is fitted without gradient steps, so that there are none for the exposure part.
+    """
+    if type(inner).fit_directly is not PreRankingModel.fit_directly:
+        raise InputError(f"--entire_space: expected a model that is trained by gradient steps. Received: {inner.name}")
     if isinstance(inner, TwoTowerModel):
         return EntireSpaceTwoTower(inner, exposure)
     return EntireSpaceModel(inner, exposure)

@@ -41,7 +41,7 @@ class Planted:
 
     @classmethod
     def read(cls, folder: Path, requests: Requests, negatives: int = 0) -> "Planted | None":
-        """The truth of generated data; None if the folder of the raw data holds none.
+        """The truth of generated data; None if the folder of the raw data holds none for requests.
 
         Args:
             folder: the raw data.
@@ -51,8 +51,8 @@ class Planted:
         Raises:
             InputError: it is damaged, or the data have sampled negatives, whose numbers are not those of raw rows.
         """
-        if not (folder / FILE).is_file():
-            return None
+        if not (folder / FILE).is_file() or not (folder / ROWS).is_file():
+            return None  # of the generated layouts only that of requests can be asked for the truth of any pair
         if negatives:
             raise InputError(
                 f"the truth is of the raw rows: --negatives 0 expected. Received: {negatives}", path=folder

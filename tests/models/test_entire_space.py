@@ -162,7 +162,7 @@ def test_it_learns_what_is_shown_to_whom_and_unseen_items_rank_low():
         assert (found > logits[:, [row]]).mean() > 0.9
 
 
-@pytest.mark.parametrize("name", ["gbdt", "youtube_dnn", "mind"])
+@pytest.mark.parametrize("name", ["ease", "gbdt", "mind", "target_means", "youtube_dnn"])
 def test_what_is_not_calibrated_or_trained_by_gradients_is_refused_in_one_line(name):
     with pytest.raises(InputError, match=f"--entire_space: .*{name}") as caught:
         models.build(name, SPEC, entire_space=True)

@@ -12,7 +12,7 @@ from run_folders import write_untrained_run
 from experiments.cascade import records, stages
 from experiments.cascade.bench import Asked, Bench
 from experiments.cascade.metrics import judge
-from experiments.cascade.truth import Planted
+from experiments.cascade.truth import ROWS, Planted
 from experiments.command_line import main
 from features import UNLABELLED
 from preprocess.generate.requests import generate
@@ -120,6 +120,8 @@ def test_other_data_have_no_truth(bench, tmp_path):
 
 def test_rows_of_other_data_are_told(bench, folder, tmp_path):
     (tmp_path / FILE).write_bytes((folder / FILE).read_bytes())
+    assert Planted.read(tmp_path, bench.requests) is None  # a generated layout of others
+    pq.write_table(pa.table({"user": [1], "item": [1]}), tmp_path / ROWS)
     with pytest.raises(InputError, match=r"rows.parquet: not the rows that truth.npz is of"):
         Planted.read(tmp_path, bench.requests)
 
