@@ -9,6 +9,7 @@ from support import SPEC, random_batch, randomise
 
 import models
 from export.writer import export, target
+from models import PreRankingModel
 from prerank.artefact import Artefact
 from prerank.build_index import build
 from prerank.fallback import ExportedScorer
@@ -18,7 +19,11 @@ from prerank.preranker import PreRanker
 
 IDS = range(1, 90, 2)
 DECOUPLED = [
-    name for name in models.names() if models.get(name).decoupled and {"calibrated"}.isdisjoint(models.get(name).limits)
+    name
+    for name in models.names()
+    if models.get(name).decoupled
+    and models.get(name).calibrated
+    and models.get(name).model.fit_directly is PreRankingModel.fit_directly
 ]
 
 
