@@ -260,6 +260,8 @@ def _write_own(folder: Path, form: str, rows: list[Spelt]) -> list[Spelt]:
         joined = [{name: _joined(value) for name, value in row.items()} for row in rows]
         cells = [",".join(f'"{value}"' for value in row.values()) for row in joined]
         _write(folder / "rows.csv", [",".join(rows[0]), *cells])
+        sequences = [name for name, known in fields.items() if known.get("kind") == "sequence"]
+        rows = [row | {name: row[name] or None for name in sequences} for row in rows]  # an empty cell is no list
     else:
         types = {"wishes": pa.list_(pa.int64()), "page": pa.int64()}
         columns = {name: pa.array([row[name] for row in rows], types.get(name)) for name in rows[0]}
