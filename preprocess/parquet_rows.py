@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import urllib.parse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +16,10 @@ from preprocess.names import ROW
 from preprocess.raw import Place, RawFile, RawTable
 from prerank.columns import TYPES, column, lists
 from prerank.errors import InputError
+from prerank.parquet_folders import partitions
 from prerank.values import Kind, WrongValueError, missing, short
 
 _ROWS = 1 << 17
-_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
-"""How Spark calls the folder of rows whose partition column is null."""
 
 
 @dataclass(frozen=True)
@@ -77,37 +75,27 @@ def _rows(
     first = 0
     for path in files:
         starts.append(first)
-        for batch in _of_file(path, _partitions(folder, path), sources):
+        for batch in _of_file(path, partitions(folder, path), sources):
             rows = pa.array(range(first, first + len(batch)), pa.int64())
             columns = [converted(batch[source.column], source, path, first - starts[-1]) for source in sources]
             yield pa.RecordBatch.from_arrays([rows, *columns], schema=schema)
             first += len(batch)
 
 
-def _partitions(folder: Path, path: Path) -> dict[str, str | None]:
-    """The columns that the names of the folders between a folder and a file stand for."""
-    found: dict[str, str | None] = {}
-    for part in str(path)[len(str(folder)) :].split("/")[:-1]:
-        name, mark, value = part.partition("=")
-        if mark:
-            found[urllib.parse.unquote(name)] = None if value == _NO_VALUE else urllib.parse.unquote(value)
-    return found
-
-
-def _of_file(path: Path, partitions: dict[str, str | None], sources: Sequence[Source]) -> Iterator[pa.RecordBatch]:
+def _of_file(path: Path, of_folders: dict[str, str | None], sources: Sequence[Source]) -> Iterator[pa.RecordBatch]:
     try:
         with path.open("rb") as stream, pq.ParquetFile(stream) as opened:
-            names = [*opened.schema_arrow.names, *partitions]
+            names = [*opened.schema_arrow.names, *of_folders]
             wanted = sorted({source.column for source in sources})
             if missing := [name for name in wanted if name not in names]:
                 raise InputError(f"no column {', '.join(missing)}. Received: {', '.join(names)}", path=path)
             if twice := [name for name in wanted if opened.schema_arrow.names.count(name) > 1]:
                 raise InputError(f"a column's name occurs twice: {twice[0]}", path=path)
-            stored = [name for name in wanted if name not in partitions]
+            stored = [name for name in wanted if name not in of_folders]
             for batch in opened.iter_batches(_ROWS, columns=stored):
                 for name in wanted:
-                    if name in partitions:
-                        values = pa.array([partitions[name]] * len(batch), pa.string())
+                    if name in of_folders:
+                        values = pa.array([of_folders[name]] * len(batch), pa.string())
                         batch = batch.append_column(name, values)
                 yield batch
     except (pa.ArrowException, OSError) as error:

@@ -17,12 +17,11 @@ from preprocess.addresses import opened
 from preprocess.engines import Engine
 from preprocess.names import ROW, only
 from prerank.errors import InputError
+from prerank.parquet_folders import SUFFIX as PARQUET
+from prerank.parquet_folders import parquet_files
 from prerank.values import Kind, short
 
 _CHUNK = 1 << 20
-_PARQUET = ".parquet"
-_HIDDEN = ("_", ".")
-"""How the names of files begin that Spark and others write beside their data."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ class RawFile:
     @property
     def is_parquet(self) -> bool:
         """Whether it holds Parquet; a folder does."""
-        return bool(self.files) or self.path.suffix == _PARQUET
+        return bool(self.files) or self.path.suffix == PARQUET
 
     @classmethod
     def inspect(cls, path: Path) -> RawFile:
@@ -132,25 +131,6 @@ def _inspect_folder(folder: Path) -> RawFile:
     except OSError as error:
         raise InputError(f"cannot be read: {error.strerror or error}", path=folder) from error
     return RawFile(folder, digest.hexdigest(), size, 0, tuple(files))
-
-
-def parquet_files(folder: Path) -> list[Path]:
-    """The Parquet files in a folder and below it, without hidden ones and marks such as `_SUCCESS`.
-
-    Raises:
-        InputError: there is none, or a file of another kind.
-    """
-    found = []
-    for path in folder.rglob("*"):
-        parts = str(path)[len(str(folder)) :].strip("/").split("/")
-        if any(part.startswith(_HIDDEN) for part in parts) or path.is_dir():
-            continue
-        if path.suffix != _PARQUET:
-            raise InputError(f"a folder has to hold Parquet files only (*{_PARQUET})", path=path)
-        found.append(path)
-    if not found:
-        raise InputError(f"the folder holds no Parquet file (*{_PARQUET})", path=folder)
-    return found
 
 
 def _add_bytes(digest: Any, path: Path) -> None:

@@ -35,8 +35,8 @@ def array(values: Any, kind: Kind, *, required: bool = False) -> np.ndarray:
     Raises:
         WrongValueError: one is no value of the kind, with its place.
     """
-    if isinstance(values, np.ndarray) and values.dtype == np.int64 and values.ndim == 1 and kind == "int":
-        return values
+    if type(values) is np.ndarray and values.dtype == np.int64 and values.ndim == 1 and kind == "int":
+        return values  # a masked array is an ndarray too, and holds values that do not count
     column = None if isinstance(values, Sequence) else _as_arrow(values)
     if column is not None:
         return columns.to_numpy(columns.column(column, kind, required=required), kind)

@@ -87,8 +87,8 @@ def item_ids(values: Any, kind: str, name: str = "candidates") -> np.ndarray:
     """
     if isinstance(values, set | frozenset):
         values = list(values)
-    elif not is_array(values) and getattr(values, "ndim", 0) == 0:
-        values = [values]
+    elif not is_array(values):
+        values = [values]  # one id; or a table, which is none and is not to be taken for its columns' names
     if len(values) == 0:
         raise RequestError(f"{name}: empty, expected at least one item id")
     try:

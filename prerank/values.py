@@ -34,6 +34,7 @@ NOT_A_NUMBER = "nan"
 """In small or capital letters, the spelling of a missing number."""
 SMALLEST, LARGEST = -(2**63), 2**63 - 1
 """The bounds of an integer."""
+_MOST_DIGITS = len(str(LARGEST))
 TOO_LARGE = 2.0**128 - 2.0**103
 """From this size on a number is infinite in 32 bits."""
 EARLIEST, LATEST = -2_208_988_800, 7_258_118_399
@@ -107,7 +108,7 @@ def read(value: Any, kind: Kind, per_second: int = 1) -> Any:
     if kind == "text":
         return _text(found)
     if kind == "int":
-        number = _integer(found, kind, value)
+        number = integer(found, kind, value)
         return None if number == MISSING_INTEGER else number
     if kind == "seconds":
         return _seconds(found, per_second, value)
@@ -132,8 +133,12 @@ def plain(value: Any) -> Any:
         except UnicodeDecodeError as error:
             raise wrong("text", value, beyond=True) from error
     if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
-        return plain(value.item()) if value.dtype.kind in "biufSU" else value
-    if isinstance(value, float | Decimal):
+        # NumPy's item of a long double is a long double again; Python has no such number.
+        known = value.dtype.kind in "biuSU" or (value.dtype.kind == "f" and value.dtype.itemsize <= 8)
+        return plain(value.item()) if known else value
+    if isinstance(value, Decimal):
+        return None if value.is_nan() else value
+    if isinstance(value, float):
         return None if value != value else value
     return value
 
@@ -154,8 +159,14 @@ def _text(value: Any) -> str | None:
     return value or None
 
 
-def _integer(value: Any, kind: Kind, raw: Any = None) -> int | None:
-    """An integer, -1 as it is. A float must be whole, and of a size at which its type still tells neighbours apart."""
+def integer(value: Any, kind: Kind, raw: Any = None) -> int | None:
+    """What :func:`plain` gave of a value as an integer, -1 as it is, or None if it is missing.
+
+    A float must be whole, and of a size at which its type still tells neighbours apart.
+
+    Raises:
+        WrongValueError: it is no integer, or out of range.
+    """
     if isinstance(value, str):
         if not value:
             return None
@@ -167,7 +178,15 @@ def _integer(value: Any, kind: Kind, raw: Any = None) -> int | None:
         if not value.is_integer() or abs(value) > 2.0 ** (digits + 1):
             raise wrong(kind, value)
         number = int(value)
-    elif isinstance(value, int | Decimal) and value == int(value):
+    elif isinstance(value, Decimal):
+        if not value.is_finite():
+            raise wrong(kind, value)
+        if value.adjusted() >= _MOST_DIGITS:  # before it is written out, which may take all memory
+            raise wrong(kind, value, beyond=True)
+        if value != int(value):
+            raise wrong(kind, value)
+        number = int(value)
+    elif isinstance(value, int):
         number = int(value)
     else:
         raise wrong(kind, value)
@@ -197,7 +216,7 @@ def _number(value: Any, kind: Kind) -> float | None:
 
 
 def _seconds(value: Any, per_second: int, raw: Any) -> int | None:
-    number = _integer(value, "seconds", raw)
+    number = integer(value, "seconds", raw)
     if number is None or number == MISSING_INTEGER:
         return None
     if not EARLIEST <= number // per_second <= LATEST:
