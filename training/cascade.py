@@ -59,8 +59,3 @@ class CascadeRecall:
             requests = Requests.of(self._data, self._part, count)
             self._read[count] = requests if self._most_items is None else requests.sampled(self._most_items)
         return self._read[count]
-
-
-def cascade_value(model: PreRankingModel, data: PreparedData, part: str = "validation", *, cutoff: int = 50) -> float:
-    """One value of :class:`CascadeRecall`."""
-    return CascadeRecall(data, part, cutoff=cutoff)(model)

@@ -5,7 +5,7 @@ import pytest
 
 import models
 from training import scoring
-from training.cascade import CascadeRecall, cascade_value
+from training.cascade import CascadeRecall
 from training.requests import Requests
 from training.scoring import NOT_AN_ITEM, Scorer, top_items
 
@@ -75,4 +75,4 @@ def test_value_of_a_cascade_is_the_recall_of_later_positives(prepared):
     found = CascadeRecall(prepared, requests=40)
     assert found(model) == pytest.approx(np.mean(recalls), abs=1e-6)
     assert found(model) == found(model)
-    assert 0 <= cascade_value(model, prepared, "test", cutoff=10) <= 1
+    assert 0 <= CascadeRecall(prepared, "test", cutoff=10)(model) <= 1
