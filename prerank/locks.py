@@ -119,7 +119,7 @@ def _open(file: Path, made: list[Path]) -> int:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             return os.open(file, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK, 0o666)
-        except FileNotFoundError:
+        except (FileNotFoundError, FileExistsError):  # the second: mkdir's check came after the deletion
             if not left:
                 raise
     raise AssertionError
