@@ -75,10 +75,15 @@ class TrainingObjective:
         self._teacher_loss = teacher_loss(options) if options.teacher else None
 
     def __call__(self, model: PreRankingModel, inputs: Inputs, batch: Batch) -> dict[str, tf.Tensor]:
-        """The terms of the loss of a batch, scalars by name."""
+        """The terms of the loss of a batch, scalars by name.
+
+        A step weights them by the share of rows that a replica has. The own loss is a mean over the rows with a label,
+        so it is to be weighted by the share of these.
+        """
         drawn = bool(self.options.candidates_per_row)
         scored = model.scored(inputs, batch.users, batch.items) if drawn else model.scored(inputs)
-        terms = self._own(model, inputs, batch, scored)
+        of_labels = tf.math.divide_no_nan(batch.labelled_share, batch.share)
+        terms = {name: of_labels * term for name, term in self._own(model, inputs, batch, scored).items()}
         if self._list_loss is not None:
             logits = scored.logits
             if self.item_bias is not None:

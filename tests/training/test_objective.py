@@ -35,7 +35,7 @@ def batch_of(lists):
     users = {field.name for field in SPEC.side("user")}
     features = {name: value[:ROWS] if name in users else value for name, value in features.items()}
     parts = map(tf.constant, (USERS, ITEMS, LABELS, WEIGHTS, TEACHER, STAGES, LOG_Q, lists))
-    return Batch(features, {}, *parts, share=tf.constant(1.0))
+    return Batch(features, {}, *parts, share=tf.constant(1.0), labelled_share=tf.constant(1.0))
 
 
 def made(name="dssm", **options):
