@@ -9,7 +9,7 @@ BIASES = ("mild", "strong")
 """How much each stage of the logged cascade prefers popular items (`preprocess.generate`)."""
 PLAIN = "rated rows"
 """The way of training with default options."""
-_TRAINING = {"lr": "0.003", "epoch": "6", "patience": "6"}
+_TRAINING = {"lr": "0.003", "batch_size": "1024", "epoch": "6", "patience": "6"}
 LISTS = {"list_by": "request", "candidates_per_row": "1", "loss": "full_stage", "list_item_bias": "true", **_TRAINING}
 """Whole requests with items drawn from the catalogue, over all stages of the cascade that was logged."""
 _TAUGHT = {"candidates_per_row": "1", "teacher_on": "both", **_TRAINING}
@@ -66,7 +66,9 @@ TABLES = {
     )
 }
 RETRIEVAL, RANKER = "ease", "dcn_v2"
-"""The other stages, the same for all pre-rankers. The ranker is trained with :data:`LISTS`."""
+"""The other stages, the same for all pre-rankers."""
+OF_RANKER = {**LISTS, "epoch": "4"}
+"""The ranker, which is the teacher too, is trained for the whole catalogue."""
 ENDS = ("random", "popularity", "retrieval", "ranker")
 
 
@@ -90,5 +92,5 @@ class Size:
     epoch: int | None = None
 
 
-FULL = Size(20_000, 2_000, 3_000, asked=1_000, pool=1_000, quotas=(200, 100, 50))
+FULL = Size(10_000, 1_000, 2_000, asked=1_000, pool=1_000, quotas=(200, 100, 50))
 QUICK = Size(600, 100, 250, asked=30, pool=150, quotas=(100, 50), epoch=1)
