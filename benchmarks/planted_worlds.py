@@ -9,6 +9,7 @@ training script, and judges the pre-rankers as `benchmark.py cascade` does. The 
 default options, which learn from rated rows only, with the same models trained for the whole catalogue. The second does
 so for each way of training and more models. Tables are in OUT/README.md, all numbers in OUT/<table>.csv. Data, runs and
 records are left in `--work_dir`, and nothing there is made twice. If the command is killed, start it again: it goes on.
+If `--max_hours` are up, the tables show what is trained by then.
 """
 
 import sys
@@ -50,11 +51,13 @@ def main(arguments: Sequence[str]) -> None:
     for bias, seed in worlds:
         world = World(work / f"{bias}-{seed}", bias, seed, size)
         world.generate()
-        if not world.train(table, deadline):
-            print("not all runs are done: the same command goes on")
+        whole = world.train(table, deadline)
+        if whole or world.is_begun(table):
+            world.judge(table)
+            write(flags.out or flags.work_dir, work, size)
+        if not whole:
+            print("not all runs are done, and the tables show what is: the same command goes on")
             return
-        world.judge(table)
-        write(flags.out or flags.work_dir, work, size)
 
 
 def _biases(text: str) -> list[str]:

@@ -86,11 +86,12 @@ def lines_of(world: World, table: Comparison) -> list[Line]:
     board = world.judge(table)
     by_run = {entry.records[0].fields["preranker"]["run"]: entry for entry in board.entries if not entry.end}
     found: list[Line] = []
-    plain: Entry | None = None
+    plain: dict[str, Entry] = {}
     for student, run in world.judged(table):
         entry = by_run[run.folder.name]
-        plain = entry if student.way.name == PLAIN else plain  # the first way of each model
-        found += _lines(world, board, student.model, student.way.name, entry, plain, run)
+        if student.way.name == PLAIN:  # the first way of each model
+            plain[student.model] = entry
+        found += _lines(world, board, student.model, student.way.name, entry, plain.get(student.model), run)
     for entry in board.entries:
         if entry.end:
             found += _lines(world, board, entry.name, "", entry)

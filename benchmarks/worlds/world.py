@@ -102,10 +102,10 @@ class World:
         return self._run(RANKER, OF_RANKER)
 
     def students(self, table: Comparison) -> list[Student]:
-        """The pre-rankers of a table, of which the ranker may be the teacher; its run has to be finished."""
+        """The pre-rankers of a table, way by way; the run of the ranker, who may be the teacher, is finished."""
         found = []
-        for model in table.models:
-            for way in table.ways:
+        for way in table.ways:
+            for model in table.models:
                 teacher = {"teacher": str(self.ranker.folder.final)} if way.taught else {}
                 found.append(Student(model, way, self._run(model, {**way.options, **teacher})))
         return found
@@ -117,11 +117,11 @@ class World:
         return self._planner.run(model, _PROTOCOL, self.seed, {**options, **places})
 
     def judge(self, table: Comparison) -> Board:
-        """Judge what a table compares; its runs are finished.
+        """Judge what a table compares, as far as it is trained; retrieval and ranker are.
 
         All pre-rankers of a table are judged by one call, which measures their milliseconds in turn.
         """
-        students, out = self.students(table), self._place(table)
+        students, out = self._trained(table), self._place(table)
         expected = {*ENDS, *(student.run.folder.final.name for student in students)}
         known = [record.fields["preranker"] for record in records.read_all(out)] if out.exists() else []
         if {found["run"] or found["name"] for found in known} != expected:
@@ -134,9 +134,17 @@ class World:
         return board
 
     def judged(self, table: Comparison) -> Iterator[tuple[Student, Run]]:
-        """The pre-rankers of a table with their finished runs."""
-        for student in self.students(table):
+        """The trained pre-rankers of a table with their runs."""
+        for student in self._trained(table):
             yield student, Run.read(student.run.folder.final)
+
+    def is_begun(self, table: Comparison) -> bool:
+        """Whether retrieval, ranker and a pre-ranker of a table are trained."""
+        others = all(run.folder.final.exists() for run in (self.retrieval, self.ranker))
+        return others and bool(self._trained(table))
+
+    def _trained(self, table: Comparison) -> list[Student]:
+        return [student for student in self.students(table) if student.run.folder.final.exists()]
 
     def is_judged(self, table: Comparison) -> bool:
         """Whether :meth:`judge` has been called for a table."""

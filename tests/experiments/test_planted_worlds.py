@@ -97,6 +97,14 @@ def test_every_way_of_training_is_planned_and_shown(work, tmp_path, monkeypatch)
     folder, found = work
     table = Comparison("models", ("dssm",), WAYS)
     monkeypatch.setitem(TABLES, "models", table)
+    monkeypatch.setattr(
+        world, "execute", lambda script, runs, *rest, **more: untrained(script, runs[:3], *rest, **more)
+    )
+    assert not found.train(table, Deadline())
+    assert found.is_begun(table)
+    found.judge(table)
+    results.write(tmp_path, folder, _SIZE)
+    assert {line["way"] for line in lines(tmp_path / "models.csv")} == {"", *(way.name for way in WAYS[:3])}
     monkeypatch.setattr(world, "execute", untrained)
     assert found.train(table, Deadline())
     found.judge(table)
@@ -112,12 +120,13 @@ def test_every_way_of_training_is_planned_and_shown(work, tmp_path, monkeypatch)
     assert " | ".join(way.name for way in WAYS) in page
 
 
-def test_what_is_not_trained_is_not_judged(tmp_path, monkeypatch):
+def test_what_is_not_trained_is_not_judged(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(world, "execute", lambda *_, **__: None)
     monkeypatch.setattr(planted_worlds, "QUICK", _SIZE)
     planted_worlds.main(["--quick", "--worlds", "mild", "--seeds", "1", "--work_dir", str(tmp_path)])
     assert (tmp_path / "quick" / "mild-1" / "data" / "truth.npz").exists()
     assert not (tmp_path / results.README).exists()
+    assert "the same command goes on" in capsys.readouterr().out
     truth = np.load(tmp_path / "quick" / "mild-1" / "data" / "truth.npz")
     assert (len(truth["user_ids"]), len(truth["item_ids"])) == (60, 220)
 
