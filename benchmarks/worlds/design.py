@@ -9,7 +9,7 @@ BIASES = ("mild", "strong")
 """How much each stage of the logged cascade prefers popular items (`preprocess.generate`)."""
 PLAIN = "rated rows"
 """The way of training with default options."""
-_TRAINING = {"lr": "0.003", "batch_size": "1024", "epoch": "6", "patience": "6"}
+_TRAINING = {"lr": "0.003", "batch_size": "1024", "dropout": "0.1", "epoch": "6", "patience": "6"}
 LISTS = {"list_by": "request", "candidates_per_row": "1", "loss": "full_stage", "list_item_bias": "true", **_TRAINING}
 """Whole requests with items drawn from the catalogue, over all stages of the cascade that was logged."""
 _TAUGHT = {"candidates_per_row": "1", "teacher_on": "both", **_TRAINING}
@@ -65,10 +65,8 @@ TABLES = {
         Comparison("models", ("dssm", "hit", "int_tower", "fit", "rank_tower", "mvke", "cold"), WAYS),
     )
 }
-RETRIEVAL, RANKER = "ease", "dcn_v2"
-"""The other stages, the same for all pre-rankers."""
-OF_RANKER = {**LISTS, "epoch": "4"}
-"""The ranker, which is the teacher too, is trained for the whole catalogue."""
+RETRIEVAL, RANKER = "ease", "dssm"
+"""The other stages, the same for all pre-rankers. The ranker, who is the teacher too, is trained with :data:`LISTS`."""
 ENDS = ("random", "popularity", "retrieval", "ranker")
 
 

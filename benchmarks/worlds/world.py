@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.worlds.design import ENDS, OF_RANKER, RANKER, RETRIEVAL, Comparison, Size, Way
+from benchmarks.worlds.design import ENDS, LISTS, RANKER, RETRIEVAL, Comparison, Size, Way
 from experiments import statuses
 from experiments.cascade import records
 from experiments.cascade.bench import Asked
@@ -99,7 +99,7 @@ class World:
     @property
     def ranker(self) -> PlannedRun:
         """The run of the ranker, the teacher too."""
-        return self._run(RANKER, OF_RANKER)
+        return self._run(RANKER, LISTS)
 
     def students(self, table: Comparison) -> list[Student]:
         """The pre-rankers of a table, way by way; the run of the ranker, who may be the teacher, is finished."""
