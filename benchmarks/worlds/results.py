@@ -32,6 +32,7 @@ class Line:
         true_positives: expected positives of the list.
         regret: what it lacks of the best possible list.
         share: its regret as a share of that of the same model with default options.
+        pool_share: the same of the regret against the best list of the pool.
         preranking_ms, user_state_ms: milliseconds a request.
         auc: of rated rows of the test part.
         epochs, seconds, rows_per_second: of training.
@@ -47,6 +48,7 @@ class Line:
     true_positives: Estimate
     regret: Estimate
     share: Estimate | None
+    pool_share: Estimate | None
     preranking_ms: float | None
     user_state_ms: float | None
     auc: float | None
@@ -107,10 +109,10 @@ def _lines(
     for quota in board.quotas:
         for length in CUTOFFS:
             value, lost = (board.estimate(entry, f"{name}@{length}", quota) for name in ("true_positives", "regret"))
-            share = None
+            shares: list[Estimate | None] = [None, None]
             if plain is not None:
-                mine, others = (which.values(f"regret@{length}", quota) for which in (entry, plain))
-                share = board.users.ratio(mine, others)
+                for place, name in enumerate((f"regret@{length}", f"pool_regret@{length}")):
+                    shares[place] = board.users.ratio(*(which.values(name, quota) for which in (entry, plain)))
             found.append(
                 Line(
                     world.bias,
@@ -122,7 +124,7 @@ def _lines(
                     value.mean + lost.mean,
                     value,
                     lost,
-                    share,
+                    *shares,
                     times["preranking"],
                     times["user_state"],
                     metrics["test"]["auc"] if metrics else None,
