@@ -48,6 +48,8 @@ EXPECTED: dict[Kind, str] = {
     "seconds": "an integer or a timestamp",
 }
 """What a column of a kind has to be, for messages."""
+LIST = "a list of values, each "
+"""What comes before that of the elements of a sequence."""
 _BEYOND: dict[Kind, str] = {
     "text": "a text of Unicode characters, without NUL",
     "int": "an integer of 64 bits",
