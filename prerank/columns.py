@@ -22,6 +22,11 @@ TYPES: dict[Kind, pa.DataType] = {
 """What a column of a kind becomes; a sequence becomes a list of it."""
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _DAY = 86_400
+_PLAIN: dict[str, Callable[[pa.Array], pa.Array]] = {
+    "arrow.json": lambda stored: stored,
+    "arrow.bool8": lambda stored: pc.not_equal(stored, 0),
+}
+"""By the name of an extension type of Arrow, what makes a plain type of what it stores."""
 
 
 def column(values: pa.Array | pa.ChunkedArray, kind: Kind, per_second: int = 1, *, required: bool = False) -> pa.Array:
@@ -98,8 +103,11 @@ def to_numpy(found: pa.Array, kind: Kind) -> np.ndarray:
 
 
 def _decoded(values: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """An array of one piece, whose values are spelt out, and of a plain type where Arrow has an own name for one."""
     if isinstance(values, pa.ChunkedArray):
         values = values.combine_chunks()
+    if isinstance(values.type, pa.BaseExtensionType) and values.type.extension_name in _PLAIN:
+        values = _PLAIN[values.type.extension_name](values.storage)
     if pa.types.is_run_end_encoded(values.type):
         values = pc.run_end_decode(values)
     return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values

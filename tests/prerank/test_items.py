@@ -150,3 +150,30 @@ def test_decimal_times_have_the_unit_of_their_column():
 def test_decimal_labels_keep_all_their_digits():
     tenths = [Decimal(number).scaleb(-1) for number in range(-5, 51)]
     assert column(pa.array(tenths, pa.decimal128(10, 1)), "label").to_pylist() == [n / 10 for n in range(-5, 51)]
+
+
+def test_a_scalar_of_arrow_is_as_precise_as_its_type():
+    for kind, whole in ((pa.float16(), 2048.0), (pa.float32(), 2.0**24), (pa.float64(), 2.0**53)):
+        assert read(pa.scalar(whole, kind), "int") == int(whole)
+        with pytest.raises(WrongValueError, match="an integer expected"):
+            read(pa.scalar(2 * whole, kind), "int")  # its neighbour is another integer
+
+
+@pytest.mark.parametrize("unit", ["D", "s", "ns"])
+def test_no_time_is_missing_in_whatever_array(unit):
+    for kind in ("datetime64", "timedelta64"):
+        values = np.array(["NaT"], f"{kind}[{unit}]")
+        for found in (values, list(values), np.array(list(values), object)):
+            assert array(found, "int").tolist() == [-1]
+            with pytest.raises(WrongValueError):
+                array(found, "int", required=True)
+
+
+def test_types_that_arrow_has_a_name_of_its_own_for():
+    words = pa.ExtensionArray.from_storage(pa.json_(), pa.array(["7", None]))
+    assert column(words, "int").to_pylist() == [7, None]
+    assert column(words, "text").to_pylist() == ["7", None]
+    flags = pa.ExtensionArray.from_storage(pa.bool8(), pa.array([1, 0, None], pa.int8()))
+    for found in (flags, pa.chunked_array([flags])):
+        assert column(found, "text").to_pylist() == ["true", "false", None]
+    assert [read(flag, "text") for flag in flags] == ["true", "false", None]
