@@ -117,10 +117,7 @@ def converted(values: pa.Array, source: Source, path: Path, first: int) -> pa.Ar
         InputError: a value is missing or wrong; names the column and the row.
     """
     try:
-        if source.sequence:
-            found = lists(values, source.kind, source.separator)
-        else:
-            found = column(values, source.kind, source.per_second)
+        found = _cast(values, source.kind, source.per_second, source.sequence, source.separator)
     except WrongValueError as error:
         message = f"{source.column} has to be {error.expected}. Received: {short(error.value)} ({values.type})"
         raise InputError(message, path=f"{path}, row {first + (error.place or 0) + 1}") from error
@@ -129,3 +126,8 @@ def converted(values: pa.Array, source: Source, path: Path, first: int) -> pa.Ar
         message = f"{source.column} {missing(values[place].as_py())}"
         raise InputError(message, path=f"{path}, row {first + place + 1}")
     return found
+
+
+def _cast(values: pa.Array, kind: Kind, per_second: int = 1, sequence: bool = False, separator: str = "") -> pa.Array:
+    """Values as what they become."""
+    return lists(values, kind, separator) if sequence else column(values, kind, per_second)
