@@ -80,6 +80,11 @@ _LIST = [
     ("training/objective_setup.py", "else _DEFAULT_OOV_RATE", "else 0.5"),
     ("training/objective_setup.py", "oov_rate=oov_rate(config), seed", "oov_rate=0.0, seed"),
     ("training/progress.py", "model=model, optimizer=optimizer, **named", "model=model, **named"),
+    (
+        "training/progress.py",
+        "        last = progress.epochs - 1\n",
+        "        last = progress.epochs - 1\n        folders.write_text(self._folder / PROGRESS, json.dumps(asdict(progress)))\n",
+    ),
     # the report's verdict
     ("experiments/report/entries.py", "if self.low <= 0 <= self.high or (", "if self.low <= 0 <= self.high and ("),
     ("experiments/report/entries.py", "self.p >= _LEVEL", "self.p > _LEVEL"),
