@@ -83,7 +83,8 @@ _LIST = [
     (
         "training/progress.py",
         "        last = progress.epochs - 1\n",
-        "        last = progress.epochs - 1\n        folders.write_text(self._folder / PROGRESS, json.dumps(asdict(progress)))\n",
+        "        last = progress.epochs - 1\n"
+        "        folders.write_text(self._folder / PROGRESS, json.dumps(asdict(progress)))\n",
     ),
     # the report's verdict
     ("experiments/report/entries.py", "if self.low <= 0 <= self.high or (", "if self.low <= 0 <= self.high and ("),
