@@ -135,6 +135,11 @@ class _Chosen:
         items[:] = kept
 
 
+def _places(module: object) -> list[str]:
+    """Where a module or package lies."""
+    return [*(getattr(module, "__path__", None) or []), getattr(module, "__file__", None) or ""]
+
+
 def _in_child(place: Path, tests: Sequence[tuple[str, str]], log: Path) -> None:
     code = 70
     try:
@@ -145,8 +150,9 @@ def _in_child(place: Path, tests: Sequence[tuple[str, str]], log: Path) -> None:
         root = str(Path(__file__).parents[2])
         sys.path = [path for path in sys.path if path not in ("", root)]
         sys.dont_write_bytecode = True
-        for name in [name for name in sys.modules if name == "tests" or name.startswith("tests.")]:
-            del sys.modules[name]
+        for name, module in list(sys.modules.items()):  # what was preloaded of ours: legacy_keras, and what it imports
+            if any(path.startswith(root + os.sep) for path in _places(module)):
+                del sys.modules[name]
         with tempfile.TemporaryDirectory() as scratch:
             os.environ |= {"HYPOTHESIS_STORAGE_DIRECTORY": scratch, "PYTHONDONTWRITEBYTECODE": "1"}
             import pytest
