@@ -2,6 +2,7 @@
 
 import functools
 import random
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,17 @@ from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
 
 SEED = 22
-_ANNOTATIONS = {"annassign", "tfpdef", "param"}
+_CHANGE_NOTHING = re.compile(r"ReplaceComparisonOperator_(?!Is_|IsNot_)\w+_(Is|IsNot)$")
+"""Compares objects, which the code means for None only, and gives the same wherever texts are interned."""
+_CHANGE_SPEED_ONLY = re.compile(
+    r"^_?(chunk|BLOCK|BATCH|CHUNK|CACHE_BYTES|EVALUATION_BATCH|SLOTS"
+    r"|ITEMS_A_CALL|ROWS_A_CALL|ROWS_AT_ONCE|ROWS_PER_FILE) = "
+    r"|^@(functools\.)?(cache|cached_property|lru_cache)$|^@dataclass\(frozen="
+    r"|parallel_iterations=|reduce_retracing="
+)
+"""Lines that say how much is done or kept at a time; and that a class is not to be written to."""
+_GUARDS = re.compile(r"(strict|copy)=$")
+"""Arguments that guard against mistakes of ours, and save a copy."""
 
 
 @dataclass(frozen=True)
@@ -72,14 +83,20 @@ class Source:
     @functools.cached_property
     def lines(self) -> list[int]:
         """Lines on which a node begins that may be mutated."""
-        return sorted({node.start_pos[0] for node in self._nodes if not _is_annotation(node)})
+        last = len(self._lines)  # where the end of the file begins
+        return sorted({n.start_pos[0] for n in self._nodes if n.start_pos[0] <= last and not _is_annotation(n)})
 
     def choices(self, line: int) -> dict[tuple[int, int], list[tuple[str, int]]]:
         """By place on a line, operators and which of a node's mutations each makes there."""
         found: dict[tuple[int, int], list[tuple[str, int]]] = {}
+        text = self._lines[line - 1]
+        if _CHANGE_SPEED_ONLY.search(text.strip()):
+            return found
         for node in self._nodes:
-            if node.start_pos[0] == line and not _is_annotation(node):
+            if node.start_pos[0] == line and not _is_annotation(node) and not _GUARDS.search(text[: node.start_pos[1]]):
                 for name, operator in _operators().items():
+                    if _CHANGE_NOTHING.match(name):
+                        continue
                     for index, (start, _) in enumerate(operator.mutation_positions(node)):
                         found.setdefault(start, []).append((name, index))
         return found
