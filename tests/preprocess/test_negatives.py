@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 from support_specs import SHOP
 from taobao_files import make, without_log
+from test_hashing import by_hand
 
 from preprocess import negatives
 from preprocess.names import LABEL, ROW, TIMESTAMP
@@ -104,7 +105,8 @@ def test_the_same_user_and_item_at_another_time_draw_anew(engine):
     for row in found:
         of_row[row[ROW]][row["_draw"]] = row["_place"]
     assert [len(draws) for draws in of_row.values()] == [20] * 3
-    assert all(0 <= place < 1000 for draws in of_row.values() for place in draws.values())
+    expected = {n: {draw: by_hand((4, 5, n + 1, draw), 701) % 1000 for draw in range(20)} for n in range(3)}
+    assert of_row == expected
     for one in of_row:
         assert len(set(of_row[one].values())) > 15
         for two in of_row:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support_specs import SHOP
+from test_hashing import by_hand
 
 from preprocess import splits
 from preprocess.movielens import ADAPTER
@@ -114,7 +115,7 @@ def _order(engine, rows, spec=SHOP):
 
 def test_the_place_in_the_training_part_goes_by_user_item_and_time(engine):
     first, *others, again = _order(engine, [(1, 2, 3), (1, 2, 4), (1, 3, 3), (2, 2, 3), (2, 1, 3), (1, 2, 3)])
-    assert first == again
+    assert first == again == by_hand((1, 2, 3), 401)
     assert len({first, *others}) == 5
 
 
@@ -164,8 +165,36 @@ def test_any_split_gives_each_row_one_part_by_the_words_of_the_protocol(engine, 
         for row in found:
             keys.setdefault((row["reader"], row["book"], row[TIMESTAMP]), set()).add(row[PART])
         assert all(len(of_key) == 1 for of_key in keys.values())
+        first = [by_hand([row[SHUFFLE]], 1) % 10 for row in found]
+        assert [row[PART] for row in found] == [
+            {9: splits.TEST, 8: splits.VALIDATION}.get(n, splits.TRAIN) for n in first
+        ]
         return
     expected = {}
     for user in {None} if split == "time" else {user for user, _ in moments}:
         expected |= cut([(n, time) for n, (of, time) in enumerate(moments) if user in (None, of)], None)
     assert parts == expected
+
+
+def test_the_random_split_of_the_public_code_takes_two_fifths_in_turn(engine):
+    """A fifth for test, by one hash, and of the rest a fifth for validation, by another."""
+    table = ibis.memtable({"reader": range(400), "book": [5] * 400, TIMESTAMP: [7] * 400, ROW: range(400)})
+    options = DataOptions(protocol="reference").resolved()
+    found = engine.table(splits.with_part(engine, splits.with_order(table, SHOP), SHOP, options).order_by(ROW))
+    expected = []
+    for shuffle in found[SHUFFLE].to_pylist():
+        tested, validated = by_hand([shuffle], 1) % 5 == 4, by_hand([shuffle], 2) % 5 == 4
+        expected.append("test" if tested else "validation" if validated else "train")
+    assert [splits.PARTS[part] for part in found[PART].to_pylist()] == expected
+    assert {name: expected.count(name) for name in splits.PARTS} == pytest.approx(
+        {"train": 256, "validation": 64, "test": 80}, abs=30
+    )
+
+
+@pytest.mark.parametrize("rate", [0.25, 0.5, 1.0])
+def test_a_user_is_sampled_by_the_hash_of_the_id(engine, rate):
+    table = ibis.memtable({"reader": [*range(300), *range(300)]})
+    found = engine.table(splits.sample_users(table, "reader", rate))["reader"].to_pylist()
+    expected = [user for user in range(300) if by_hand([user], 3) < rate * 2**32]
+    assert sorted(found) == sorted(expected * 2)
+    assert len(expected) == pytest.approx(300 * rate, abs=40)
