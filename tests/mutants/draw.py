@@ -16,7 +16,7 @@ SEED = 22
 _CHANGE_NOTHING = re.compile(r"ReplaceComparisonOperator_(?!Is_|IsNot_)\w+_(Is|IsNot)$")
 """Compares objects, which the code means for None only, and gives the same wherever texts are interned."""
 _CHANGE_SPEED_ONLY = re.compile(
-    r"^_?(chunk|BLOCK|BATCH|CHUNK|CACHE_BYTES|EVALUATION_BATCH|SLOTS"
+    r"^_?(chunk|BLOCK|BATCH|CHUNK|CACHE_BYTES|EVALUATION_BATCH|SLOTS|MULTIPLIERS"
     r"|ITEMS_A_CALL|ROWS_A_CALL|ROWS_AT_ONCE|ROWS_PER_FILE) = "
     r"|^@(functools\.)?(cache|cached_property|lru_cache)$|^@dataclass\(frozen="
     r"|parallel_iterations=|reduce_retracing="
