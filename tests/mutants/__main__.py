@@ -36,6 +36,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", default="", help="only files whose path holds this text")
     parser.add_argument("--again", action="store_true", help="run those that survived once more")
     parser.add_argument("--jobs", type=int, default=1, help="how many at a time (default: 1)")
+    parser.add_argument("--part", type=int, nargs=2, default=(0, 1), help="I N: every N-th mutant only, from the I-th")
     parser.add_argument(
         "--results", type=Path, default=ROOT / ".cache/mutants.csv", help="file that a stopped run goes on from"
     )
@@ -75,7 +76,8 @@ def _mutants(asked: argparse.Namespace) -> Iterator[Mutated]:
 
 def _run(asked: argparse.Namespace) -> Results:
     known = results.read(asked.results)
-    wanted = {mutated.mutant.key: mutated for mutated in _mutants(asked)}
+    first, step = asked.part
+    wanted = {mutated.mutant.key: mutated for mutated in list(_mutants(asked))[first::step]}
     done = {key: known[key] for key in wanted if key in known and known[key][1].result != BROKEN}
     if asked.again:
         done = {key: value for key, value in done.items() if value[1].result != SURVIVED}
