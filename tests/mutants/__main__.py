@@ -28,7 +28,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__.splitlines()[0])
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--changed", action="store_true", help="lines that differ from --since, and their files by hand")
-    which.add_argument("--count", type=int, help="so many mutants drawn over everything, and those written by hand")
+    which.add_argument("--count", type=int, help="so many mutants drawn over everything")
     which.add_argument("--by_hand", action="store_true", help="those written by hand only")
     which.add_argument("--table", action="store_true", help="write the table of --results to --out, and print it")
     parser.add_argument("--since", default="main", help="with --changed: a commit or branch (default: main)")
@@ -68,10 +68,10 @@ def _mutants(asked: argparse.Namespace) -> Iterator[Mutated]:
         files = sorted({file for file, _ in lines})
         yield from by_hand.mutants(ROOT, files)
         yield from drawn(ROOT, lines, files, asked.most)
+    elif asked.count:
+        yield from drawn(ROOT, None, files, asked.count)
     else:
         yield from by_hand.mutants(ROOT, files)
-        if asked.count:
-            yield from drawn(ROOT, None, files, asked.count)
 
 
 def _run(asked: argparse.Namespace) -> Results:
