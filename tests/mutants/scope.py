@@ -85,7 +85,7 @@ _MORE = {
     "prerank/items.py": ("test_items", "test_index"),
     "prerank/preranker.py": ("test_preranker", "test_order", "test_item_ids"),
     "prerank/requests.py": ("test_item_ids", "test_preranker"),
-    "prerank/snapshot.py": ("test_chunks", "test_preranker"),
+    "prerank/snapshot.py": ("test_chunks", "test_watching", "test_preranker"),
     "prerank/storage.py": ("test_chunks", "test_storage_agreement", "test_index"),
     "prerank/fallback.py": _KERNELS,
     "prerank/kernels/*.py": _KERNELS,
