@@ -1,6 +1,6 @@
 """Runs mutants and says which of them no test noticed; see :mod:`tests.mutants`.
 
-Exit code 0: every one was noticed. 1: some were not. 2: the tests fail without any fault, or a file cannot be used.
+Exit code 0: every one was noticed. 1: some were not. 2: no test ran for some, or one fails without any fault too.
 """
 
 import argparse
@@ -9,15 +9,15 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import Queue
 
 from tests.mutants import by_hand, results, scope
-from tests.mutants.draw import Mutated, drawn
+from tests.mutants.draw import Mutant, Mutated, drawn
 from tests.mutants.results import Results
-from tests.mutants.trees import BROKEN, KILLED, SURVIVED, TIMEOUT, Found, Tree, preload
+from tests.mutants.trees import BROKEN, KILLED, SURVIVED, TIMEOUT, Found, Tree, failures, preload
 
 ROOT = Path(__file__).parents[2]
 _CHANGED = re.compile(r"@@ .* \+(\d+)(?:,(\d+))? @@")
@@ -31,6 +31,9 @@ def _arguments() -> argparse.Namespace:
     which.add_argument("--count", type=int, help="so many mutants drawn over everything")
     which.add_argument("--by_hand", action="store_true", help="those written by hand only")
     which.add_argument("--table", action="store_true", help="write the table of --results to --out, and print it")
+    which.add_argument(
+        "--check", action="store_true", help="see that the tests that failed in --results pass otherwise"
+    )
     parser.add_argument("--since", default="main", help="with --changed: a commit or branch (default: main)")
     parser.add_argument("--most", type=int, default=20, help="with --changed: most mutants drawn (default: 20)")
     parser.add_argument("--only", default="", help="only files whose path holds this text")
@@ -114,6 +117,22 @@ def _run(asked: argparse.Namespace) -> Results:
     return done
 
 
+def _check(found: Iterable[tuple[Mutant, Found]]) -> int:
+    """Run the tests by which mutants were noticed on the code as it is."""
+    names = sorted({one.by if one.by.count("[") == one.by.count("]") else one.by.split("[")[0] for _, one in found})
+    names = [name for name in names if name.startswith("tests/")]
+    preload()
+    with tempfile.TemporaryDirectory() as folder:
+        place, log = Path(folder) / "tree", Path(folder) / "log"
+        place.mkdir()
+        one = Tree(ROOT, place).run([(name, "") for name in names], log, 10 * _LONGEST, first=False)
+        text = log.read_text("utf-8", "replace")
+    print(f"{len(names)} tests: {text.splitlines()[-1]}")
+    for name in failures(text):
+        print(f"fails without any fault: {name}")
+    return 0 if one.result == SURVIVED else 2
+
+
 def _say(mutated: Mutated, found: Found) -> None:
     mutant = mutated.mutant
     print(f"{found.result:8} {found.seconds:5.0f} s  {mutant.file}:{mutant.line} {mutant.operator}", flush=True)
@@ -124,6 +143,8 @@ def _say(mutated: Mutated, found: Found) -> None:
 def main() -> int:
     """Run the command and return its exit code."""
     asked = _arguments()
+    if asked.check:
+        return _check(results.read(asked.results).values())
     if asked.table:
         found = list(results.read(asked.results).values())
         results.write(asked.out, found)

@@ -85,19 +85,20 @@ class Tree:
             path.write_bytes(kept)
             os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
 
-    def run(self, tests: Sequence[tuple[str, str]], log: Path, longest: float) -> Found:
-        """Run tests in a fork until the first fails.
+    def run(self, tests: Sequence[tuple[str, str]], log: Path, longest: float, first: bool = True) -> Found:
+        """Run tests in a fork.
 
         Args:
-            tests: files in the repository, with a text that the names of their tests have to hold, or "".
+            tests: files in the repository, with a text that the names of their tests have to hold, or ""; or tests.
             log: takes what pytest prints.
             longest: seconds after which they count as failed.
+            first: until the first fails.
         """
         begun = time.monotonic()
         child = os.fork()
         if child == 0:
             os.setsid()
-            _in_child(self._place, tests, log)
+            _in_child(self._place, tests, log, first)
         code = _wait(child, begun + longest)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(child, signal.SIGKILL)  # what the tests have left
@@ -105,9 +106,15 @@ class Tree:
         if code is None:
             return Found(TIMEOUT, "", seconds)
         text = log.read_text("utf-8", "replace") if log.exists() else ""
-        failed = [line.split()[1] for line in text.splitlines() if line.startswith(("FAILED ", "ERROR "))]
+        failed = failures(text)
         result = SURVIVED if code == 0 else BROKEN if code in (4, 5) else KILLED
         return Found(result, failed[0] if failed else f"exit code {code}" if code else "", seconds)
+
+
+def failures(text: str) -> list[str]:
+    """The tests that failed, by what pytest printed."""
+    lines = [line.partition(" ") for line in text.splitlines()]
+    return [rest.split(" - ")[0] for word, _, rest in lines if word in ("FAILED", "ERROR")]
 
 
 def _wait(child: int, until: float) -> int | None:
@@ -140,7 +147,7 @@ def _places(module: object) -> list[str]:
     return [*(getattr(module, "__path__", None) or []), getattr(module, "__file__", None) or ""]
 
 
-def _in_child(place: Path, tests: Sequence[tuple[str, str]], log: Path) -> None:
+def _in_child(place: Path, tests: Sequence[tuple[str, str]], log: Path, first: bool) -> None:
     code = 70
     try:
         stream = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -157,7 +164,18 @@ def _in_child(place: Path, tests: Sequence[tuple[str, str]], log: Path) -> None:
             os.environ |= {"HYPOTHESIS_STORAGE_DIRECTORY": scratch, "PYTHONDONTWRITEBYTECODE": "1"}
             import pytest
 
-            options = ["-x", "-q", "--tb=no", "-rfE", "-p", "no:cacheprovider", "-o", "addopts=", "--basetemp", scratch]
+            options = [
+                *(["-x"] if first else []),
+                "-q",
+                "--tb=no",
+                "-rfE",
+                "-p",
+                "no:cacheprovider",
+                "-o",
+                "addopts=",
+                "--basetemp",
+                scratch,
+            ]
             options += ["-m", "not slow and not long", "--rootdir", str(place), "-c", str(place / "pyproject.toml")]
             code = int(pytest.main([*options, *(file for file, _ in tests)], plugins=[_Chosen(place, tests)]))
     finally:
