@@ -70,7 +70,7 @@ def check_rows(model: Artefact, rows: Path) -> pa.Table:
     if label in table.column_names:
         columns(table, [_item_id(model)], rows)
         if not set(table[label].to_pylist()) <= {0, 1}:
-            raise InputError(f"column {label!r}: expected 0 and 1 alone", path=rows)
+            raise InputError(f"column {label!r}: expected 0 and 1 only", path=rows)
     return table
 
 
