@@ -33,8 +33,7 @@ overrides the file. A switch is turned off by `--no-NAME`. `--epochs` is another
 """
 
 
-_EXCEPTIONS = "`lr`, `gbdt` and `target_means` use neither. `ease` uses no dropout; its `--embedding_dim` is the rank of its "
-    "weights."
+_EXCEPTIONS = "`lr`, `gbdt` and `target_means` use neither. `ease` takes `--embedding_dim` as the rank of its weights."
 
 
 def page() -> str:
