@@ -118,7 +118,7 @@ def _write_saved_model(model: PreRankingModel, vocabularies: Mapping[str, np.nda
     """Write the SavedModel and return what `features.json` says of it."""
     # The module holds every resource that the signatures use.
     module = tf.Module()
-    # The variables alone: Keras would otherwise save its layers' own traces too.
+    # The variables only: Keras would otherwise save its layers' own traces too.
     module.weights = list(model.variables)
     module.raw_inputs = raw_inputs = RawInputs(model.spec, vocabularies)
     arguments = _arguments(model, _NO_ARGUMENTS)

@@ -129,7 +129,7 @@ class Schema(Options):
     user_mean: Name | None = Option(default=None, description="name of a field to be made: mean label of the user")
     item_mean: Name | None = Option(default=None, description="name of a field to be made: mean label of the item")
     label: Annotated[LabelSchema, _named("column")] | None = Option(
-        default=None, description="column; none: positives alone"
+        default=None, description="column; none: positives only"
     )
     time: Annotated[TimeSchema, _named("column")] | None = Option(
         default=None, description="column; none: nothing is timed"

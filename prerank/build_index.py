@@ -113,7 +113,7 @@ def _encode(model: Artefact, items: Path) -> tuple[np.ndarray, dict[str, np.ndar
         if name not in rows.column_names:
             raise InputError(
                 f"column {name!r} is missing: this model takes it for the item's, but only a request knows it, so "
-                "items can be cached for one value of it alone; name a file that has the column with --items",
+                "items can be cached for one value of it only; name a file that has the column with --items",
                 path=items,
             )
     inputs = columns(rows, fields, items)
