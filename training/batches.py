@@ -129,7 +129,7 @@ class Batches:
 
         Args:
             names: which.
-            most_rows: of the first files alone that hold so many rows or all; of the training part a random sample.
+            most_rows: of only the first files that hold so many rows, or of all; of the training part a random sample.
         """
         if others := [name for name in names if name not in {*self.layout.names, self.layout.label}]:
             found = self.columns([name for name in names if name not in others], most_rows)

@@ -72,11 +72,11 @@ def train(
         config: the run's configuration.
         data: the prepared data set.
         report: takes lines meant for the user.
-        distribution: the replicas that train, with this process as their chief; this process alone if None.
+        distribution: the replicas that train, with this process as their chief; only this process if None.
 
     Raises:
         InputError: the run is finished already, another process is at it, a model lacks a field it needs, a part
-            holds one class alone, or the workers do not agree on what to train.
+            holds one class only, or the workers do not agree on what to train.
     """
     distribution = distribution or Distribution()
     folder = _run_folder(config, data, distribution)
