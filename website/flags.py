@@ -2,6 +2,7 @@
 
 import argparse
 import inspect
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -91,6 +92,8 @@ def _arguments(command: argparse.ArgumentParser) -> Iterator[str]:
 
 
 if __name__ == "__main__":
+    if "--check" in sys.argv:
+        sys.exit(0 if PAGE.read_text("utf-8") == page() else f"{PAGE.name} is not current: run python -m website.flags")
     PAGE.parent.mkdir(exist_ok=True)
     PAGE.write_text(page(), "utf-8")
     print(f"written: {PAGE.name}")
