@@ -241,6 +241,8 @@ def _describe(
             described["hash_buckets"] = field.hash_buckets
         if field.limit:
             described["limit"] = field.limit
+        if field.separator:
+            described["separator"] = field.separator
         if field.kind == "sequence":
             described |= {
                 "trained_length": field.max_length,
