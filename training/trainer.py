@@ -234,6 +234,7 @@ def _fit(
     if distribution.is_chief:
         callbacks.append(tf.keras.callbacks.TensorBoard(folder.working / "tensorboard", write_graph=False))
     if not progress.stopped and progress.epochs < run.epoch:
+        report("tracing the training step: the first epoch takes longer than the others")
         trained.fit(
             distribution.dataset(training, progress.epochs, trained.plan_lookups()),
             steps_per_epoch=len(training),

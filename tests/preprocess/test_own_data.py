@@ -290,7 +290,7 @@ def test_a_column_that_does_not_fit_is_named(joined, prepare_own, tmp_path, sche
 @pytest.mark.parametrize(
     ("column", "values", "message"),
     [
-        ("gender", None, "no column gender. Received: user_id, movie_id"),
+        ("gender", None, "no column gender; did you mean genres? Received: user_id, movie_id"),
         ("user_id", lambda ids: ids.where(ids.index != 7), "row 8: user_id is null, and may not be missing"),
         (
             "user_id",
