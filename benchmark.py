@@ -12,7 +12,7 @@ def _main() -> int:
     try:
         return run(lambda: main(sys.argv[1:]))
     except KeyboardInterrupt:
-        print("interrupted: the same command goes on", file=sys.stderr)
+        print("interrupted: the same command resumes", file=sys.stderr)
         return 130
 
 

@@ -43,7 +43,7 @@ def main(source: DataSource, argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_INPUT
     except KeyboardInterrupt:
-        print("interrupted: the same command goes on from the last whole epoch", file=sys.stderr)
+        print("interrupted: the same command resumes after the last whole epoch", file=sys.stderr)
         return EXIT_INTERRUPTED
 
 

@@ -224,7 +224,7 @@ def _fit(
     distribution.check_equal(progress.epochs, "find another state to go on from: --output_dir has to be one for all")
     copy_weights(model, trained)
     if progress.epochs:
-        report(f"going on after epoch {progress.epochs} of an interrupted run")
+        report(f"resuming after epoch {progress.epochs} of an interrupted run")
     rated = Rated.read(data, "validation")
     value = selection(run.select_by, data, model)
     epoch_end = EpochEnd(

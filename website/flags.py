@@ -45,7 +45,7 @@ def page() -> str:
         parts += [f"### {group.title[0].upper()}{group.title[1:]}", _table(fields, group.names)]
     for script in _SCRIPTS:
         own = [name for name in script.SOURCE.options.model_fields if name not in DataOptions.model_fields]
-        parts += [f"### `{Path(script.__file__).name}` only", _table(script.SOURCE.options.model_fields, own)]
+        parts += [f"### `{script.__name__}.py` only", _table(script.SOURCE.options.model_fields, own)]
     parts += ["## Every model", _table(ModelOptions.model_fields, ModelOptions.model_fields)]
     parts += [_EXCEPTIONS]
     for name in models.names():
