@@ -12,7 +12,9 @@ import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 
 import train_whole_models  # noqa: E402
-from prerank import command_line as prerank  # noqa: E402
+from prerank.artefact import Artefact  # noqa: E402
+from prerank.build_index import build  # noqa: E402
+from prerank.layout import CATALOGUE, INDEX  # noqa: E402
 from training.app import main as train  # noqa: E402
 
 SCHEMA = """
@@ -30,7 +32,7 @@ history: bought_before        # made from the rows: what the customer bought bef
 user_mean: customer_mean      # made from the rows: mean label before the row
 item_mean: product_mean
 """
-OPTIONS = ["--epoch", "2", "--batch_size", "512", "--embedding_dim", "8", "--hidden_units", "32,16"]
+OPTIONS = ["--epoch", "10", "--lr", "0.01", "--batch_size", "512", "--embedding_dim", "8", "--hidden_units", "32,16"]
 
 
 def write_data(folder: Path, rows: int = 4_000) -> None:
@@ -61,8 +63,10 @@ def main() -> None:
         [*data, "--model_name", "dssm", *OPTIONS, "--save_predictions", "--export_dir", "out/shop"],
     ):
         sys.exit(code)
-    if code := prerank.main(["index", "--model", "out/shop"]):
-        sys.exit(code)
+    # As `prerank index --model out/shop` does, which limits threads and so has to be a process of its own.
+    export = Path("out/shop")
+    built = build(Artefact(export), export / CATALOGUE, export / INDEX, "float32")
+    print(f"index of {len(built.states.ids)} items")
 
 
 if __name__ == "__main__":

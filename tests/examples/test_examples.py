@@ -29,9 +29,11 @@ def _run(name, folder, monkeypatch, capsys):
 
 
 def test_own_data_then_a_run_a_comparison_and_serving(here, monkeypatch, capsys):
-    assert "dssm on shop, protocol strict: finished" in _run("own_data", here, monkeypatch, capsys)
+    said = _run("own_data", here, monkeypatch, capsys)
+    assert "dssm on shop, protocol strict: finished" in said
+    assert "index of 80 items" in said
     said = _run("read_a_run", here, monkeypatch, capsys)
-    assert re.search(r"^dssm, batch size 512, learning rate 0.001\nepoch 1: loss 0\.\d{4}", said)
+    assert re.search(r"^dssm, batch size 512, learning rate 0\.01\nepoch 1: loss 0\.\d{4}", said)
     assert re.search(r"^GAUC 0\.\d{4} leaves out \d+\.\d% of the users", said, re.MULTILINE)
     said = _run("compare_models", here, monkeypatch, capsys)
     found = re.search(r"AUC of dssm less that of lr: ([+-]0\.\d+), 95 % interval \[([+-]0\.\d+), ([+-]0\.\d+)\]", said)
