@@ -24,7 +24,7 @@ def label(axes: Axes, points: Sequence[tuple[str, float, float]]) -> None:
         points: name, x and y of each.
     """
     figure = axes.get_figure(root=True)
-    assert figure is not None  # axes of a figure that is drawn
+    assert figure is not None
     figure.draw_without_rendering()  # settles the layout
     inside = axes.get_window_extent()
     markers = [_around(*axes.transData.transform((x, y))) for _, x, y in points]
