@@ -4,11 +4,12 @@ import sys
 from collections.abc import Sequence
 
 from prerank import answering, index_command, tensorflow_log
-from prerank.terminal import Parser, positive, run
+from prerank.terminal import Parser, line_buffered, positive, run
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0, or 2 with one line for wrong input."""
+    line_buffered()
     return run(lambda: _main(sys.argv[1:] if argv is None else list(argv)))
 
 

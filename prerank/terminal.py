@@ -1,6 +1,7 @@
 """What command lines have in common."""
 
 import argparse
+import io
 import os
 import re
 import sys
@@ -79,6 +80,12 @@ random_seed = integers(0, 2**32 - 1)
 """The type of a flag that takes a random seed, as NumPy and TensorFlow do."""
 hours = numbers(0, _MOST_HOURS)
 """The type of a flag that takes a number of hours."""
+
+
+def line_buffered() -> None:
+    """Make standard output hand on each line at once, to a file too: what takes long is watched there."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
 
 
 def write(text: str) -> None:

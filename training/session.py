@@ -91,6 +91,7 @@ def _export(config: Config, data: PreparedData, result: RunResult, place: Path) 
     }
     if config.run.export_examples:
         files[EXAMPLES] = examples(data, config.run.export_examples)
+    print(f"exporting as {config.run.export_format}")
     export(result.model, vocabularies, place, files, config.run.export_format)
     print(f"exported to {place}")
 
@@ -110,6 +111,10 @@ def _print_results(result: RunResult) -> None:
     for title, row in rows.items():
         if row and row["rows"]:
             print(f"{title:28}" + "".join(_cell(row[name]) for name in names) + f"{row['rows']:11d}")
+    if (test := rows["test"]) and test["rows"]:
+        left_out = test.get("gauc_users_left_out")
+        if left_out is not None and not math.isnan(left_out):
+            print(f"gauc leaves out {left_out:.1%} of the test part's users: their labels are all equal")
     print(f"results in {result.folder}")
 
 

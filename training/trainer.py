@@ -224,7 +224,7 @@ def _fit(
     distribution.check_equal(progress.epochs, "find another state to go on from: --output_dir has to be one for all")
     copy_weights(model, trained)
     if progress.epochs:
-        report(f"going on after epoch {progress.epochs} of an interrupted run")
+        report(f"resuming after epoch {progress.epochs} of an interrupted run")
     rated = Rated.read(data, "validation")
     value = selection(run.select_by, data, model)
     epoch_end = EpochEnd(
@@ -234,6 +234,7 @@ def _fit(
     if distribution.is_chief:
         callbacks.append(tf.keras.callbacks.TensorBoard(folder.working / "tensorboard", write_graph=False))
     if not progress.stopped and progress.epochs < run.epoch:
+        report("tracing the training step: the first epoch takes longer than the others")
         trained.fit(
             distribution.dataset(training, progress.epochs, trained.plan_lookups()),
             steps_per_epoch=len(training),
