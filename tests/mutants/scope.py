@@ -160,11 +160,10 @@ def tests(root: Path, file: str) -> Tests:
 def _named(root: Path, file: str) -> Iterator[str]:
     package, stem = Path(file).parts[0], Path(file).stem
     own = Path(file).parts[1] if stem == "model" else stem
-    if (root / f"tests/{package}/test_{own}.py").exists():
+    more = [name for pattern, names in _MORE.items() if _matches(file, (pattern,)) for name in names]
+    if f"test_{own}" not in more and (root / f"tests/{package}/test_{own}.py").exists():
         yield f"test_{own}"
-    for pattern, names in _MORE.items():
-        if _matches(file, (pattern,)):
-            yield from names
+    yield from more
     if package == "layers":
         yield f"test_layer_conformance:{_class_name(root, file)}"
     if package == "models" and stem == "model":
