@@ -50,7 +50,7 @@ _MORE = {
     "preprocess/writing.py": ("test_prepare", "test_sequences", "test_request_rows"),
     "layers/lists.py": ("test_list_losses",),
     "layers/*_loss.py": ("test_list_losses", "test_list_loss_optima"),
-    "layers/{replicas,vectors,grouping}.py": ("test_contrastive_loss", "test_in_batch_softmax_loss", "test_max_sim"),
+    "layers/{vectors,grouping}.py": ("test_contrastive_loss", "test_in_batch_softmax_loss", "test_max_sim"),
     "models/base.py": ("test_new_model", "test_training_conformance:dssm"),
     "models/{batch,inputs,columns,tokens,lazy}.py": ("test_feature_encoder", "test_columns", "test_field_names"),
     "models/{contracts,options,registry}.py": ("test_registry", "test_new_model"),
