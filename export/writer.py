@@ -118,7 +118,7 @@ def _write_saved_model(model: PreRankingModel, vocabularies: Mapping[str, np.nda
     """Write the SavedModel and return what `features.json` says of it."""
     # The module holds every resource that the signatures use.
     module = tf.Module()
-    # The variables alone: Keras would otherwise save its layers' own traces too.
+    # The variables only: Keras would otherwise save its layers' own traces too.
     module.weights = list(model.variables)
     module.raw_inputs = raw_inputs = RawInputs(model.spec, vocabularies)
     arguments = _arguments(model, _NO_ARGUMENTS)
@@ -241,6 +241,8 @@ def _describe(
             described["hash_buckets"] = field.hash_buckets
         if field.limit:
             described["limit"] = field.limit
+        if field.separator:
+            described["separator"] = field.separator
         if field.kind == "sequence":
             described |= {
                 "trained_length": field.max_length,

@@ -12,7 +12,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run(lambda: _main(sys.argv[1:] if argv is None else list(argv)))
 
 
-def _main(argv: list[str]) -> None:
+def parser() -> Parser:
+    """The parser of all commands."""
     parser = Parser(prog="prerank", description="Serve an exported model: index its items, and score them for a user.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     top = commands.add_parser("top", help="list the best items for a user")
@@ -25,6 +26,10 @@ def _main(argv: list[str]) -> None:
     index = commands.add_parser("index", help="run the item tower over a catalogue and keep the states")
     index_command.add_flags(index)
     index.set_defaults(action=index_command.index_command)
-    flags = parser.parse_args(argv)
+    return parser
+
+
+def _main(argv: list[str]) -> None:
+    flags = parser().parse_args(argv)
     tensorflow_log.hide_without_gpu()
     flags.action(flags)

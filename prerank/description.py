@@ -16,6 +16,7 @@ from prerank.reading import RECORD, InnerPath, Name
 
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]
+Separator = Annotated[str, Field(min_length=1)]
 _NO_DIGEST = "0" * 64
 _MISSING = {"int64": int, "string": str}
 
@@ -41,6 +42,7 @@ class Input(TypedDict):
     vocabulary: NotRequired[Name]
     vocabulary_size: NotRequired[Count]
     hash_buckets: NotRequired[Annotated[int, Field(gt=0, le=2**31)]]
+    separator: NotRequired[Separator]
     default: NotRequired[float | list[Any]]
     mean: NotRequired[float]
     scale: NotRequired[float]
