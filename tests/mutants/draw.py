@@ -13,8 +13,8 @@ from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
 
 SEED = 22
-_CHANGE_NOTHING = re.compile(r"ReplaceComparisonOperator_(?!Is_|IsNot_)\w+_(Is|IsNot)$")
-"""Compares objects, which the code means for None only, and gives the same wherever texts are interned."""
+_CHANGE_NOTHING = re.compile(r"ReplaceComparisonOperator_((?!Is_|IsNot_)\w+_(Is|IsNot)|Is_Eq|IsNot_NotEq)$")
+"""Objects instead of values or the reverse: the same for None, for functions, and wherever texts are interned."""
 _CHANGE_SPEED_ONLY = re.compile(
     r"^_?(chunk|BLOCK|BATCH|CHUNK|CACHE_BYTES|EVALUATION_BATCH|SLOTS|MULTIPLIERS"
     r"|ITEMS_A_CALL|ROWS_A_CALL|ROWS_AT_ONCE|ROWS_PER_FILE) = "

@@ -28,7 +28,7 @@ _LEFT_OUT = (
     "training/{cluster,device,distribution}.py",
     # names and texts only
     "*/__init__.py",
-    "training/{app,exit_codes,session,source}.py",
+    "training/{app,exit_codes,option_help,session,source}.py",
     "models/gbdt/options.py",
 )
 
@@ -47,15 +47,17 @@ _MORE = {
     "preprocess/splits.py": ("test_splits", "test_request_rows"),
     "preprocess/state.py": ("test_state", "test_taobao"),
     "preprocess/vocabulary.py": ("test_vocabulary", "test_movielens"),
-    "preprocess/writing.py": ("test_prepare", "test_sequences", "test_request_rows"),
+    "preprocess/writing.py": ("test_writing", "test_vocabulary", "test_sequences", "test_request_rows"),
+    "layers/embedding.py": ("test_lookup_plan", "tests/models/test_planned_lookups"),
     "layers/lists.py": ("test_list_losses",),
     "layers/*_loss.py": ("test_list_losses", "test_list_loss_optima"),
-    "layers/{replicas,vectors,grouping}.py": ("test_contrastive_loss", "test_in_batch_softmax_loss", "test_max_sim"),
+    "layers/{vectors,grouping}.py": ("test_contrastive_loss", "test_in_batch_softmax_loss", "test_max_sim"),
     "models/base.py": ("test_new_model", "test_training_conformance:dssm"),
-    "models/{batch,inputs,columns,tokens,lazy}.py": ("test_feature_encoder", "test_columns", "test_field_names"),
+    "models/{batch,inputs,columns,tokens}.py": ("test_feature_encoder", "test_columns", "test_field_names"),
     "models/{contracts,options,registry}.py": ("test_registry", "test_new_model"),
     "models/deepctr*.py": ("test_deepctr_models", "test_columns"),
     "models/{exposure,exposure_options}.py": ("test_entire_space",),
+    "models/lazy.py": ("tests/test_light", "test_registry"),
     "models/retrieval.py": ("test_retrieval",),
     "models/scorers.py": ("tests/prerank/test_kernels",),
     "models/gbdt/*.py": ("test_gbdt", "test_trees"),
@@ -69,7 +71,8 @@ _MORE = {
     "training/finished_runs.py": ("test_teacher",),
     "training/item_states.py": ("test_item_states", "test_candidates"),
     "training/metrics.py": ("test_metrics", "test_weighted_metrics"),
-    "training/{objective_setup,spec}.py": ("test_masking", "test_assembly", "test_unlabelled"),
+    "training/objective_setup.py": ("test_masking", "test_untimed", "test_assembly", "test_unlabelled"),
+    "training/spec.py": ("test_privileged",),
     "training/{options,objective_options,config}.py": ("test_objective_options", "test_config", "test_identity"),
     "training/{progress,run_folder}.py": ("test_run_folder", "test_damaged_training"),
     "training/records.py": ("tests/experiments/test_damaged_runs", "tests/experiments/test_report"),
@@ -160,11 +163,10 @@ def tests(root: Path, file: str) -> Tests:
 def _named(root: Path, file: str) -> Iterator[str]:
     package, stem = Path(file).parts[0], Path(file).stem
     own = Path(file).parts[1] if stem == "model" else stem
-    if (root / f"tests/{package}/test_{own}.py").exists():
+    more = [name for pattern, names in _MORE.items() if _matches(file, (pattern,)) for name in names]
+    if f"test_{own}" not in more and (root / f"tests/{package}/test_{own}.py").exists():
         yield f"test_{own}"
-    for pattern, names in _MORE.items():
-        if _matches(file, (pattern,)):
-            yield from names
+    yield from more
     if package == "layers":
         yield f"test_layer_conformance:{_class_name(root, file)}"
     if package == "models" and stem == "model":

@@ -101,3 +101,9 @@ def test_prepared_data_of_other_bytes_or_names_have_another_fingerprint(change, 
 
 def _fingerprint(options, files=None):
     return _described(ADAPTER, files or {}, options)["fingerprint"]
+
+
+def test_the_first_setting_that_is_none_is_named():
+    with pytest.raises(ValidationError, match=r"key=value, comma-separated\. Received: b c"):
+        DataOptions(spark_conf=("a.b=1", "b c", "d"))
+    assert DataOptions(spark_conf=("a.b=1", "c=x=y")).spark_conf == ("a.b=1", "c=x=y")

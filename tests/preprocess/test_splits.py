@@ -198,3 +198,31 @@ def test_a_user_is_sampled_by_the_hash_of_the_id(engine, rate):
     expected = [user for user in range(300) if by_hand([user], 3) < rate * 2**32]
     assert sorted(found) == sorted(expected * 2)
     assert len(expected) == pytest.approx(300 * rate, abs=40)
+
+
+def _by_days(engine, seconds, offset=8):
+    table = ibis.memtable({TIMESTAMP: seconds, ROW: range(len(seconds))})
+    options = DataOptions(split="time").resolved()
+    found = engine.table(splits.with_part(engine, table, SHOP, options, offset).order_by(ROW))
+    return [splits.PARTS[part] for part in found[PART].to_pylist()]
+
+
+@pytest.mark.parametrize("first", [0, 17_290, -40, -2])
+def test_the_last_two_days_of_a_time_zone_are_held_out(engine, first):
+    """Whatever their numbers, those before 1970 too; a day begins at midnight there."""
+    midnight = first * 86_400 - 8 * 3600
+    days = {0: "train", 1: "train", 2: "validation", 3: "test"}
+    seconds = [midnight + day * 86_400 + second for day in days for second in (0, 1, 50_000, 86_399)]
+    assert _by_days(engine, seconds) == [name for name in days.values() for _ in range(4)]
+
+
+@pytest.mark.parametrize(("first", "named"), [(17_290, "2017-05-07"), (-40, "1969-11-25")])
+def test_a_day_without_a_row_is_named(engine, first, named):
+    midnight = first * 86_400 - 8 * 3600
+    with pytest.raises(InputError, match=rf"there is no row on {named} \(days of UTC\+8\)"):
+        _by_days(engine, [midnight + day * 86_400 for day in (0, 1, 2, 4, 5)])
+
+
+def test_two_days_are_too_few(engine):
+    with pytest.raises(InputError, match=r"at least 3 days \(days of UTC\+8\)\. Received: 1970-01-01, 1970-01-02"):
+        _by_days(engine, [0, 86_400])

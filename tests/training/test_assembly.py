@@ -1,11 +1,14 @@
 """Batches of requests, with candidates, against the prepared rows, one by one."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from request_data import requests_data  # noqa: F401
 
 from prerank.errors import InputError
 from training import objective_setup
+from training.assembly import BatchAssembly
 from training.batches import Batches, read_columns
 from training.config import parse
 from training.dataset import Share
@@ -260,3 +263,21 @@ def test_without_options_batches_are_plain(prepared):
 def test_what_an_option_needs(prepared, argv, message):
     with pytest.raises(InputError, match=message):
         prepared_training(config(*argv), prepared)
+
+
+def test_a_candidate_is_known_where_it_is_a_positive_of_its_own_rows_list():
+    """Of lists 0 and 1 with the items 0 to 4; what another list likes, or this one does not, is no hit."""
+    keys = SimpleNamespace(items=np.array([3, 1, 4, 0, 2, 1]), labels=np.array([1, 0, 1, 1, 0, np.nan]))
+    lists, places = np.array([0, 0, 0, 1, 1, 1]), np.arange(6)
+    likes = {0: {3, 4}, 1: {0}}
+    owner, items = np.repeat([0, 2, 3, 5], 5), np.tile(np.arange(5), 4)
+    found = BatchAssembly._in_list(SimpleNamespace(_keys=keys), lists, places, owner, items)
+    assert found.tolist() == [
+        item in likes[lists[row]] for row, item in zip(owner.tolist(), items.tolist(), strict=True)
+    ]
+    # the rows of a batch are anywhere in the part
+    order = np.array([5, 3, 0, 2, 4, 1])
+    found = BatchAssembly._in_list(SimpleNamespace(_keys=keys), lists[order], order, owner, items)
+    assert found.tolist() == [
+        item in likes[lists[order][row]] for row, item in zip(owner.tolist(), items.tolist(), strict=True)
+    ]
