@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
-from training.blocks import Blocks, Floats, Integers, checked, checked_weights
+from prerank.evaluation.blocks import Blocks, Floats, Integers, checked, checked_weights
 
 
 class Gauc(NamedTuple):
@@ -112,6 +112,19 @@ def expected_calibration_error(
     excess = np.bincount(index, weights=off if w is None else off * w, minlength=bins)
     total = y.size if w is None else w.sum()
     return float(np.abs(excess).sum() / total) if total > 0 else math.nan
+
+
+def pcoc(labels: ArrayLike, probabilities: ArrayLike, weights: ArrayLike | None = None) -> float:
+    """Predicted clicks over observed clicks, Σ p / Σ y: 1 is right, above 1 is too high; NaN without a positive.
+
+    Raises:
+        ValueError: as :func:`log_loss`.
+    """
+    y, p = _checked_probabilities(labels, probabilities)
+    w = checked_weights(weights, y.size)
+    positives = float(y.sum() if w is None else w @ y)
+    predicted = p.astype(np.float64)
+    return float(predicted.sum() if w is None else w @ predicted) / positives if positives > 0 else math.nan
 
 
 def _checked_probabilities(labels: ArrayLike, probabilities: ArrayLike) -> tuple[Integers, Floats]:
