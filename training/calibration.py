@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import expit
-from sklearn.isotonic import IsotonicRegression
+from sklearn.isotonic import isotonic_regression
 
 from prerank.calibration import Isotonic, Probabilities, Temperature
 from training.metrics import expected_calibration_error, log_loss, pcoc
@@ -57,7 +57,7 @@ def _isotonic(x: NDArray[Any], y: NDArray[Any], w: NDArray[Any]) -> Isotonic:
     # one row of the mean label in each bin: no probability is 0 or 1 for want of rows
     shares = (positives + positives.sum() / counts.sum()) / (counts + 1)
     knots = (sums / counts).astype(np.float32)
-    fitted = IsotonicRegression().fit_transform(knots, shares, counts).astype(np.float32)
+    fitted = isotonic_regression(shares, sample_weight=counts).astype(np.float32)
     distinct = np.r_[True, np.diff(knots) > 0]
     return {
         "kind": "isotonic",
