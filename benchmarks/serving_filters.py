@@ -17,6 +17,7 @@ import pyarrow as pa
 from prerank.attributes import read_attributes
 from prerank.caps import Caps
 from prerank.item_states import ItemStates
+from prerank.items import Rows
 from prerank.kernels.vectors import Dot
 from prerank.lookup import lookup_of
 from prerank.order import best_first
@@ -44,7 +45,7 @@ def _snapshot(count: int) -> Snapshot:
             "price": np.round(random.uniform(0, 100, count), 2),
         }
     )
-    attributes = read_attributes(table, table.column_names, [], Path("generated"))
+    attributes = read_attributes(Rows(((Path("generated"), table),)), table.column_names, [], Path("generated"))
     vectors = StoredArray(random.normal(size=(1, count, _WIDTH)).astype(np.float32))
     ids = np.arange(count)
     return Snapshot("", (0, 0), ItemStates(ids, {"vectors": vectors}, "float32", attributes), lookup_of(ids))

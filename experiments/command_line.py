@@ -25,14 +25,8 @@ RESULTS = Path("results")
 _PROTOCOLS = ("strict", "reference")
 
 
-def main(argv: list[str]) -> None:
-    """Run one command.
-
-    Raises:
-        InputError: wrong flags or data.
-        KeyboardInterrupt: it was interrupted.
-        SystemExit: help was asked for.
-    """
+def parser() -> Parser:
+    """The parser of all commands."""
     parser = Parser(prog="benchmark.py", description="Models x data sets x protocols x seeds, and a report on them.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_run(commands)
@@ -41,7 +35,18 @@ def main(argv: list[str]) -> None:
     _add_measure(commands)
     _add_cascade(commands)
     _add_report(commands)
-    flags = parser.parse_args(argv)
+    return parser
+
+
+def main(argv: list[str]) -> None:
+    """Run one command.
+
+    Raises:
+        InputError: wrong flags or data.
+        KeyboardInterrupt: it was interrupted.
+        SystemExit: help was asked for.
+    """
+    flags = parser().parse_args(argv)
     try:
         flags.action(flags)
     except OSError as error:

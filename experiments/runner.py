@@ -146,7 +146,7 @@ def _start(script: Path, run: PlannedRun, watcher: Watcher, environment: Mapping
             stdout=out,
             stderr=subprocess.STDOUT,
             env=environment,
-            # A session of its own: an interrupt from the terminal reaches this process alone, which ends its children.
+            # A session of its own: an interrupt from the terminal reaches this process only, which ends its children.
             start_new_session=True,
         )
     watcher.started(run)

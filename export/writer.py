@@ -119,7 +119,7 @@ def _write_saved_model(
     """Write the SavedModel and return what `features.json` says of it."""
     # The module holds every resource that the signatures use.
     module = tf.Module()
-    # The variables alone: Keras would otherwise save its layers' own traces too.
+    # The variables only: Keras would otherwise save its layers' own traces too.
     module.weights = list(model.variables)
     module.raw_inputs = raw_inputs = RawInputs(model.spec, vocabularies)
     arguments = _arguments(model, _NO_ARGUMENTS)
@@ -255,6 +255,8 @@ def _describe(
             described["hash_buckets"] = field.hash_buckets
         if field.limit:
             described["limit"] = field.limit
+        if field.separator:
+            described["separator"] = field.separator
         if field.kind == "sequence":
             described |= {
                 "trained_length": field.max_length,

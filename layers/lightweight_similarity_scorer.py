@@ -60,7 +60,7 @@ class LightweightSimilarityScorer(tf.keras.layers.Layer):
         return tf.reshape(self._output(flat), [-1])
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Kernel and bias of each dense layer, by name: rows, columns and output, or output alone."""
+        """Kernel and bias of each dense layer, by name: rows, columns and output, or output only."""
         layers = [self._output] if self.width is None else [self._rows, self._columns, self._output]
         return {
             f"{layer.name}_{part}": np.asarray(tf.convert_to_tensor(getattr(layer, part)))

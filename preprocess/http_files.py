@@ -42,7 +42,7 @@ class Source(TypedDict):
 def fetch(urls: Sequence[str], target: Path, wait: float = 1.0) -> None:
     """Fetch one file if it is not there, with a progress bar on standard error; it appears whole or not at all.
 
-    What has come so far is kept beside it, as `.part-<name>`, and a later call asks for the rest alone, if the server
+    What has come so far is kept beside it, as `.part-<name>`, and a later call asks for the rest only, if the server
     still has the same file and sends parts (`Range`, `If-Range`); otherwise it starts anew. A connection that breaks
     is tried again a few times, then the next address. A file called `.gz` is read once as a check.
 

@@ -33,7 +33,7 @@ _ADDED: dict[str, Any] = {
 
 
 def without_added(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options by name, less those that came later and are not used: what was done before keeps its identity."""
+    """Options by name, less those that came later and are not used, so that old fingerprints stay valid."""
     return {name: value for name, value in options.items() if name not in _ADDED or value != _ADDED[name]}
 
 
@@ -88,7 +88,7 @@ class DataOptions(Options):
     )
     split: Split | None = Field(
         None,
-        description="how rows are parted: time (default of strict), user_time, or random (the only one of reference)",
+        description="how rows are split: time (default of strict), user_time, or random (the only choice of reference)",
     )
     leak: tuple[Literal[Leak, "none"], ...] | None = Field(
         None, description="leaks that are on, or none; default: strict none, reference all of them"
@@ -96,16 +96,16 @@ class DataOptions(Options):
     state: State | None = Field(
         None,
         description="what means and histories may know: online, earlier rows of any part (default of the time splits); "
-        "frozen, earlier training rows alone (the only one of random)",
+        "frozen, earlier training rows only (the default and only choice of random)",
     )
-    max_history: int = Field(50, ge=1, description="most recent ids that a history keeps")
+    max_history: int = Field(50, ge=1, description="maximum length of a history: its most recent ids")
     sample_rate: float = Field(1.0, gt=0, le=1, description="share of the users kept, by a hash of the user's id")
     negatives: int = Field(
-        0, ge=0, description="negatives sampled for each positive, for data that hold positives alone"
+        0, ge=0, description="negatives sampled for each positive, for data that hold positives only"
     )
     min_count: int = Field(1, ge=1, description="values in fewer training rows are out of vocabulary")
     hash_buckets: int = Field(
-        0, ge=0, description="fields of more training values than this are hashed to so many buckets; 0 for none"
+        0, ge=0, description="fields with more training values than this are hashed to this many buckets; 0: no hashing"
     )
     test_share: float | None = Field(
         None, gt=0, lt=1, description="share of the rows that is tested on; default: 0.1, or the last day"
@@ -123,11 +123,11 @@ class DataOptions(Options):
     engine: EngineName = Field(
         "duckdb", description="what prepares the data: duckdb, in this process, or spark, on one machine or many"
     )
-    spark_master: str = Field("local[*]", description="spark alone: address of the master")
+    spark_master: str = Field("local[*]", description="spark only: address of the master")
     spark_scratch: Location | None = Field(
-        None, description="spark alone: folder or address that all of its machines reach; default: in PREPARED_DIR"
+        None, description="spark only: folder or address that all of its machines reach; default: in PREPARED_DIR"
     )
-    spark_conf: tuple[str, ...] = Field((), description="spark alone: further settings, key=value, comma-separated")
+    spark_conf: tuple[str, ...] = Field((), description="spark only: further settings, key=value, comma-separated")
 
     @model_validator(mode="after")
     def _check(self) -> DataOptions:

@@ -33,6 +33,7 @@ class Source:
         required: a missing value is an error.
         per_second: units of an integer time in a second.
         sequence: whether it holds lists.
+        separator: stands between the values of a list that is spelt as one text; empty if none is.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Source:
     required: bool = False
     per_second: int = 1
     sequence: bool = False
+    separator: str = ""
 
     @property
     def type(self) -> pa.DataType:
@@ -115,7 +117,7 @@ def converted(values: pa.Array, source: Source, path: Path, first: int) -> pa.Ar
         InputError: a value is missing or wrong; names the column and the row.
     """
     try:
-        found = _cast(values, source.kind, source.per_second, source.sequence)
+        found = _cast(values, source.kind, source.per_second, source.sequence, source.separator)
     except WrongValueError as error:
         message = f"{source.column} has to be {error.expected}. Received: {short(error.value)} ({values.type})"
         raise InputError(message, path=f"{path}, row {first + (error.place or 0) + 1}") from error
@@ -126,6 +128,6 @@ def converted(values: pa.Array, source: Source, path: Path, first: int) -> pa.Ar
     return found
 
 
-def _cast(values: pa.Array, kind: Kind, per_second: int = 1, sequence: bool = False) -> pa.Array:
+def _cast(values: pa.Array, kind: Kind, per_second: int = 1, sequence: bool = False, separator: str = "") -> pa.Array:
     """Values as what they become."""
-    return lists(values, kind) if sequence else column(values, kind, per_second)
+    return lists(values, kind, separator) if sequence else column(values, kind, per_second)

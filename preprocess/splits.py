@@ -160,7 +160,7 @@ def _by_day(engine: Engine, rows: ir.Table, utc_offset: int) -> ir.Table:
 
 
 def _day(timestamp: ir.IntegerColumn, utc_offset: int) -> ir.IntegerColumn:
-    """Days since 1970, by integers alone: `%` may be negative, as in C, and `/` is one of floats."""
+    """Days since 1970, by integers only: `%` may be negative, as in C, and `/` is one of floats."""
     local = timestamp + utc_offset * 3600
     second = ((local % _DAY) + _DAY) % _DAY
     return ((local - second) / _DAY).cast("int64")

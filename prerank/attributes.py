@@ -14,8 +14,9 @@ import pyarrow as pa
 
 from prerank.columns import column, lists, to_numpy
 from prerank.errors import InputError
+from prerank.items import Rows
 from prerank.names import name as checked_name
-from prerank.values import KINDS, MISSING, MISSING_INTEGER, MISSING_TEXT, WrongValueError, short
+from prerank.values import KINDS, MISSING, MISSING_INTEGER, MISSING_TEXT
 
 AttributeKind = Literal["text", "int", "number"]
 _NUMPY: dict[str, Any] = {"text": np.str_, "int": np.int64, "number": np.float32}
@@ -95,47 +96,50 @@ def _distinct(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def read_attributes(
-    table: pa.Table, names: Sequence[str], fields: Sequence[Mapping[str, Any]], path: Path
+    rows: Rows, names: Sequence[str], fields: Sequence[Mapping[str, Any]], path: Path
 ) -> dict[str, Attribute]:
     """Columns of a catalogue as attributes, by the contract of values.
 
     Args:
-        table: a row for each item.
+        rows: one for each item.
         names: the columns.
         fields: the model's inputs; a column of that name is read as the model reads it. Others by their Arrow type.
-        path: where the table is from, for messages.
+        path: where the rows are from, for messages.
 
     Raises:
         InputError: a column is missing or holds something else than texts, numbers or lists of them; names it.
     """
-    types = {field["name"]: cast(AttributeKind, KINDS[field["dtype"]]) for field in fields}
+    known = {field["name"]: field for field in fields}
     found = {}
     for name in names:
-        if table.column_names.count(name) != 1:
+        if name not in rows.column_names:
             raise InputError(f"--attributes: there is no column {name!r}", path=path)
         try:
             checked_name(name)
         except InputError as error:
             raise InputError(f"--attributes: {error}", path=path) from error
-        found[name] = _read(table[name], name, types.get(name), path)
+        found[name] = _read(rows, name, known.get(name), path)
     return found
 
 
-def _read(values: pa.ChunkedArray, name: str, kind: AttributeKind | None, path: Path) -> Attribute:
-    of_lists = pa.types.is_nested(values.type)
-    kind = kind or _kind_of(values.type.value_type if of_lists and hasattr(values.type, "value_type") else values.type)
+def _read(rows: Rows, name: str, field: Mapping[str, Any] | None, path: Path) -> Attribute:
+    spelt = next(
+        (t for t in (one.schema.field(name).type for _, one in rows.files) if not pa.types.is_null(t)), pa.null()
+    )
+    of_lists = pa.types.is_nested(spelt) if field is None else field["kind"] == "sequence"
+    separator = "" if field is None else field.get("separator", "")
+    if field is not None:
+        kind: AttributeKind | None = cast(AttributeKind, KINDS[field["dtype"]])
+    else:
+        kind = _kind_of(spelt.value_type if of_lists and hasattr(spelt, "value_type") else spelt)
     if kind is None:
-        message = f"--attributes: {name} has to be texts, numbers or lists of them. Received: {values.type}"
+        message = f"--attributes: {name} has to be texts, numbers or lists of them. Received: {spelt}"
         raise InputError(message, path=path)
-    try:
-        if not of_lists:
-            return Attribute(kind, *_distinct(_typed(column(values, kind), kind)))
-        rows = lists(values, kind)
-        offsets = np.concatenate([[0], np.cumsum(np.asarray(rows.value_lengths().fill_null(0)), dtype=np.int64)])
-        return Attribute(kind, *_distinct(_typed(rows.flatten(), kind)), offsets)
-    except WrongValueError as error:
-        message = f"{name} has to be {error.expected}. Received: {short(error.value)} ({values.type})"
-        raise InputError(message, path=f"{path}, row {(error.place or 0) + 1}") from error
+    if not of_lists:
+        return Attribute(kind, *_distinct(_typed(rows.column(name, lambda values: column(values, kind)), kind)))
+    found = rows.column(name, lambda values: lists(values, kind, separator))
+    offsets = np.concatenate([[0], np.cumsum(np.asarray(found.value_lengths().fill_null(0)), dtype=np.int64)])
+    return Attribute(kind, *_distinct(_typed(found.flatten(), kind)), offsets)
 
 
 def _typed(found: pa.Array, kind: AttributeKind) -> np.ndarray:

@@ -182,20 +182,20 @@ def _encode(
 ) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, Attribute]]:
     """The items' ids, what the kernel makes of their states, and their attributes."""
     fields = model.inputs("item")
-    table = read_table(items)
+    rows = read_table(items)
     requested = model.features["specification"]["context"]
     for name in (field["name"] for field in fields if field["name"] in requested):
-        if name not in table.column_names:
+        if name not in rows.column_names:
             raise InputError(
                 f"column {name!r} is missing: this model takes it for the item's, but only a request knows it, so "
-                "items can be cached for one value of it alone; name a file that has the column with --items",
+                "items can be cached for one value of it only; name a file that has the column with --items",
                 path=items,
             )
-    stored = read_attributes(table, attributes, fields, items)
-    inputs = columns(table, fields, items)
+    stored = read_attributes(rows, attributes, fields, items)
+    inputs = columns(rows, fields, items)
     number = next(number for number, field in enumerate(fields) if field["name"] == model.item_id)
     ids = inputs[number]
-    check_ids(ids, fields[number]["missing"], model.item_id, items)
+    check_ids(ids, fields[number]["missing"], model.item_id, rows, items)
     batches = [
         model.item_tower([values[start : start + _BATCH] for values in inputs]) for start in range(0, len(ids), _BATCH)
     ]

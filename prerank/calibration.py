@@ -72,12 +72,19 @@ class Probabilities:
             logs: (n,), of a model with tasks the logs of the probability before calibration; then it is about these.
         """
         if self._map is None:
-            return np.exp(log_sigmoid(logits)) if logs is None else np.exp(logs)
+            return _sigmoid(logits) if logs is None else np.exp(logs)
         log_odds = logits if logs is None else _log_odds(logs)
         if self._map["kind"] == "temperature":
-            return np.exp(log_sigmoid((log_odds / np.float32(self._map["temperature"])).astype(np.float32)))
+            return _sigmoid((log_odds / np.float32(self._map["temperature"])).astype(np.float32))
         found = np.interp(log_odds, *self._knots)
         return np.where(np.isnan(log_odds), np.nan, found).astype(np.float32)
+
+
+def _sigmoid(logits: np.ndarray) -> np.ndarray:
+    """The logistic function (n,) of float32 logits, exact to about 1e-6 of itself for small probabilities too."""
+    found = np.empty_like(logits)
+    log_sigmoid(logits, found)
+    return np.exp(found, out=found)
 
 
 def _log_odds(logs: np.ndarray) -> np.ndarray:

@@ -14,7 +14,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return run(lambda: _main(sys.argv[1:] if argv is None else list(argv)))
 
 
-def _main(argv: list[str]) -> int | None:
+def parser() -> Parser:
+    """The parser of all commands."""
     parser = Parser(prog="prerank", description="Serve an exported model: index its items, and score them for a user.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     top = commands.add_parser("top", help="list the best items for a user")
@@ -42,6 +43,10 @@ def _main(argv: list[str]) -> int | None:
     predict = commands.add_parser("predict", help="score the rows of a file into another")
     evaluation.add_predict_flags(predict)
     predict.set_defaults(action=evaluation.predict_command)
-    flags = parser.parse_args(argv)
+    return parser
+
+
+def _main(argv: list[str]) -> int | None:
+    flags = parser().parse_args(argv)
     tensorflow_log.hide_without_gpu()
     return flags.action(flags)

@@ -19,6 +19,7 @@ Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]
 FORMAT_VERSION = 1
 """What :func:`read` reads: descriptions of this version and of older ones, which have none."""
+Separator = Annotated[str, Field(min_length=1)]
 _NO_DIGEST = "0" * 64
 _MISSING = {"int64": int, "string": str}
 
@@ -44,6 +45,7 @@ class Input(TypedDict):
     vocabulary: NotRequired[Name]
     vocabulary_size: NotRequired[Count]
     hash_buckets: NotRequired[Annotated[int, Field(gt=0, le=2**31)]]
+    separator: NotRequired[Separator]
     default: NotRequired[float | list[Any]]
     mean: NotRequired[float]
     scale: NotRequired[float]

@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 
 from prerank import description, hashed_ids, reading
 from prerank.arrays import array, elements, is_array
-from prerank.description import Count, Digest
+from prerank.description import Count, Digest, Separator
 from prerank.errors import InputError
 from prerank.layout import FEATURES, VOCABULARIES
 from prerank.reading import RECORD, Name
@@ -39,6 +39,7 @@ class EncodedInput(TypedDict):
     vocabulary_size: NotRequired[Count]
     hash_buckets: NotRequired[Annotated[int, Field(gt=0, le=2**31)]]
     limit: NotRequired[Annotated[int, Field(gt=0, le=2**31)]]
+    separator: NotRequired[Separator]
     default: NotRequired[float | list[Any]]
     mean: NotRequired[float]
     scale: NotRequired[float]
@@ -229,7 +230,7 @@ def _read_rows(item: Mapping[str, Any], raw: Any, kind: Kind) -> np.ndarray:
     rows = []
     for number, row in enumerate(raw):
         try:
-            rows.append(elements(row, kind, item.get("limit", 0)))
+            rows.append(elements(row, kind, item.get("limit", 0), item.get("separator", "")))
         except WrongValueError as error:
             raise _error(item, number, error) from error
     length = max(map(len, rows), default=1) or 1

@@ -63,7 +63,7 @@ def _column(field: Mapping[str, Any], users: Sequence[User]) -> np.ndarray:
         value = user.get(name)
         try:
             if field["kind"] == "sequence":
-                rows.append(elements(value, kind, field.get("limit", 0)))
+                rows.append(elements(value, kind, field.get("limit", 0), field.get("separator", "")))
             else:
                 found = read(value, kind)
                 rows.append(missing if found is None else found)

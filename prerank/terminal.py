@@ -2,12 +2,14 @@
 
 import argparse
 import os
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
 from prerank.errors import InputError
+from prerank.hints import did_you_mean
 from prerank.names import place
 from prerank.numbers import LARGEST, SMALLEST, integer, number
 
@@ -28,7 +30,25 @@ class Parser(argparse.ArgumentParser):
             self.register("type", kind, flag(parse))
 
     def error(self, message: str) -> NoReturn:
-        raise InputError(message)
+        raise InputError(message + self._hint(message))
+
+    def _hint(self, message: str) -> str:
+        """What was probably meant by the flag or the command of argparse's message."""
+        if unknown := re.match(r"unrecognized arguments: (--[\w-]+)", message):
+            return did_you_mean(unknown[1], _flags_of(self))
+        if choice := re.search(r"invalid choice: '(\w+)' \(choose from (.*)\)", message):
+            return did_you_mean(choice[1], re.findall(r"\w+", choice[2]))
+        return ""
+
+
+def _flags_of(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """The flags of a parser and of its commands."""
+    for action in parser._actions:
+        if action.help != argparse.SUPPRESS:  # as an old name is
+            yield from (name for name in action.option_strings if name.startswith("--"))
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                yield from _flags_of(command)
 
 
 def flag(parse: Callable[[str], Any]) -> Callable[[str], Any]:

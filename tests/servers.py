@@ -107,7 +107,8 @@ def workers(server):
 @contextmanager
 def serving(model, *flags):
     """A server of `prerank serve` on a free port, ready, and stopped at the end."""
-    command = [sys.executable, "-m", "prerank", "serve", "--model", str(model), "--port", "0", *map(str, flags)]
+    patient = ["--port", "0", "--timeout", "30"]  # machines that test are busy
+    command = [sys.executable, "-m", "prerank", "serve", "--model", str(model), *patient, *map(str, flags)]
     process = subprocess.Popen(
         command,
         cwd=ROOT,

@@ -36,7 +36,7 @@ from training.rated import Rated
 from training.records import read_metrics
 from training.run_folder import METRICS, RunFolder, to_json
 from training.selection import selection
-from training.spec import seen
+from training.spec import as_seen, seen
 
 _EVALUATION_BATCH = 8192
 _PACKAGES = ("tensorflow", "tf-keras", "deepctr", "numpy", "scikit-learn")
@@ -73,11 +73,11 @@ def train(
         config: the run's configuration.
         data: the prepared data set.
         report: takes lines meant for the user.
-        distribution: the replicas that train, with this process as their chief; this process alone if None.
+        distribution: the replicas that train, with this process as their chief; only this process if None.
 
     Raises:
         InputError: the run is finished already, another process is at it, a model lacks a field it needs, a part
-            holds one class alone, or the workers do not agree on what to train.
+            holds one class only, or the workers do not agree on what to train.
     """
     distribution = distribution or Distribution()
     data = warm_start.scaled_as_before(data, config.run)
@@ -213,7 +213,7 @@ def _fit(
     check(config, data)
     warm_start.begin(model, data, run)
     exposure.prepare(model, run, data)
-    if model.fit_directly(training_batches(config, data).columns):
+    if model.fit_directly(as_seen(training_batches(config, data).columns, data.spec, model.spec)):
         return Progress(epochs=1, best_epoch=0, stopped=True)
     training, objective = prepared_training(config, data)
     validation = Batches(data, "validation", _EVALUATION_BATCH)
@@ -326,7 +326,7 @@ def floor(data: PreparedData) -> dict[str, float] | None:
     if spec.user_mean is None or spec.item_mean is None:
         return None
     model = models.build("target_means", spec)
-    model.fit_directly(Batches(data, "train", _EVALUATION_BATCH).columns)
+    model.fit_directly(as_seen(Batches(data, "train", _EVALUATION_BATCH).columns, data.spec, spec))
     logits = predict(model, Batches(data, "test", _EVALUATION_BATCH).dataset())
     return Rated.read(data, "test").evaluate(logits)
 

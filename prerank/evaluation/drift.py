@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from prerank.items import columns
+from prerank.items import Rows, columns
 
 _MOST_VALUES = 20
 _BINS = 10
@@ -25,7 +25,7 @@ def psi(before: np.ndarray, now: np.ndarray) -> float:
     return float(np.sum((q - p) * np.log(q / p)))
 
 
-def of_field(field: Mapping[str, Any], before: pa.Table, now: pa.Table, paths: tuple[Any, Any]) -> float:
+def of_field(field: Mapping[str, Any], before: Rows, now: pa.Table, paths: tuple[Any, Any]) -> float:
     """The index of one input, between two tables that have its column.
 
     A number has ten bins of equally many earlier rows, an id its twenty most frequent earlier values and all others
@@ -45,7 +45,7 @@ def of_field(field: Mapping[str, Any], before: pa.Table, now: pa.Table, paths: t
     return psi(*(counts.reindex(names, fill_value=0).to_numpy(np.float64) for counts in counted))
 
 
-def _values(field: Mapping[str, Any], table: pa.Table, path: Any) -> np.ndarray:
+def _values(field: Mapping[str, Any], table: Rows | pa.Table, path: Any) -> np.ndarray:
     found = columns(table, [field], path)[0]
     if field["kind"] == "dense":
         return found.astype(np.float64)

@@ -1,10 +1,10 @@
-"""Metrics of a binary classifier that ranks each user's items. NumPy and scikit-learn alone.
+"""Metrics of a binary classifier that ranks each user's items. NumPy and scikit-learn only.
 
 Every function takes one-dimensional arrays of equal length: labels of 0 and 1, scores (any increasing function of the
 probability) and groups (the user of each row, integers or strings). No value depends on the order of the rows: rows
 with equal scores count by their expectation over all orders of them. Every function takes weights, too: a row of weight
 2 counts as two rows, but takes one place in a ranking. No loop runs over users; the cost is one sort.
-A value that does not exist (one class alone, no row) is NaN.
+A value that does not exist (one class only, no row) is NaN.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Gauc(NamedTuple):
 
     Attributes:
         value: mean of the users' AUC, weighted by their rows; NaN if no user has both classes.
-        users_left_out: share of the users whose rows have one class alone, in [0, 1]; NaN if there is no user.
+        users_left_out: share of the users whose rows have one class only, in [0, 1]; NaN if there is no user.
         rows_left_out: share of the rows that belong to them, in [0, 1]; NaN if there is no row.
     """
 
@@ -61,7 +61,7 @@ def auc(labels: ArrayLike, scores: ArrayLike, weights: ArrayLike | None = None) 
     With weights a pair of a positive and a negative counts by the product of theirs.
 
     Returns:
-        A value in [0, 1]; NaN if one class alone is present, or has a weight.
+        A value in [0, 1]; NaN if only one class is present, or has a weight.
 
     Raises:
         ValueError: shapes differ, a label is not 0 or 1, a score is NaN, or a weight is negative or not finite.
@@ -145,7 +145,7 @@ def rela_impr(auc_value: float, base_auc: float) -> float:
 
 
 def _user_aucs(blocks: Blocks) -> NDArray[np.float64]:
-    """AUC of each user's rows, NaN for a user with one class alone. Shape (users,)."""
+    """AUC of each user's rows, NaN for a user with one class only. Shape (users,)."""
     negatives = np.maximum(blocks.rows - blocks.positives, 0)
     # summed anew: a difference of sums of weights need not be 0 where there is no negative
     user_negatives = np.bincount(blocks.user, negatives, blocks.user_places.size).astype(negatives.dtype)
@@ -172,7 +172,7 @@ def user_aucs(
     """AUC and rows (or weight) of each user, in the order in which users first occur; :func:`gauc` is their mean.
 
     Returns:
-        The AUCs, NaN for a user with one class alone, and the rows. Both of shape (users,).
+        The AUCs, NaN for a user with one class only, and the rows. Both of shape (users,).
 
     Raises:
         ValueError: as :func:`gauc`.

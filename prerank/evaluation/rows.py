@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from prerank import items
 from prerank.artefact import Artefact
 from prerank.columns import column, to_numpy
 from prerank.errors import InputError
@@ -52,7 +53,7 @@ def read_rows(model: Artefact, path: Path, label: str | None = None, weight: str
     Raises:
         InputError: the file cannot be read, has no labelled row, or lacks a column; or a value is wrong.
     """
-    table = read_table(path)
+    table = _one_table(read_table(path), path)
     label = label or model.features["specification"]["label"]
     labels = _numbers(table, label, path)
     table = table.filter(pa.array(~np.isnan(labels)))
@@ -68,6 +69,15 @@ def read_rows(model: Artefact, path: Path, label: str | None = None, weight: str
     fields = [field for field in model.inputs() if field["name"] == user_id]
     users = columns(table, fields, path)[0]
     return Rows(path, table, labels.astype(np.int64), users, weights)
+
+
+def _one_table(rows: items.Rows, path: Path) -> pa.Table:
+    """The files of a folder as one table, of the columns that all have."""
+    names = rows.column_names
+    try:
+        return pa.concat_tables([one.select(names) for _, one in rows.files], promote_options="permissive")
+    except (pa.ArrowException, KeyError) as error:
+        raise InputError(f"the files of a folder need columns of the same types: {error}", path=path) from error
 
 
 def _numbers(table: pa.Table, name: str, path: Path) -> np.ndarray:

@@ -64,7 +64,7 @@ class Service:
             Route("/openapi.json", self._openapi),
             Route("/docs", self._docs),
         ]
-        handlers = {HTTPException: _plain_error}
+        handlers = {HTTPException: _plain_error, Exception: _broken}
         return Starlette(routes=routes, lifespan=self._lifespan, exception_handlers=handlers)  # type: ignore[arg-type]
 
     @asynccontextmanager
@@ -173,6 +173,11 @@ class Service:
     async def _docs(self, _: Request) -> Response:
         headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
         return HTMLResponse(page(self._document), headers=headers)
+
+
+async def _broken(_: Request, error: Exception) -> Response:
+    """What nobody foresaw: the server logs it."""
+    return JSONResponse({"error": f"internal error: {type(error).__name__}", "field": None}, 500)
 
 
 async def _plain_error(_: Request, error: HTTPException) -> Response:

@@ -138,6 +138,8 @@ def test_features_json_and_companions(prepared, tmp_path):
         "limit": 50,
         "order": "oldest first, padded on the right", "default": [],
     }  # fmt: skip
+    assert {name for name, item in by_name.items() if "separator" in item} == {"genres"}
+    assert by_name["genres"]["separator"] == "|"
     assert by_name["user_mean_rating"]["default"] == prepared.spec["user_mean_rating"].default
     assert set(described["outputs"]) == {"serving_default", "user_tower", "item_tower", "score"}
     assert described["outputs"]["user_tower"] == {"user_heads": [None, 2, 16]}

@@ -18,6 +18,7 @@ from prerank.caps import Caps
 from prerank.command_line import main
 from prerank.errors import ArtefactError, InputError, RequestError
 from prerank.filters import mask
+from prerank.items import Rows
 from prerank.preranker import PreRanker
 
 IDS = list(range(1, 400, 2))
@@ -200,8 +201,8 @@ def test_attributes_are_read_by_the_contract(tmp_path):
             "when": pa.array([1, 2, 3], pa.timestamp("s")),
         }
     )
-    fields = [{"name": "coded", "dtype": "int64"}]
-    found = read_attributes(table, ["flag", "money", "kind", "tags", "coded"], fields, tmp_path)
+    fields = [{"name": "coded", "dtype": "int64", "kind": "sparse"}]
+    found = read_attributes(Rows(((tmp_path, table),)), ["flag", "money", "kind", "tags", "coded"], fields, tmp_path)
     assert {name: one.kind for name, one in found.items()} == {
         "flag": "int", "money": "number", "kind": "text", "tags": "text", "coded": "int",
     }  # fmt: skip
@@ -214,13 +215,14 @@ def test_attributes_are_read_by_the_contract(tmp_path):
     assert found["money"].numbers()[found["money"].codes].tolist() == [1.5, 0.0, -2.25]
     for name, message in (("when", "when has to be texts, numbers or lists"), ("none", "there is no column 'none'")):
         with pytest.raises(InputError, match=f"--attributes: {message}"):
-            read_attributes(table, [name], fields, tmp_path)
+            read_attributes(Rows(((tmp_path, table),)), [name], fields, tmp_path)
 
 
 def test_caps_look_further_until_the_list_is_full():
     """Of 10,000 items only the last ten have another category: each is found, though none is among the first."""
     codes = pa.array(["same"] * 9990 + [f"other{number}" for number in range(10)])
-    attributes = read_attributes(pa.table({"category": codes}), ["category"], [], "items")
+    rows = Rows((("items", pa.table({"category": codes})),))
+    attributes = read_attributes(rows, ["category"], [], "items")
     asked = []
 
     def best(count):

@@ -5,6 +5,7 @@ import pytest
 from request_data import requests_data  # noqa: F401
 
 from prerank.errors import InputError
+from training import objective_setup
 from training.batches import Batches, read_columns
 from training.config import parse
 from training.dataset import Share
@@ -112,9 +113,8 @@ def test_candidates_follow_the_rows_and_hits_are_masked(requests_data, origin, b
             kept_ones += kept
             assert kept == (pair in listed)
             assert not (kept and hit)
-            if kept and origin != "batch":
-                assert first[item] <= keys.times[row]
             if kept:
+                assert first[item] <= keys.times[row]
                 assert found.weights[pair] == keys.weights[row]
     assert kept_ones > 100
 
@@ -171,6 +171,53 @@ def test_slices_of_replicas_cut_no_list(requests_data):  # noqa: F811
         assert [row for span in bounds for row in range(*span)] == list(range(len(integers)))
         owners = [set(requests[integers[start:stop, -1]].tolist()) for start, stop in bounds]
         assert sum(map(len, owners)) == len(set.union(*owners))
+
+
+def test_slices_of_replicas_know_their_share_of_the_labels(requests_data):  # noqa: F811
+    batches, _ = prepared_training(config("--list_by", "request"), requests_data)
+    keys = RowKeys.read(requests_data)
+    counted = np.where(np.isnan(keys.labels), 0, keys.weights)
+    given = iter(batches.dataset(0, None, Share(range(3), 3)))
+    for integers, floats in batches.epoch(0):
+        places, shares = integers[:, -1], []
+        for start, stop in batches.assembly.bounds((integers, floats), Share(range(3), 3)):
+            part = next(given)
+            assert float(part.share) == pytest.approx((stop - start) / len(places))
+            shares.append(float(part.labelled_share))
+            assert shares[-1] == pytest.approx(counted[places[start:stop]].sum() / counted[places].sum())
+        assert sum(shares) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("origin", ["catalogue", "batch", "request"])
+def test_a_teacher_sees_ids_of_candidates_and_their_rows_unmasked(requests_data, origin, monkeypatch):  # noqa: F811
+    spec, keys, asked = requests_data.spec, RowKeys.read(requests_data), []
+
+    class Listener:
+        def of_training_rows(self):
+            return np.zeros(len(keys.labels), np.float32)
+
+        def score(self, features, users, items):
+            asked.append((features[spec.user_id][users], features[spec.item_id][items]))
+            return np.arange(len(users), dtype=np.float32)
+
+    monkeypatch.setattr(objective_setup.Teacher, "open", lambda *_: Listener())
+    flags = ["--candidates_per_row", "2", "--candidates_from", origin, "--oov_rate", "0.5"]
+    batches, _ = prepared_training(config(*flags, "--teacher", "run", "--teacher_on", "both"), requests_data)
+    stored = read_columns(requests_data, "train", [spec.user_id, spec.item_id])
+    known = set(stored[spec.item_id].tolist())
+    masked = []
+    for step, rows in enumerate(batches.epoch(0)):
+        found, places = batches.assembly(rows, (0, 0, step, 0)), rows[0][:, -1]
+        users, items = asked[-1]
+        np.testing.assert_array_equal(users, stored[spec.user_id][np.repeat(places, 2)])
+        assert set(items.tolist()) <= known
+        assert len(found.teacher) == 3 * len(places)
+        own = batches.layout.fields(*rows)
+        drawn = batches.assembly.item_layout.fields(found.integers, found.floats)
+        masked += [own[spec.user_id] <= 1, drawn[spec.item_id] <= 1]
+    assert np.concatenate(masked).mean() > 0.3
+    batch = next(iter(batches.dataset(0)))
+    assert batch.features[spec.user_id].shape[0] < batch.features[spec.item_id].shape[0]
 
 
 def test_the_same_epoch_gives_the_same_candidates_and_another_does_not(requests_data):  # noqa: F811

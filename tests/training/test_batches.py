@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -71,8 +73,8 @@ def test_a_plain_batch_is_its_rows(prepared):  # noqa: F811
 
 
 def test_an_assembly_gets_the_places_of_the_rows(prepared):  # noqa: F811
-    def rows(numbered):
-        assembly = object() if numbered else None
+    def rows(numbered, unmasked=False):
+        assembly = SimpleNamespace(takes_unmasked=unmasked) if numbered else None
         batches = Batches(prepared, "train", 500, shuffle=True, oov_rate=0.2, seed=3, assembly=assembly)
         return np.concatenate([integers for integers, _ in _epoch(batches)])
 
@@ -82,6 +84,10 @@ def test_an_assembly_gets_the_places_of_the_rows(prepared):  # noqa: F811
     stored = read_columns(prepared, "train", ["user_id"])["user_id"][numbered[:, -1]]
     kept = numbered[:, 0] > UNSEEN
     assert np.array_equal(numbered[kept, 0], stored[kept])
+    both, width = rows(True, unmasked=True), plain.shape[1]
+    assert np.array_equal(both[:, :width], plain)
+    assert np.array_equal(both[:, width], read_columns(prepared, "train", ["user_id"])["user_id"][both[:, -1]])
+    assert np.array_equal(both[:, -1], numbered[:, -1])
 
 
 def test_columns_are_those_of_the_files(prepared):  # noqa: F811
