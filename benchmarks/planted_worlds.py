@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.worlds.design import BIASES, FULL, QUICK, TABLES
+from preprocess.generate.requests import Bias
 from prerank.errors import InputError
 from prerank.numbers import integer
 from prerank.terminal import Parser, hours, run
@@ -60,12 +61,12 @@ def main(arguments: Sequence[str]) -> None:
             return
 
 
-def _biases(text: str) -> list[str]:
+def _biases(text: str) -> list[Bias]:
     names = text.split(",")
     if (unknown := [name for name in names if name not in BIASES]) or len(set(names)) < len(names):
         received = ", ".join(unknown) or text
         raise InputError(f"--worlds: choose of {', '.join(BIASES)}, each once. Received: {received}")
-    return names
+    return [bias for name in names for bias in BIASES if bias == name]
 
 
 def _seeds(text: str) -> list[int]:

@@ -43,6 +43,7 @@ def page() -> str:
     for group in common_groups():
         parts += [f"### {group.title[0].upper()}{group.title[1:]}", _table(fields, group.names)]
     for script in _SCRIPTS:
+        assert script.__file__ is not None
         own = [name for name in script.SOURCE.options.model_fields if name not in DataOptions.model_fields]
         parts += [f"### `{Path(script.__file__).name}` only", _table(script.SOURCE.options.model_fields, own)]
     parts += ["## Every model", _table(ModelOptions.model_fields, ModelOptions.model_fields)]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-BIASES = ("mild", "strong")
+from preprocess.generate.requests import Bias
+
+BIASES: tuple[Bias, ...] = ("mild", "strong")
 """How much each stage of the logged cascade prefers popular items (`preprocess.generate`)."""
 PLAIN = "rated rows"
 """The way of training with default options."""

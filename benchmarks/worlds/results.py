@@ -73,11 +73,10 @@ def write(out: Path, work: Path, size: Size) -> None:
 
 
 def _worlds(work: Path, size: Size) -> list[World]:
-    found = []
+    found: list[World] = []
     for place in work.iterdir():
-        bias, _, seed = place.name.partition("-")
-        if bias in BIASES and seed.isdigit():
-            found.append(World(place, bias, int(seed), size))
+        name, _, seed = place.name.partition("-")
+        found += [World(place, bias, int(seed), size) for bias in BIASES if bias == name and seed.isdigit()]
     return sorted(found, key=lambda world: (BIASES.index(world.bias), world.seed))
 
 

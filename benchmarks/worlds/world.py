@@ -70,8 +70,10 @@ class World:
         if not place.exists():
             print(f"generating {self.folder.name}", flush=True)
             place.parent.mkdir(parents=True, exist_ok=True)
-            sizes = {"requests": size.requests, "users": size.users, "items": size.items}
-            generate(place, **sizes, exposure_bias=self.bias, seed=self.seed)
+            generate(
+                place, requests=size.requests, users=size.users, items=size.items,
+                exposure_bias=self.bias, seed=self.seed,
+            )  # fmt: skip
 
     def train(self, table: Comparison, deadline: Deadline) -> bool:
         """Train what a table compares, as far as that is not done yet; returns whether all of it is done.

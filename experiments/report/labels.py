@@ -23,7 +23,8 @@ def label(axes: Axes, points: Sequence[tuple[str, float, float]]) -> None:
         axes: where the points are.
         points: name, x and y of each.
     """
-    figure = axes.figure
+    figure = axes.get_figure(root=True)
+    assert figure is not None
     figure.draw_without_rendering()  # settles the layout
     inside = axes.get_window_extent()
     markers = [_around(*axes.transData.transform((x, y))) for _, x, y in points]
