@@ -62,7 +62,7 @@ def forward(artefact, user):
     ],
 )
 def test_all_three_give_the_calibrated_probability(kind, export_format, entire_space, tmp_path):
-    artefact, user = exported(tmp_path, "dssm", kind, export_format, entire_space), users(1)[0]
+    artefact, user = exported(tmp_path, "lr", kind, export_format, entire_space), users(1)[0]
     build(artefact, artefact.folder / "catalogue.parquet", artefact.folder / "index", attributes=["movie_id"])
     outputs = forward(artefact, user)
     log_odds = outputs["logit"].astype(np.float64)
@@ -70,7 +70,7 @@ def test_all_three_give_the_calibrated_probability(kind, export_format, entire_s
         logs = log_odds - outputs["logit_exposed"]
         log_odds = logs - np.log(-np.expm1(logs))
     wanted = expected(kind, log_odds)
-    assert np.ptp(wanted) > 0.1 or kind == "one_knot"
+    assert np.ptp(wanted) > 0.05 or kind == "one_knot"
     np.testing.assert_allclose(outputs["probability"], wanted, rtol=0, atol=1e-5)
     ranker = PreRanker(artefact.folder)
     found = ranker.score(user, [*IDS, 1000])

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from artefacts import export_small, users, write_items
 
-from prerank import index
+from prerank import answering, index, index_command
 from prerank.artefact import Artefact
 from prerank.attributes import read_attributes
 from prerank.build_index import build, remove_items
@@ -23,6 +23,13 @@ from prerank.preranker import PreRanker
 
 IDS = list(range(1, 400, 2))
 NAMES = ["category", "price", "stock", "genres", "movie_id"]
+
+
+@pytest.fixture(autouse=True)
+def _threads(monkeypatch):
+    """The commands limit the threads of their own process; in this one TensorFlow may have begun."""
+    for module in (answering, index_command):
+        monkeypatch.setattr(module, "limit_threads", lambda: None)
 
 
 def add_columns(path, seed=0):

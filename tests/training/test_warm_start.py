@@ -103,8 +103,8 @@ def test_what_does_not_fit_is_named(data, first, place, tmp_path):
     for argv, message in (
         (["--init_from", str(tmp_path)], "--init_from: expected the folder of a finished run"),
         (
-            ["--init_from", str(first.folder), "--model_name", "lr"],
-            "--init_from: expected a run of lr. Received: one of",
+            ["--init_from", str(first.folder), "--model_name", "int_tower"],
+            "--init_from: expected a run of int_tower. Received: one",
         ),
         (["--init_from", str(first.folder), "--embedding_dim", "8"], "--init_from: .* another shape"),
     ):
