@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -28,7 +29,7 @@ from prerank.threads import limit_threads
 
 _WIDTH, _TOP = 32, 100
 _SIZES = (10_000, 1_000_000)
-_FILTERS = {
+_FILTERS: dict[str, dict[str, Any]] = {
     "one of 40 categories": {"category": ["c7"]},
     "half by price": {"price": {"max": 50}},
     "all but one advertiser": {"advertiser": {"not": ["a17"]}},

@@ -112,7 +112,8 @@ def _fields(
             missing = np.isnan(values) if field["kind"] == "dense" else values == field["missing"]
         one: dict[str, float | None] = {"missing": float(missing.mean())}
         one["unseen"] = float(unseen[name].mean()) if name in unseen else None
-        comparable = before is not None and reference is not None and name in before.column_names
-        one["psi"] = drift.of_field(field, before, rows.table, (reference, rows.path)) if comparable else None
+        one["psi"] = None
+        if before is not None and name in before.column_names:
+            one["psi"] = drift.of_field(field, before, rows.table, (reference, rows.path))
         found[name] = one
     return found
