@@ -82,7 +82,7 @@ def begin(model: PreRankingModel, data: PreparedData, run: RunOptions) -> None:
     rows = _Rows(before, data)
     tables = {id(new.table): (old, new) for old, new in zip(_tables(trained), _tables(model), strict=True)}
     for old, new in zip(trained.weights, model.weights, strict=True):
-        if id(new) in tables:
+        if id(new) in tables and old.shape[1:] == new.shape[1:]:
             old_layer, new_layer = tables[id(new)]
             new.assign(rows.moved(old.numpy(), new.numpy(), old_layer.rows, new_layer.rows))
         elif old.shape == new.shape:
