@@ -103,11 +103,10 @@ def write(text: str) -> None:
             raise InputError(f"cannot write to standard output: {error.strerror}") from error
 
 
-def run(main: Callable[[], None]) -> int:
-    """Run a program and return its exit code: 0, or 2 with one line for wrong input."""
+def run(main: Callable[[], int | None]) -> int:
+    """Run a program and return its exit code: its own, 0 if it gives none, or 2 with one line for wrong input."""
     try:
-        main()
+        return main() or 0
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_INPUT
-    return 0
