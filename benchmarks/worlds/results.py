@@ -108,10 +108,12 @@ def _lines(
     for quota in board.quotas:
         for length in CUTOFFS:
             value, lost = (board.estimate(entry, f"{name}@{length}", quota) for name in ("true_positives", "regret"))
-            shares: list[Estimate | None] = [None, None]
+            share = pool_share = None
             if plain is not None:
-                for place, name in enumerate((f"regret@{length}", f"pool_regret@{length}")):
-                    shares[place] = board.users.ratio(*(which.values(name, quota) for which in (entry, plain)))
+                share, pool_share = (
+                    board.users.ratio(*(which.values(f"{name}@{length}", quota) for which in (entry, plain)))
+                    for name in ("regret", "pool_regret")
+                )
             found.append(
                 Line(
                     world.bias,
@@ -123,7 +125,8 @@ def _lines(
                     value.mean + lost.mean,
                     value,
                     lost,
-                    *shares,
+                    share,
+                    pool_share,
                     times["preranking"],
                     times["user_state"],
                     metrics["test"]["auc"] if metrics else None,
