@@ -86,6 +86,7 @@ def _commands(page):
                 for name, value in sorted(values.items(), key=lambda pair: -len(pair[0])):
                     part = part.replace(f"${name}", value)
                 words = shlex.split(re.sub(r"^(?:for .*; )?(?:do )?", "", part), comments=True)
+                words = [word for word in words if word != "&"]
                 while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
                     words = words[1:]
                 if words and not any("$" in word or word == "..." or word.endswith("*") for word in words):

@@ -78,6 +78,7 @@ def test_every_field_is_described():
 _OTHERS = {
     "protocol": "reference", "split": "user_time", "state": "frozen", "leaks": ("history",), "max_history": 51,
     "sample_rate": 0.5, "negatives": 1, "min_count": 2, "hash_buckets": 7,
+    "test_share": 0.3, "validation_share": 0.05, "test_from": "2026-11-20",
 }  # fmt: skip
 
 
