@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from conformance import WEIGHTS_WITHOUT_GRADIENT, build, every_differentiable_model, loss_and_gradients
+from conformance import (
+    WEIGHTS_WITHOUT_GRADIENT,
+    build,
+    every_differentiable_model,
+    loss_and_gradients,
+    total_loss,
+)
 from support import SPEC, dense, is_table, random_batch, randomise
 
 from models import TwoTowerModel
@@ -93,3 +99,18 @@ def test_mixed_precision(name, policy):
     if isinstance(model, TwoTowerModel):
         score = model.score(model.user_tower(inputs), model.item_tower(inputs))
         np.testing.assert_allclose(score, logits, rtol=0, atol=1e-5)
+
+
+@every_differentiable_model
+def test_elements_are_dropped_in_training_and_in_training_only(name):
+    """The same batch has another loss each time, and the same logits where nothing is trained."""
+    inputs, labels = random_batch(SPEC, 64)
+    model = build(name, dropout=0.5)
+    randomise(model)
+    losses = {float(total_loss(model, inputs, labels)) for _ in range(3)}
+    drops = name not in ("lr", "target_means")  # which have no layer that could
+    assert (len(losses) == 3) == drops
+    one, other = (model(inputs, training=False).numpy() for _ in range(2))
+    np.testing.assert_array_equal(one, other)
+    np.testing.assert_allclose(model.scored(inputs, training=False).logits, one, rtol=0, atol=1e-4)
+    assert (np.abs(model.scored(inputs).logits - one).max() > 1e-3) == drops
