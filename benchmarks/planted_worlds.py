@@ -57,7 +57,7 @@ def main(arguments: Sequence[str]) -> None:
             world.judge(table)
             write(flags.out or flags.work_dir, work, size)
         if not whole:
-            print("not all runs are done, and the tables show what is: the same command goes on")
+            print("not all runs are done, and the tables show what is: the same command resumes")
             return
 
 
@@ -83,7 +83,7 @@ def _main() -> int:
     try:
         return run(lambda: main(sys.argv[1:]))
     except KeyboardInterrupt:
-        print("interrupted: the same command goes on", file=sys.stderr)
+        print("interrupted: the same command resumes", file=sys.stderr)
         return 130
 
 

@@ -195,7 +195,7 @@ def run_command(flags) -> None:
     """Train every model asked for, under every protocol, with every seed, as far as that is not done yet.
 
     Each run is a process of its own of the data set's training script, and its folder is where that puts it. Killed
-    and started again, the same command goes on.
+    and started again, the same command resumes.
     """
     from experiments.plan import chosen_models
 
@@ -236,7 +236,7 @@ def tune_command(flags) -> None:
         best.write(path)
     print(f"best validation AUC of {best.trials} trials: {best.validation_auc:.4f}: {path}")
     if not whole:
-        print("not all trials are done: the same command goes on")
+        print("not all trials are done: the same command resumes")
 
 
 def _train(flags, changes: Callable[[str], list[tuple[str, dict[str, str]]]], tuned: Path | None = None) -> None:

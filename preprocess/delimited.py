@@ -22,6 +22,7 @@ from preprocess.text_files import check_text
 from prerank import values as contract
 from prerank.columns import lists
 from prerank.errors import InputError
+from prerank.hints import did_you_mean
 
 _GOOD = "_good"
 
@@ -78,7 +79,8 @@ def _header(file: RawFile, layout: Layout) -> list[str]:
     twice = [column.title for column in layout.columns if names.count(column.title) > 1]
     if missing or twice:
         what = f"no column {', '.join(missing)}" if missing else f"a column's name occurs twice: {twice[0]}"
-        raise InputError(f"{what} in the header. Received: {', '.join(names)}", path=file.path, line=1)
+        hint = (did_you_mean(missing[0], names) if missing else "") or "."
+        raise InputError(f"{what} in the header{hint} Received: {', '.join(names)}", path=file.path, line=1)
     if file.lines < 2:
         raise InputError("a header, but no data line", path=file.path)
     return names

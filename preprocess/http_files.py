@@ -75,7 +75,7 @@ def _fetch_from_any(urls: Sequence[str], part: Path, target: Path, wait: float) 
             failures.append(f"{url}: {reason(error)}")
     else:
         raise InputError(
-            f"download failed ({'; '.join(failures)}): the same command goes on where it broke off; "
+            f"download failed ({'; '.join(failures)}): the same command resumes; "
             f"or put {target.name} into {target.parent} by hand"
         )
     _check(part, url)

@@ -16,6 +16,7 @@ from preprocess.names import ROW
 from preprocess.raw import Place, RawFile, RawTable
 from prerank.columns import TYPES, column, lists
 from prerank.errors import InputError
+from prerank.hints import did_you_mean
 from prerank.parquet_folders import partitions
 from prerank.values import Kind, WrongValueError, missing, short
 
@@ -90,7 +91,8 @@ def _of_file(path: Path, of_folders: dict[str, str | None], sources: Sequence[So
             names = [*opened.schema_arrow.names, *of_folders]
             wanted = sorted({source.column for source in sources})
             if missing := [name for name in wanted if name not in names]:
-                raise InputError(f"no column {', '.join(missing)}. Received: {', '.join(names)}", path=path)
+                hint = did_you_mean(missing[0], names) or "."
+                raise InputError(f"no column {', '.join(missing)}{hint} Received: {', '.join(names)}", path=path)
             if twice := [name for name in wanted if opened.schema_arrow.names.count(name) > 1]:
                 raise InputError(f"a column's name occurs twice: {twice[0]}", path=path)
             stored = [name for name in wanted if name not in of_folders]

@@ -250,3 +250,9 @@ def load(path: Path) -> Schema:
         return Schema.model_validate(values)
     except ValidationError as error:
         raise InputError(problem(error, values), path=path) from error
+
+
+if __name__ == "__main__":
+    from preprocess.schema_guess import main
+
+    main()

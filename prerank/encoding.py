@@ -153,6 +153,13 @@ class Indexer:
         values |= last_values({name: values[name] for name in limits}, limits, self._aligned, self._missing)
         return {self.arguments[name]: self._encode(self._inputs[name], found) for name, found in values.items()}
 
+    def unseen(self, name: str, raw: Any) -> np.ndarray:
+        """Which values of an input are out of its vocabulary, (B,) or (B, L) bool; no number and no hashed id is."""
+        item = self._inputs[name]
+        if item["kind"] == "dense" or "hash_buckets" in item:
+            return np.zeros(np.shape(raw), bool)
+        return self.encode({name: raw})[self.arguments[name]] == self._reserved["unseen"]
+
     def _missing(self, name: str) -> Any:
         return self._inputs[name]["missing"]
 

@@ -1,6 +1,7 @@
 """What command lines have in common."""
 
 import argparse
+import io
 import os
 import re
 import sys
@@ -81,6 +82,12 @@ hours = numbers(0, _MOST_HOURS)
 """The type of a flag that takes a number of hours."""
 
 
+def line_buffered() -> None:
+    """Make standard output hand on each line at once, to a file too: what takes long is watched there."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
+
+
 def write(text: str) -> None:
     """Print a line. A reader that has gone away ends the output quietly.
 
@@ -96,11 +103,10 @@ def write(text: str) -> None:
             raise InputError(f"cannot write to standard output: {error.strerror}") from error
 
 
-def run(main: Callable[[], None]) -> int:
-    """Run a program and return its exit code: 0, or 2 with one line for wrong input."""
+def run(main: Callable[[], int | None]) -> int:
+    """Run a program and return its exit code: its own, 0 if it gives none, or 2 with one line for wrong input."""
     try:
-        main()
+        return main() or 0
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_INPUT
-    return 0

@@ -20,7 +20,7 @@ from prerank.errors import InputError
 from prerank.hints import closest
 from prerank.reading import problem
 from prerank.terminal import Parser
-from training.finished_runs import by_identity
+from training.finished_runs import by_identity, identity_of
 from training.objective_options import OF_DATA, used
 from training.option_help import help_text
 from training.options import RunOptions
@@ -71,6 +71,8 @@ class Config:
         values = {name: value for name, value in used(self.values()).items() if name not in NOT_IDENTITY}
         if self.run.teacher and OF_DATA not in self.run.teacher:
             values["teacher"] = list(by_identity(self.run.teacher, "--teacher"))
+        if self.run.init_from is not None:
+            values["init_from"] = identity_of(self.run.init_from, "--init_from")
         distributed = [self.run.strategy, replicas] if replicas > 1 else []
         text = json.dumps([without_added(values), data_fingerprint, *distributed], sort_keys=True)
         return f"seed{self.run.random_seed}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"

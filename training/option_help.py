@@ -35,12 +35,14 @@ class Group:
 COMMON = (
     Group(
         "what to train and how",
-        ("model_name", "epoch", "patience", "select_by", "batch_size", "lr", "embedding_l2", "oov_rate", "random_seed"),
+        ("model_name", "epoch", "patience", "select_by", "batch_size", "lr", "embedding_l2", "oov_rate", "random_seed",
+         "init_from"),
     ),
     Group(
         "which data, by which rules",
         (
-            "data_path", "download", "protocol", "split", "leak", "state", "max_history", "sample_rate", "negatives",
+            "data_path", "download", "protocol", "split", "test_share", "validation_share", "test_from", "leak",
+            "state", "max_history", "sample_rate", "negatives",
             "min_count", "hash_buckets", "prepared_dir", "prepare_only",
         ),
     ),
@@ -48,7 +50,7 @@ COMMON = (
         "results and export",
         (
             "output_dir", "overwrite", "save_predictions", "export_dir", "export_format", "export_version",
-            "export_examples",
+            "export_examples", "calibrate",
         ),
     ),
     Group(

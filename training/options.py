@@ -41,6 +41,15 @@ class RunOptions(ObjectiveOptions):
     export_examples: NonNegativeInt = Field(
         2000, description="labelled test rows in raw spelling that go with the exported model; 0 for none"
     )
+    init_from: Path | None = Field(
+        None,
+        description="begin with the weights of this finished run of the same model; ids that it did not know are new",
+    )
+    calibrate: Literal["none", "temperature", "isotonic"] = Field(
+        "none",
+        description="fit the exported probability to the validation part: temperature divides the logit; isotonic is "
+        "any rising function",
+    )
     save_predictions: bool = Field(False, description="keep the test part's predictions in the run's folder")
     download: bool = Field(False, description="fetch the data set first")
     prepare_only: bool = Field(False, description="prepare the data and stop")

@@ -2,6 +2,7 @@
 
 import argparse
 import inspect
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def page() -> str:
     for script in _SCRIPTS:
         assert script.__file__ is not None
         own = [name for name in script.SOURCE.options.model_fields if name not in DataOptions.model_fields]
-        parts += [f"### `{Path(script.__file__).name}` only", _table(script.SOURCE.options.model_fields, own)]
+        parts += [f"### `{script.__name__}.py` only", _table(script.SOURCE.options.model_fields, own)]
     parts += ["## Every model", _table(ModelOptions.model_fields, ModelOptions.model_fields)]
     parts += [_EXCEPTIONS]
     for name in models.names():
@@ -92,6 +93,8 @@ def _arguments(command: argparse.ArgumentParser) -> Iterator[str]:
 
 
 if __name__ == "__main__":
+    if "--check" in sys.argv:
+        sys.exit(0 if PAGE.read_text("utf-8") == page() else f"{PAGE.name} is not current: run python -m website.flags")
     PAGE.parent.mkdir(exist_ok=True)
     PAGE.write_text(page(), "utf-8")
     print(f"written: {PAGE.name}")

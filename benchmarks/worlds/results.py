@@ -32,6 +32,7 @@ class Line:
         true_positives: expected positives of the list.
         regret: what it lacks of the best possible list.
         share: its regret as a share of that of the same model with default options.
+        pool_share: the same of the regret against the best list of the pool.
         preranking_ms, user_state_ms: milliseconds a request.
         auc: of rated rows of the test part.
         epochs, seconds, rows_per_second: of training.
@@ -47,6 +48,7 @@ class Line:
     true_positives: Estimate
     regret: Estimate
     share: Estimate | None
+    pool_share: Estimate | None
     preranking_ms: float | None
     user_state_ms: float | None
     auc: float | None
@@ -106,10 +108,12 @@ def _lines(
     for quota in board.quotas:
         for length in CUTOFFS:
             value, lost = (board.estimate(entry, f"{name}@{length}", quota) for name in ("true_positives", "regret"))
-            share = None
+            share = pool_share = None
             if plain is not None:
-                mine, others = (which.values(f"regret@{length}", quota) for which in (entry, plain))
-                share = board.users.ratio(mine, others)
+                share, pool_share = (
+                    board.users.ratio(*(which.values(f"{name}@{length}", quota) for which in (entry, plain)))
+                    for name in ("regret", "pool_regret")
+                )
             found.append(
                 Line(
                     world.bias,
@@ -122,6 +126,7 @@ def _lines(
                     value,
                     lost,
                     share,
+                    pool_share,
                     times["preranking"],
                     times["user_state"],
                     metrics["test"]["auc"] if metrics else None,

@@ -126,7 +126,7 @@ def test_what_is_not_trained_is_not_judged(tmp_path, monkeypatch, capsys):
     planted_worlds.main(["--quick", "--worlds", "mild", "--seeds", "1", "--work_dir", str(tmp_path)])
     assert (tmp_path / "quick" / "mild-1" / "data" / "truth.npz").exists()
     assert not (tmp_path / results.README).exists()
-    assert "the same command goes on" in capsys.readouterr().out
+    assert "the same command resumes" in capsys.readouterr().out
     truth = np.load(tmp_path / "quick" / "mild-1" / "data" / "truth.npz")
     assert (len(truth["user_ids"]), len(truth["item_ids"])) == (60, 220)
 

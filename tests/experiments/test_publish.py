@@ -268,11 +268,12 @@ def test_the_first_publication_of_several_data_asks_which(here):
     (here / "README.md").write_text(_README)
     for data, raw in (("f", _RAW), ("0", _OTHER)):
         _write_runs(here / "results" / "runs", data=data, raw_data=raw)
+    before = files.contents(here)
     with pytest.raises(InputError, match=f"--data movielens=DATA has to say .*{_OTHER} .*; {_RAW} "):
         main(["report", "--publish"])
-    assert not (here / "docs").exists()
+    assert files.contents(here) == before
     main(["report", "--publish", "--data", f"movielens={_RAW}"])
-    assert f"`{_RAW}`" in (here / "README.md").read_text()
+    assert f"`{_RAW}`" in (here / "docs" / "models.md").read_text()
 
 
 def test_a_damaged_file_is_named_where_it_lies(here):

@@ -42,6 +42,14 @@ def test_leaks_can_be_switched_one_by_one():
         {"max_history": 0},
         {"sample_rate": 0.0},
         {"sample_rate": 1.5},
+        {"test_share": 0.0},
+        {"test_share": 0.95},
+        {"test_share": 0.5, "validation_share": 0.5},
+        {"test_share": 0.2, "test_from": "2026-11-20"},
+        {"test_from": "2026-02-30"},
+        {"test_from": "today"},
+        {"test_from": "2026-11-20", "split": "user_time"},
+        {"protocol": "reference", "validation_share": 0.2},
         {"unknown": 1},
     ],
 )
@@ -70,6 +78,7 @@ def test_every_field_is_described():
 _OTHERS = {
     "protocol": "reference", "split": "user_time", "state": "frozen", "leaks": ("history",), "max_history": 51,
     "sample_rate": 0.5, "negatives": 1, "min_count": 2, "hash_buckets": 7,
+    "test_share": 0.3, "validation_share": 0.05, "test_from": "2026-11-20",
 }  # fmt: skip
 
 

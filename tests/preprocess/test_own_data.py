@@ -274,7 +274,7 @@ def test_a_wrong_schema_names_its_key(joined, prepare_own, tmp_path, schema, mes
             "genres has to be a list of values, each an integer. Received: ",
         ),
         (changed(label="rating"), "rating has to be 0 or 1, or the schema needs label.positive_from. Received: "),
-        (changed(label={"column": "timestamp", "positive_from": 0}), "positives alone"),
+        (changed(label={"column": "timestamp", "positive_from": 0}), "positives only"),
         (with_fields(rating={"side": "user"}), "has other values on an earlier line (rating)"),
         (
             with_fields(stars={"side": "user", "kind": "dense", "column": "rating"}),
@@ -290,7 +290,7 @@ def test_a_column_that_does_not_fit_is_named(joined, prepare_own, tmp_path, sche
 @pytest.mark.parametrize(
     ("column", "values", "message"),
     [
-        ("gender", None, "no column gender. Received: user_id, movie_id"),
+        ("gender", None, "no column gender; did you mean genres? Received: user_id, movie_id"),
         ("user_id", lambda ids: ids.where(ids.index != 7), "row 8: user_id is null, and may not be missing"),
         (
             "user_id",

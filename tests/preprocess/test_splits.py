@@ -100,6 +100,54 @@ def test_a_sample_keeps_whole_users(small, prepared, samples):
     assert fewer.keys() < some.keys()
 
 
+def expected_shares(rows, test, validation):
+    """Parts of (row, timestamp) pairs by shares in time order, ties to the later part."""
+    ordered = sorted(rows, key=lambda pair: pair[1])
+    last = int(len(ordered) * test)
+    both = last + int(len(ordered) * validation)
+    starts = {name: ordered[len(ordered) - n][1] for name, n in (("test", last), ("validation", both))}
+    return {
+        row: "test" if time >= starts["test"] else "validation" if time >= starts["validation"] else "train"
+        for row, time in rows
+    }
+
+
+def test_shares_can_be_chosen(small, prepared, samples):
+    rows = [(row, timestamp) for row, *_, timestamp in labelled(small)]
+    found = {row: one["part"] for row, one in samples(prepared(test_share=0.25, validation_share=0.05)).items()}
+    assert found == expected_shares(rows, 0.25, 0.05)
+    found = {row: one["part"] for row, one in samples(prepared(validation_share=0.3)).items()}
+    assert found == expected_shares(rows, 0.1, 0.3)
+    counts = collections.Counter(
+        one["part"] for one in samples(prepared(split="random", test_share=0.3, validation_share=0.2)).values()
+    )
+    shares = [counts[part] / len(rows) for part in ("train", "validation", "test")]
+    np.testing.assert_allclose(shares, (0.5, 0.2, 0.3), atol=0.05)
+
+
+def test_the_default_shares_are_the_same_split_under_another_name(small, prepared, samples):
+    plain, asked = samples(prepared()), samples(prepared(test_share=0.1, validation_share=0.1))
+    assert {row: one["part"] for row, one in plain.items()} == {row: one["part"] for row, one in asked.items()}
+
+
+def test_a_day_can_begin_the_test_part(small, tmp_path, samples):
+    """The data's seconds as days, so that they span weeks."""
+    by_day = type(small)([(*row[:3], row[3] * 86_400) for row in small.ratings], small.users, small.movies)
+    rows = [(row, timestamp) for row, *_, timestamp in labelled(by_day)]
+    day = datetime.date(1970, 1, 1) + datetime.timedelta(days=1100)
+    options = {"data_path": by_day.write_ml_1m(tmp_path / "raw"), "prepared_dir": tmp_path / "out"}
+    made = prepare(ADAPTER, DataOptions(test_from=day.isoformat(), **options), lambda _: None)
+    found = {row: one["part"] for row, one in samples(made).items()}
+    before = sorted(time for _, time in rows if time < 1100 * 86_400)
+    cut = before[len(before) - len(before) // 10]
+    assert found == {
+        row: "test" if time >= 1100 * 86_400 else "validation" if time >= cut else "train" for row, time in rows
+    }
+    assert len(set(found.values())) == 3
+    with pytest.raises(InputError, match="--test_from 1970-01-02: there are too few rows before that day"):
+        prepare(ADAPTER, DataOptions(test_from="1970-01-02", **options), lambda _: None)
+
+
 def test_too_few_rows_for_three_parts(small, tmp_path):
     data_path = small.write_ml_1m(tmp_path / "raw", order=range(12))
     with pytest.raises(InputError, match="too few rows for --split time.* test 0"):

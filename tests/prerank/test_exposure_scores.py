@@ -140,8 +140,8 @@ def test_a_model_without_a_kernel_is_scored_by_its_saved_model(exported, tmp_pat
 
 def test_features_json_lists_the_tasks(exported):
     described = json.loads((exported("dssm") / "out" / "features.json").read_text())
-    assert described["calibrated"] is True
-    assert [(task["name"], task["probability"], task["calibrated"]) for task in described["tasks"]] == [
+    assert (described["log_odds"], described["calibrated"]) == (True, False)
+    assert [(task["name"], task["probability"], task["log_odds"]) for task in described["tasks"]] == [
         ("positive", "probability", True),
         ("exposed", "probability_exposed", False),
     ]

@@ -194,7 +194,7 @@ def test_two_replicas_interrupted_and_resumed_end_as_one_process(prepared, tmp_p
     monkeypatch.setattr(CheckpointStore, "save", save)
     said = []
     together = train(config, prepared, said.append, two)
-    assert any("going on after epoch 1" in line for line in said)
+    assert any("resuming after epoch 1" in line for line in said)
     assert together.folder != alone.folder
     assert (together.metrics["strategy"], together.metrics["replicas"]) == ("mirrored", 2)
     for part in ("validation", "test"):

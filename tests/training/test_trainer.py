@@ -199,7 +199,7 @@ def test_killed_training_goes_on_to_the_same_metrics(sample_folder, tmp_path):
     (file,) = killed.glob("runs/**/progress.json")
     assert 1 <= json.loads(file.read_text())["epochs"] < 4
     again = subprocess.run(_command(killed, sample_folder), check=True, capture_output=True, text=True)
-    assert "going on after epoch" in again.stdout
+    assert "resuming after epoch" in again.stdout
     first, second = _stored_metrics(whole), _stored_metrics(killed)
     for name in ("test", "validation", "best_epoch", "epochs"):
         assert first[name] == second[name]
