@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from conformance import WEIGHTS_WITHOUT_GRADIENT, build, every_differentiable_model, initial, loss_and_gradients
+from conformance import (
+    WEIGHTS_WITHOUT_GRADIENT,
+    build,
+    every_differentiable_model,
+    initial,
+    loss_and_gradients,
+    total_loss,
+)
 from support import SPEC, dense, is_table, random_batch, randomise
 
 from models import TwoTowerModel
@@ -105,3 +112,18 @@ def test_a_training_step_is_traced_once(monkeypatch):
     found = [model.train_on_batch(*random_batch(SPEC, 16), return_dict=True) for _ in range(2)]
     assert len(traced) == 1
     assert found[0]["loss"] != found[1]["loss"]
+
+
+@every_differentiable_model
+def test_elements_are_dropped_in_training_and_in_training_only(name):
+    """The same batch has another loss each time, and the same logits where nothing is trained."""
+    inputs, labels = random_batch(SPEC, 64)
+    model = build(name, dropout=0.5)
+    randomise(model)
+    losses = {float(total_loss(model, inputs, labels)) for _ in range(3)}
+    drops = name not in ("lr", "target_means")  # which have no layer that could
+    assert (len(losses) == 3) == drops
+    one, other = (model(inputs, training=False).numpy() for _ in range(2))
+    np.testing.assert_array_equal(one, other)
+    np.testing.assert_allclose(model.scored(inputs, training=False).logits, one, rtol=0, atol=1e-4)
+    assert (np.abs(model.scored(inputs).logits - one).max() > 1e-3) == drops
