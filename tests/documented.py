@@ -8,9 +8,9 @@ What a page says of its commands, in comments that its readers do not see:
 
 A line `...` of such an output stands for any lines, and `…` within a line for any text.
 
-A block runs whole, in bash. Its programs are found in a folder of doubles: the double of `python` and `prerank` notes what
-it is asked to run, runs it with this checkout and this Python, and keeps what it prints. The double of what installs, fetches
-or does not end notes that it was asked, and does nothing.
+A block runs whole, in bash. Its programs are found in a folder of doubles. The double of `python` and `prerank` runs what
+it is asked to, with this checkout and this Python, and keeps what that prints. The double of what installs, fetches or
+does not end does nothing. Each notes what it was asked.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PROGRAMS = ("python", "prerank", "pip", "docker", "curl", "mkdocs", "pre-commit")
+PROGRAMS = ("python", "prerank", "pip", "docker", "curl", "mkdocs", "pre-commit", "tensorboard")
 _BLOCK = re.compile(
     r"^(?P<indent> *)(?:<!-- (?P<said>[^\n]*?) -->\n\s*)?```(?P<language>\w*)\n(?P<text>.*?)^(?P=indent)```$",
     re.DOTALL | re.MULTILINE,
@@ -86,7 +86,7 @@ def blocks(page: str) -> list[Block]:
 def why_not(words: list[str]) -> str:
     """Why a command of a block that is run does nothing; empty if it runs. `words` is how bash calls it."""
     if words[0] not in ("python", "prerank"):
-        return "it installs or fetches, or needs a server"
+        return "it installs or fetches, needs a server, or does not end"
     if words[:2] == ["prerank", "serve"]:
         return "it does not end; tests/test_production.py serves"
     if words[1:3] == ["-m", "pytest"]:
@@ -184,7 +184,7 @@ def _double(notes: Path, words: list[str]) -> int:
         # What a page fetches is there: the runner puts a sample in its place.
         asked = [word for word in words[1:] if word != "--download"]
         command = [sys.executable, *(["-m", "prerank"] if words[0] == "prerank" else []), *asked]
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        done = subprocess.run(command, capture_output=True, text=True)
         output, code = done.stdout, done.returncode
         sys.stdout.write(done.stdout)
         if code:
