@@ -8,8 +8,8 @@ What a page says of its commands, in comments that its readers do not see:
 
 A line `...` of such an output stands for any lines, and `…` within a line for any text.
 
-A block runs whole, in bash. Its programs are found in a folder of doubles. The double of `python` and `prerank` runs what
-it is asked to, with this checkout and this Python, and keeps what that prints. The double of what installs, fetches or
+A block runs whole, in bash. Its programs are found in a folder of doubles. The double of `python` and `prerank` runs
+what it is asked to, with this checkout and this Python, and keeps what that prints. That of what installs, fetches or
 does not end does nothing. Each notes what it was asked.
 """
 
