@@ -106,7 +106,7 @@ def run(page: str, folder: Path) -> list[Ran]:
     for name in PROGRAMS:
         (doubles / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" "{__file__}" "{notes}" {name} "$@"\n')
         (doubles / name).chmod(0o755)
-    for script in (*ROOT.glob("*.py"), ROOT / "examples"):
+    for script in (*ROOT.glob("train_*.py"), ROOT / "benchmark.py", ROOT / "examples"):
         if not (folder / script.name).exists():
             (folder / script.name).symlink_to(script)
     environment = {**os.environ, "PATH": f"{doubles}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}

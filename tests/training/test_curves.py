@@ -4,6 +4,7 @@ import csv
 import json
 
 import pytest
+import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.plugins.hparams import plugin_data_pb2
 
@@ -23,7 +24,7 @@ def _scalars(folder):
     """The values of each tag, by step."""
     found = _events(folder)
     return {
-        tag: {event.step: event.tensor_proto.float_val[0] for event in found.Tensors(tag)}
+        tag: {event.step: float(tf.make_ndarray(event.tensor_proto)) for event in found.Tensors(tag)}
         for tag in found.Tags()["tensors"]
         if found.SummaryMetadata(tag).plugin_data.plugin_name == "scalars"
     }
