@@ -110,6 +110,7 @@ def run(page: str, folder: Path) -> list[Ran]:
         if not (folder / script.name).exists():
             (folder / script.name).symlink_to(script)
     environment = {**os.environ, "PATH": f"{doubles}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    environment.pop("TF_USE_LEGACY_KERAS", None)  # set by this process; a reader's shell has none
     ran: list[Ran] = []
     for block in blocks(page):
         if block.language == "sh" and not block.not_run:
