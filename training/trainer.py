@@ -22,7 +22,7 @@ from models import PreRankingModel
 from preprocess.prepared import PreparedData
 from prerank import folders
 from prerank.errors import InputError
-from training import exposure, warm_start
+from training import curves, exposure, warm_start
 from training.batches import Batches, read_beside, read_columns
 from training.calibration import fit, measured
 from training.callbacks import EpochEnd, copy_weights, predict
@@ -97,6 +97,7 @@ def train(
         if not progress.diverged:
             report("evaluating on the test part")
             results |= _evaluate(config, data, model, folder)
+        curves.write_results(folder.working, folder.final.name, config.values(), results)
         folder.weights.mkdir(exist_ok=True)
         model.save_trained(folder.weights)
         folder.write_text("history.csv", _history_csv(progress))
@@ -237,7 +238,7 @@ def _fit(
     )
     callbacks = [tf.keras.callbacks.TerminateOnNaN(), epoch_end]
     if distribution.is_chief:
-        callbacks.append(tf.keras.callbacks.TensorBoard(folder.working / "tensorboard", write_graph=False))
+        callbacks.append(curves.Curves(folder.working))
     if not progress.stopped and progress.epochs < run.epoch:
         report("tracing the training step: the first epoch takes longer than the others")
         trained.fit(
