@@ -91,6 +91,7 @@ class PreRankingModel(tf.keras.Model):
         if tf.keras.mixed_precision.global_policy().compute_dtype == "float16":
             optimizer = tf.keras.mixed_precision.LossScaleOptimizer(optimizer)
         super().compile(optimizer=optimizer, **kwargs)
+        self._means.prepare()
 
     def next_seed(self) -> int:
         """A seed that no other layer of this model has, nor any layer of a model of another seed."""
@@ -225,7 +226,10 @@ class PreRankingModel(tf.keras.Model):
         return self.preference(data if isinstance(data, Mapping) else as_batch(data).features)
 
     def gather(self, plan: Mapping[str, tf.Tensor]) -> tf.Tensor | None:
-        """The embeddings (U, E) of the table rows that a planned batch needs, each once; None without a plan."""
+        """The embeddings of the table rows that a planned batch needs; None without a plan.
+
+        (U, E), each row once; with compiled `kernels` (S, E), summed by the plan's slots.
+        """
         return self.encoder.gather(plan) if hasattr(self, "encoder") else None
 
     def losses(self, batch: Batch, rows: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
@@ -249,8 +253,9 @@ class PreRankingModel(tf.keras.Model):
             return
         *pairs, (of_rows, _) = self.optimizer.compute_gradients(total, [*variables, rows], tape=tape)
         gradients = {variable.ref(): gradient for gradient, variable in pairs}
-        table = self.encoder.embedding.table.ref()
-        gradients[table] = with_gathered(gradients[table], of_rows, rows, plan)
+        embedding = self.encoder.embedding
+        table = embedding.table.ref()
+        gradients[table] = with_gathered(gradients[table], of_rows, rows, plan, embedding.kernels)
         self.optimizer.apply_gradients([(gradient, key.deref()) for key, gradient in gradients.items()])
 
     @property

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from models.base import PreRankingModel
 
 State = dict[str, tf.Tensor]
+_MEANS = 8
 
 
 class ReadColumns(Protocol):
@@ -54,15 +55,26 @@ class Objective(Protocol):
 
 
 class RunningMeans:
-    """Means of named values since the last reset. In an object of its own, or Keras counts them among the weights."""
+    """Means of named values since the last reset. In an object of its own, or Keras counts them among the weights.
+
+    A `tf.function` that creates a variable is traced twice. So :meth:`prepare` makes some means before the step is
+    traced, when the names are not known yet.
+    """
 
     def __init__(self) -> None:
         self.metrics: dict[str, tf.keras.metrics.Mean] = {}
+        self._unnamed: list[tf.keras.metrics.Mean] = []
+
+    def prepare(self) -> None:
+        """Make enough means for most models; what comes beyond is made in the step."""
+        while len(self.metrics) + len(self._unnamed) < _MEANS:
+            self._unnamed.append(tf.keras.metrics.Mean())
 
     def update(self, values: dict[str, tf.Tensor], weight: tf.Tensor | None) -> dict[str, tf.Tensor]:
         for name, value in values.items():
             if name not in self.metrics:
-                self.metrics[name] = tf.keras.metrics.Mean(name)
+                self.metrics[name] = self._unnamed.pop() if self._unnamed else tf.keras.metrics.Mean()
+                self.metrics[name]._name = name
             self.metrics[name].update_state(value, weight)
         return {name: self.metrics[name].result() for name in values}
 

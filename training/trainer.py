@@ -22,7 +22,7 @@ from models import PreRankingModel
 from preprocess.prepared import PreparedData
 from prerank import folders
 from prerank.errors import InputError
-from training import exposure
+from training import exposure, row_kernels
 from training.batches import Batches, read_beside, read_columns
 from training.callbacks import EpochEnd, copy_weights, predict
 from training.config import Config
@@ -215,6 +215,7 @@ def _fit(
     distribution.check_rows(training, validation)
     trained = distribution.replicated(model, lambda: _build(config, data))
     trained.objective = objective
+    row_kernels.choose(trained, distribution.replicas, report)
     with distribution.strategy.scope():
         compile_model(trained, run)
     model.plan_training(run.epoch, len(training))

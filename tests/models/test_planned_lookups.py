@@ -1,12 +1,15 @@
 """Look-ups planned by the input pipeline change nothing but the speed of a training step."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from conformance import build, every_differentiable_model, every_model
 from support import SPEC, random_batch
 
 import models
 from models.batch import Batch
+from native.library import UnavailableError
+from native.row_kernels import CompiledRows
 from training.optimizer import LazyAdam
 
 STEPS = 3
@@ -23,6 +26,31 @@ def compiled(name):
 def planned(model, inputs, labels):
     arrays = model.plan_lookups()({name: values.numpy() for name, values in inputs.items()})
     return Batch.of_rows(inputs, labels, {name: tf.constant(values) for name, values in arrays.items()})
+
+
+@pytest.fixture(scope="module")
+def kernels():
+    try:
+        return CompiledRows()
+    except UnavailableError as error:
+        pytest.skip(str(error))
+
+
+@every_differentiable_model
+def test_compiled_operations_train_the_same_to_the_last_bit(name, kernels):
+    one, other = compiled(name), compiled(name)
+    if one.plan_lookups() is None:
+        return
+    other.encoder.embedding.kernels = kernels
+    for number in range(STEPS):
+        inputs, labels = random_batch(SPEC, 64, number)
+        wanted, found = (model.train_step(planned(model, inputs, labels)) for model in (one, other))
+        for term in wanted:
+            assert float(found[term]) == float(wanted[term]), term
+    pairs = [*zip(one.weights, other.weights, strict=True)]
+    pairs += zip(one.optimizer.variables, other.optimizer.variables, strict=True)
+    for a, b in pairs:
+        np.testing.assert_array_equal(a, b, err_msg=a.name)
 
 
 @every_differentiable_model
@@ -57,6 +85,17 @@ def test_no_operation_of_a_step_touches_a_whole_table():
     graph = tf.function(model.train_step).get_concrete_function(planned(model, inputs, labels)).graph
     table = model.encoder.embedding.table.shape
     assert [op.name for op in graph.get_operations() for out in op.outputs if out.shape.as_list() == table] == []
+
+
+def test_a_step_is_traced_once(monkeypatch):
+    """A variable that is made in the step would have it traced twice."""
+    model, traced = compiled("dssm"), []
+    model.optimizer.build(model.trained_variables)
+    step = model.train_step
+    monkeypatch.setattr(model, "train_step", lambda data: traced.append(data) or step(data))
+    history = model.fit(tf.data.Dataset.from_tensors(random_batch(SPEC, 64)).repeat(3), verbose=0).history
+    assert len(traced) == 1
+    assert {"loss", "cross_entropy"} <= history.keys()
 
 
 @every_model
