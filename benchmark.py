@@ -1,20 +1,18 @@
 """Models x data sets x protocols x seeds: `python benchmark.py run --dataset movielens --models all --seeds 0,1,2`."""
 
-import io
 import sys
 
 from experiments.command_line import main
 from prerank.allocator import keep_freed_memory
-from prerank.terminal import run
+from prerank.terminal import line_buffered, run
 
 
 def _main() -> int:
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(line_buffering=True)  # hours of progress, often to a file
+    line_buffered()  # hours of progress, often to a file
     try:
         return run(lambda: main(sys.argv[1:]))
     except KeyboardInterrupt:
-        print("interrupted: the same command goes on", file=sys.stderr)
+        print("interrupted: the same command resumes", file=sys.stderr)
         return 130
 
 

@@ -47,6 +47,7 @@ class Field:
         default: what a missing dense value counts as, in raw units.
         mean, scale: a dense value enters a model as `(value - mean) / scale`.
         limit: how many ids of a sequence a model sees, the last ones; 0 for all.
+        separator: stands between the ids of a sequence that is spelt as one text; empty if only lists are sequences.
     """
 
     __pydantic_config__: ClassVar = _CHECKED
@@ -63,6 +64,7 @@ class Field:
     mean: float = 0.0
     scale: float = 1.0
     limit: int = 0
+    separator: str = ""
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,9 @@ class FeatureSpec:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, read back by :meth:`from_dict`; without what came later and is not used."""
         values = dataclasses.asdict(self)
+        for field in values["fields"]:
+            if not field["separator"]:
+                del field["separator"]
         return {name: value for name, value in values.items() if value or name not in ("row_columns", "privileged")}
 
     @classmethod

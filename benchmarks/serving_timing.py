@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from prerank.artefact import Artefact
 from prerank.errors import InputError
-from prerank.items import columns, read_table
+from prerank.items import columns, read_file, read_table
 from prerank.preranker import PreRanker
 from prerank.requests import User, UserInputs
 from prerank.snapshot import Snapshot
@@ -28,7 +28,7 @@ def read_users(path: Path, model: Artefact, count: int) -> list[User]:
     Raises:
         InputError: it cannot be read, or lacks a feature.
     """
-    table = read_table(path)
+    table = read_file(path)
     table = table.take(np.unique(np.linspace(0, len(table) - 1, count).astype(int)))
     users: list[User] = []
     for row in table.to_pylist():
@@ -42,7 +42,7 @@ def read_users(path: Path, model: Artefact, count: int) -> list[User]:
 
 def write_catalogue(model: Artefact, catalogue: Path, count: int, place: Path) -> Path:
     """`count` items of a catalogue; repeated under new ids if it has fewer."""
-    table = read_table(catalogue)
+    table = read_file(catalogue)
     copies = np.arange(count) // len(table)
     table = table.take(np.arange(count) % len(table))
     name = model.item_id

@@ -31,7 +31,7 @@ def replicates(labels: np.ndarray, logits: np.ndarray, users: np.ndarray, sample
         samples: how many samples.
 
     Returns:
-        Columns :data:`COLUMNS`, NaN where a sample has one class alone. Shape (samples, 2), float64.
+        Columns :data:`COLUMNS`, NaN where a sample has one class only. Shape (samples, 2), float64.
     """
     codes, distinct = pd.factorize(users)
     user_auc, user_rows = metrics.user_aucs(labels, logits, users)

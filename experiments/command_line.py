@@ -25,14 +25,8 @@ RESULTS = Path("results")
 _PROTOCOLS = ("strict", "reference")
 
 
-def main(argv: list[str]) -> None:
-    """Run one command.
-
-    Raises:
-        InputError: wrong flags or data.
-        KeyboardInterrupt: it was interrupted.
-        SystemExit: help was asked for.
-    """
+def parser() -> Parser:
+    """The parser of all commands."""
     parser = Parser(prog="benchmark.py", description="Models x data sets x protocols x seeds, and a report on them.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_run(commands)
@@ -41,7 +35,18 @@ def main(argv: list[str]) -> None:
     _add_measure(commands)
     _add_cascade(commands)
     _add_report(commands)
-    flags = parser.parse_args(argv)
+    return parser
+
+
+def main(argv: list[str]) -> None:
+    """Run one command.
+
+    Raises:
+        InputError: wrong flags or data.
+        KeyboardInterrupt: it was interrupted.
+        SystemExit: help was asked for.
+    """
+    flags = parser().parse_args(argv)
     try:
         flags.action(flags)
     except OSError as error:
@@ -190,7 +195,7 @@ def run_command(flags) -> None:
     """Train every model asked for, under every protocol, with every seed, as far as that is not done yet.
 
     Each run is a process of its own of the data set's training script, and its folder is where that puts it. Killed
-    and started again, the same command goes on.
+    and started again, the same command resumes.
     """
     from experiments.plan import chosen_models
 
@@ -231,7 +236,7 @@ def tune_command(flags) -> None:
         best.write(path)
     print(f"best validation AUC of {best.trials} trials: {best.validation_auc:.4f}: {path}")
     if not whole:
-        print("not all trials are done: the same command goes on")
+        print("not all trials are done: the same command resumes")
 
 
 def _train(flags, changes: Callable[[str], list[tuple[str, dict[str, str]]]], tuned: Path | None = None) -> None:

@@ -78,7 +78,7 @@ def execute(
     """Do what is not yet done, each run in a fresh process.
 
     Runs at once share out the cores. A run that another process is at is waited for at the end. When the time is up,
-    or on an interrupt, the runs under way are stopped; the same command goes on with them from their last whole epoch.
+    or on an interrupt, the runs under way are stopped; the same command resumes them after their last whole epoch.
     Runs end with this process too if it is killed, see :mod:`experiments.launcher`.
 
     Args:
@@ -99,7 +99,7 @@ def execute(
             while waiting or children:
                 check()
                 if deadline.over():
-                    watcher.say(f"{deadline.hours:g} hours are up: the same command goes on")
+                    watcher.say(f"{deadline.hours:g} hours are up: the same command resumes")
                     return
                 children = [child for child in children if not _ended(child, watcher, waiting)]
                 while len(children) < jobs and (run := _next(waiting)) is not None:
@@ -146,7 +146,7 @@ def _start(script: Path, run: PlannedRun, watcher: Watcher, environment: Mapping
             stdout=out,
             stderr=subprocess.STDOUT,
             env=environment,
-            # A session of its own: an interrupt from the terminal reaches this process alone, which ends its children.
+            # A session of its own: an interrupt from the terminal reaches this process only, which ends its children.
             start_new_session=True,
         )
     watcher.started(run)

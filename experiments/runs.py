@@ -55,7 +55,7 @@ class Setting:
 
     @property
     def title(self) -> str:
-        """The setting for people; the protocol's name alone where all else is its default."""
+        """The setting for people; only the protocol's name where all else is its default."""
         parts = [self.protocol]
         if self.protocol == "strict" and (self.split, self.state) != ("time", "online"):
             parts += [self.split, self.state]

@@ -1,4 +1,4 @@
-"""Tunes a model's options with Optuna, on the validation part alone."""
+"""Tunes a model's options with Optuna, on the validation part only."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -37,7 +37,7 @@ class Tuner:
     """Tries options of one model on one data set under one protocol. Killed and started again, it goes on.
 
     A trial is a run of the training script; its value is the validation AUC, and its test metrics are not looked at.
-    The first one has default options. What a trial tries depends on the trials before it and its number alone.
+    The first one has default options. What a trial tries depends on the trials before it and its number only.
 
     Args:
         planner: makes the runs, in a folder of their own.

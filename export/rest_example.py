@@ -33,10 +33,10 @@ def rest_example(model: Artefact, rows: Path, count: int = 2) -> tuple[dict[str,
     """
     model.check_beside(rows)
     fields = model.inputs()
-    table = read_table(rows)
-    if len(table) < count:
-        raise InputError(f"--rows {count}: the file has only {len(table)} rows", path=rows)
-    values = columns(table.slice(0, count), fields, rows)
+    given = read_table(rows)
+    if len(given) < count:
+        raise InputError(f"--rows {count}: the file has only {len(given)} rows", path=rows)
+    values = columns(given.head(count), fields, rows)
     names = [field["name"] for field in fields]
     arguments = [field.get("argument", field["name"]) for field in fields]
     instances = [dict(zip(arguments, (value[row].tolist() for value in values), strict=True)) for row in range(count)]

@@ -1,7 +1,6 @@
 """A trained model as files that need nothing of this project: a SavedModel, or ONNX."""
 
 import keyword
-import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
@@ -13,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from export import onnx_files
+from export.calibration import calibrated
 from export.place import target as target
 from export.raw_inputs import RawInputs, tensor_spec
 from features import Field
@@ -38,6 +38,7 @@ def export(
     files: Mapping[str, str | bytes | Path],
     export_format: Format = "saved_model",
     report: Callable[[str], object] = print,
+    calibration: Mapping[str, Any] | None = None,
 ) -> None:
     """Write `model` as a SavedModel with its signatures, or each signature as an ONNX file, whole or not at all.
 
@@ -53,6 +54,7 @@ def export(
         files: further files by name, as text, bytes, or the path of a file to copy.
         export_format: what to write.
         report: takes lines meant for the user.
+        calibration: the map from logits to probabilities, see :mod:`prerank.calibration`.
 
     Raises:
         InputError: the folder cannot be written, or for ONNX, a package is missing or the model is too large.
@@ -61,7 +63,7 @@ def export(
         try:
             stack.enter_context(folders.holding(place, report))
             with folders.replacing(place) as working:
-                _write(model, vocabularies, working, files, export_format)
+                _write(model, vocabularies, working, files, export_format, calibration)
                 lost = (place / INDEX).is_dir()
                 if lost:
                     stack.enter_context(index.writing(place / INDEX, report))  # until it is replaced
@@ -78,9 +80,10 @@ def _write(
     folder: Path,
     files: Mapping[str, str | bytes | Path],
     export_format: Format,
+    calibration: Mapping[str, Any] | None,
 ) -> None:
     write = _write_onnx if export_format == "onnx" else _write_saved_model
-    described = write(model, vocabularies, folder)
+    described = write(model, vocabularies, folder, calibration)
     scorer = _scorer(model)
     if scorer is not None:
         np.savez(folder / SCORER, allow_pickle=False, **scorer.weights)
@@ -103,44 +106,47 @@ def _take_index(before: Path, folder: Path) -> bool:
     if same:
         # Its files never change, so that another name for them will do.
         hidden = shutil.ignore_patterns(".*")
-        shutil.copytree(before / INDEX, folder / INDEX, copy_function=_link_or_copy, ignore=hidden)
+        shutil.copytree(before / INDEX, folder / INDEX, copy_function=folders.link_or_copy, ignore=hidden)
     return same
 
 
-def _link_or_copy(source: str, target: str) -> None:
-    try:
-        os.link(source, target)
-    except OSError:  # not every file system has links
-        shutil.copy2(source, target)
-
-
-def _write_saved_model(model: PreRankingModel, vocabularies: Mapping[str, np.ndarray], folder: Path) -> dict[str, Any]:
+def _write_saved_model(
+    model: PreRankingModel,
+    vocabularies: Mapping[str, np.ndarray],
+    folder: Path,
+    calibration: Mapping[str, Any] | None,
+) -> dict[str, Any]:
     """Write the SavedModel and return what `features.json` says of it."""
     # The module holds every resource that the signatures use.
     module = tf.Module()
-    # The variables alone: Keras would otherwise save its layers' own traces too.
+    # The variables only: Keras would otherwise save its layers' own traces too.
     module.weights = list(model.variables)
     module.raw_inputs = raw_inputs = RawInputs(model.spec, vocabularies)
     arguments = _arguments(model, _NO_ARGUMENTS)
-    signatures = _signatures(model, raw_inputs.encode, tensor_spec, arguments)
+    signatures = _signatures(model, raw_inputs.encode, tensor_spec, arguments, calibration)
     tf.saved_model.save(module, str(folder), signatures=signatures)
-    return _describe(model, signatures, "saved_model", arguments)
+    return _describe(model, signatures, "saved_model", arguments, calibration)
 
 
-def _write_onnx(model: PreRankingModel, vocabularies: Mapping[str, np.ndarray], folder: Path) -> dict[str, Any]:
+def _write_onnx(
+    model: PreRankingModel,
+    vocabularies: Mapping[str, np.ndarray],
+    folder: Path,
+    calibration: Mapping[str, Any] | None,
+) -> dict[str, Any]:
     """Write the ONNX files and the vocabularies, and return what `features.json` says of them."""
     onnx_files.require()
     plain = onnx_files.plain_copy(model)  # named, as signatures do not keep their variables alive
     encode, arguments = onnx_files.encode(model.spec), _arguments(model, _NO_ARGUMENTS)
-    signatures = _signatures(plain, encode, onnx_files.tensor_spec, arguments)
+    signatures = _signatures(plain, encode, onnx_files.tensor_spec, arguments, calibration)
     outputs = {name for signature in signatures.values() for name in signature.structured_outputs}
     if outputs & set(arguments):  # an ONNX file tells inputs from outputs by their names
         arguments = _arguments(model, _NO_ARGUMENTS | outputs)
-        signatures = _signatures(plain, encode, onnx_files.tensor_spec, arguments)
+        signatures = _signatures(plain, encode, onnx_files.tensor_spec, arguments, calibration)
     looked_up = {field.vocabulary for field in model.spec.fields if not field.hash_buckets}
     listed = {name: values for name, values in vocabularies.items() if name in looked_up}
     onnx_files.write(signatures, listed, folder)
-    return onnx_files.describe(_describe(model, signatures, "onnx", arguments), model.spec)
+    return onnx_files.describe(_describe(model, signatures, "onnx", arguments, calibration), model.spec)
 
 
 def _arguments(model: PreRankingModel, taken: set[str]) -> dict[str, str]:
@@ -160,6 +166,7 @@ def _signatures(
     encode: Encode,
     input_spec: Callable[[Field], tf.TensorSpec],
     arguments: Mapping[str, str],
+    calibration: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """The signatures, of inputs as `input_spec` and `arguments` say, which `encode` makes the model's own."""
     spec = model.spec
@@ -171,8 +178,11 @@ def _signatures(
     def encoded(given: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         return encode({name: given[argument] for name, argument in arguments.items() if argument in given})
 
+    def exported(outputs: Outputs) -> Outputs:
+        return calibrated(_exported(outputs), calibration, isinstance(model, EntireSpaceModel))
+
     def forward(**raw: tf.Tensor) -> Outputs:
-        return _exported(model.named_outputs(encoded(raw)))
+        return exported(model.named_outputs(encoded(raw)))
 
     signatures = {"serving_default": _trace(forward, specs(spec.fields))}
     if isinstance(model, TwoTowerModel):
@@ -182,7 +192,7 @@ def _signatures(
 
         def score(**state: tf.Tensor) -> Outputs:
             user = {name: state[name] for name in model.user_state}
-            return _exported(model.named_scores(user, {name: state[name] for name in model.item_state}))
+            return exported(model.named_scores(user, {name: state[name] for name in model.item_state}))
 
         of_states = [tf.TensorSpec([None, *value.shape[1:]], value.dtype, name=name) for name, value in states.items()]
         signatures["score"] = _trace(score, of_states)
@@ -218,7 +228,11 @@ def _exported(outputs: Outputs) -> Outputs:
 
 
 def _describe(
-    model: PreRankingModel, signatures: Mapping[str, Any], export_format: Format, arguments: Mapping[str, str]
+    model: PreRankingModel,
+    signatures: Mapping[str, Any],
+    export_format: Format,
+    arguments: Mapping[str, str],
+    calibration: Mapping[str, Any] | None,
 ) -> dict[str, Any]:
     """What `features.json` holds: every input, and the specification that the model was built from."""
     inputs = []
@@ -241,6 +255,8 @@ def _describe(
             described["hash_buckets"] = field.hash_buckets
         if field.limit:
             described["limit"] = field.limit
+        if field.separator:
+            described["separator"] = field.separator
         if field.kind == "sequence":
             described |= {
                 "trained_length": field.max_length,
@@ -252,11 +268,16 @@ def _describe(
         name: {key: list(value.shape) for key, value in signature.structured_outputs.items()}
         for name, signature in signatures.items()
     }
-    tasks = {"tasks": TASKS} if isinstance(model, EntireSpaceModel) else {}
+    measured = calibration is not None
+    of_tasks = [task | {"calibrated": measured and task["log_odds"]} for task in TASKS]
+    tasks = {"tasks": of_tasks} if isinstance(model, EntireSpaceModel) else {}
     return {
         "model": model.name,
         "format": export_format,
-        "calibrated": registry.get(model.name).calibrated,
+        "format_version": description.FORMAT_VERSION,
+        "log_odds": registry.get(model.name).calibrated,
+        "calibrated": measured,
+        **({"calibration": dict(calibration)} if calibration is not None else {}),
         **tasks,
         "inputs": inputs,
         "outputs": outputs,

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 @tf.keras.utils.register_keras_serializable(package="prerank")
 class AdaptiveMimicLoss(tf.keras.layers.Layer):
-    """Pulls the augmented vectors of one side towards the other side's outputs, on positive rows alone.
+    """Pulls the augmented vectors of one side towards the other side's outputs, on positive rows only.
 
     DAT (Yu et al., DLP-KDD 2021), equations of the adaptive-mimic mechanism:
     `mean((y·a + (1 − y)·sg(t) − sg(t))²)` over the batch and the dimensions, where sg stops the gradient. A negative

@@ -19,6 +19,10 @@ class CodeAttention(tf.keras.layers.Layer):
         codes: number K of codes.
         units: size D of a code and of a projected field.
         seed: seed of the initial weights.
+
+    Example:
+        >>> tuple(CodeAttention(3, 5)([tf.ones([6, 7, 4]), tf.ones([6, 7])]).shape)
+        (6, 3, 5)
     """
 
     def __init__(self, codes: int, units: int, seed: int = 0, **kwargs):

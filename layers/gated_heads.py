@@ -15,6 +15,10 @@ class GatedHeads(tf.keras.layers.Layer):
         heads: number of heads H.
         head_dim: size d of a head.
         seed: seed of the initial weights.
+
+    Example:
+        >>> tuple(GatedHeads(3, 2)(tf.ones([6, 4])).shape)
+        (6, 3, 2)
     """
 
     def __init__(self, heads: int, head_dim: int, seed: int = 0, **kwargs):

@@ -35,6 +35,11 @@ class GenerationLoss(tf.keras.layers.Layer):
         kind: "cosine" (default); "mse", "mae" (mean over the dimensions), "euclidean" and "manhattan"
             (norms), the authors' ablations; "reference_cosine", what the public code minimises:
             `mean(selected * cos)` over the whole batch, of the opposite sign.
+
+    Example:
+        >>> mimic, target, selected = tf.constant([[1.0, 0.0]]), tf.constant([[0.0, 1.0]]), tf.constant([1.0])
+        >>> float(GenerationLoss()([mimic, target, selected]))  # 1 less a cosine of 0
+        1.0
     """
 
     def __init__(self, kind: GenerationLossKind = "cosine", **kwargs):

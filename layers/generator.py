@@ -15,6 +15,10 @@ class MimicGenerator(tf.keras.layers.Layer):
         units: width of both layers, the flattened size H·d of the opposite tower's heads.
         output_activation: activation of the last layer, "linear" or "relu".
         seed: seed of the initial weights.
+
+    Example:
+        >>> tuple(MimicGenerator(units=6)(tf.ones([5, 4])).shape)
+        (5, 6)
     """
 
     def __init__(self, units: int, output_activation: str = "linear", seed: int = 0, **kwargs):

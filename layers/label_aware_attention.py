@@ -11,7 +11,7 @@ class LabelAwareAttention(tf.keras.layers.Layer):
 
     MIND (Li et al., CIKM 2019, arXiv 1904.08030), section 4.4. The paper raises inner products to a power p before the
     softmax, which puts the weight of an interest that points away from the item first if p is even. Here cosines are
-    multiplied by the power: either way 0 gives the plain mean, and a large one the closest interest alone.
+    multiplied by the power: either way 0 gives the plain mean, and a large one the closest interest only.
 
     Args:
         power: p.

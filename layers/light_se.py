@@ -11,6 +11,10 @@ class LightSE(tf.keras.layers.Layer):
 
     Args:
         seed: seed of the initial weights.
+
+    Example:
+        >>> tuple(LightSE()(tf.ones([6, 3, 4])).shape)
+        (6, 3, 4)
     """
 
     def __init__(self, seed: int = 0, **kwargs):

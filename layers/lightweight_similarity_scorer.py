@@ -17,6 +17,10 @@ class LightweightSimilarityScorer(tf.keras.layers.Layer):
         width: width of both dense layers; None leaves them out, the published ablation of one fully connected layer.
         scaled: multiply S by a learned scale, for heads of length 1, whose inner products are cosines.
         seed: seed of the initial weights.
+
+    Example:
+        >>> tuple(LightweightSimilarityScorer()([tf.ones([6, 2, 4]), tf.ones([6, 3, 4])]).shape)
+        (6,)
     """
 
     def __init__(self, width: int | None = 8, scaled: bool = False, seed: int = 0, **kwargs):
@@ -60,7 +64,7 @@ class LightweightSimilarityScorer(tf.keras.layers.Layer):
         return tf.reshape(self._output(flat), [-1])
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Kernel and bias of each dense layer, by name: rows, columns and output, or output alone."""
+        """Kernel and bias of each dense layer, by name: rows, columns and output, or output only."""
         layers = [self._output] if self.width is None else [self._rows, self._columns, self._output]
         return {
             f"{layer.name}_{part}": np.asarray(tf.convert_to_tensor(getattr(layer, part)))

@@ -19,6 +19,10 @@ class MetaQuery(tf.keras.layers.Layer):
     Args:
         vectors: number N of meta vectors.
         seed: seed of the initial meta matrix, Kaiming-uniform.
+
+    Example:
+        >>> tuple(MetaQuery(vectors=5)(tf.ones([3, 4])).shape)
+        (3, 4)
     """
 
     def __init__(self, vectors: int, seed: int = 0, **kwargs):

@@ -17,6 +17,10 @@ class MultiHeadRepresenter(tf.keras.layers.Layer):
         head_dim: size d of a head.
         normalize: scale each head to length 1; heads shorter than 1e-3 stay shorter.
         seed: seed of the initial weights.
+
+    Example:
+        >>> tuple(MultiHeadRepresenter(heads=2, head_dim=3)(tf.ones([5, 4])).shape)
+        (5, 2, 3)
     """
 
     def __init__(self, heads: int, head_dim: int, normalize: bool = False, seed: int = 0, **kwargs):

@@ -13,6 +13,10 @@ class ParallelDense(tf.keras.layers.Layer):
         units: width of the output.
         activation: activation of the output, None for linear.
         seed: seed of the initial weights.
+
+    Example:
+        >>> tuple(ParallelDense(5)(tf.ones([6, 3, 4])).shape)
+        (6, 3, 5)
     """
 
     def __init__(self, units: int, activation: str | None = None, seed: int = 0, **kwargs):

@@ -20,6 +20,11 @@ class ScaledSimilarity(tf.keras.layers.Layer):
 
     Args:
         similarity: "scaled_cosine" (default), "cosine" (scale 1) or "dot" (inner product).
+
+    Example:
+        >>> user, item = tf.constant([[1.0, 2.0]]), tf.constant([[3.0, 4.0]])
+        >>> ScaledSimilarity("dot")([user, item]).numpy().tolist()
+        [11.0]
     """
 
     def __init__(self, similarity: Similarity = "scaled_cosine", **kwargs):

@@ -22,6 +22,10 @@ class Tower(tf.keras.layers.Layer):
         output_units: width of a last linear layer with bias, or None for no such layer.
         dropout: dropout rate after each hidden layer.
         seed: seed of the initial weights and of the dropout masks.
+
+    Example:
+        >>> tuple(Tower([8, 4], output_units=3)(tf.ones([5, 6])).shape)
+        (5, 3)
     """
 
     def __init__(

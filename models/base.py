@@ -76,7 +76,7 @@ class PreRankingModel(tf.keras.Model):
             self.bias = self.add_weight(name="bias", shape=(), initializer="zeros", trainable=self.trains_bias)
 
     def get_config(self) -> dict[str, Any]:
-        """What :meth:`from_config` rebuilds the model from, JSON values alone."""
+        """What :meth:`from_config` rebuilds the model from, JSON values only."""
         options = self.options.model_dump(mode="json")
         return {"spec": self.spec.to_dict(), "options": options, "seed": self.seed, "xla": self.xla, "name": self.name}
 
@@ -222,7 +222,7 @@ class PreRankingModel(tf.keras.Model):
         return self._means.update({"loss": total, **terms}, batch.share)
 
     def predict_step(self, data: Any) -> tf.Tensor:
-        """The :meth:`preference` (B,) for the rows of a batch, or of features alone."""
+        """The :meth:`preference` (B,) for the rows of a batch, or of features only."""
         return self.preference(data if isinstance(data, Mapping) else as_batch(data).features)
 
     def gather(self, plan: Mapping[str, tf.Tensor]) -> tf.Tensor | None:
@@ -294,12 +294,12 @@ class TwoTowerModel(PreRankingModel):
         return {}
 
     def user_tower(self, inputs: Inputs) -> State:
-        """The user state, in inference mode; `inputs` needs the user's fields alone."""
+        """The user state, in inference mode; `inputs` needs the user's fields only."""
         encoded = self.encode_user(inputs, training=False)
         return {name: encoded[name] for name in self.user_state}
 
     def item_tower(self, inputs: Inputs) -> State:
-        """The item state, in inference mode; `inputs` needs the item's fields alone."""
+        """The item state, in inference mode; `inputs` needs the item's fields only."""
         encoded = self.encode_item(inputs, training=False)
         return {name: encoded[name] for name in self.item_state}
 

@@ -28,7 +28,8 @@ class Batch(NamedTuple):
         log_q: (I,) float32, log probability that a draw gives this item; of the rows' own items, that a random training
             row has it, or a random earlier one where candidates are drawn from these.
         lists: (G, N) int32, places among P of the pairs of each list; -1 for none.
-        share: () float32, the part of the whole batch that this is; less than 1 if several replicas train.
+        share: () float32, the part of the whole batch's rows that this is; less than 1 if several replicas train.
+        labelled_share: () float32, the same of the weights of the rows that have a label.
     """
 
     features: Mapping[str, tf.Tensor]
@@ -42,6 +43,7 @@ class Batch(NamedTuple):
     log_q: tf.Tensor
     lists: tf.Tensor
     share: tf.Tensor
+    labelled_share: tf.Tensor
 
     @classmethod
     def of_rows(
@@ -57,7 +59,7 @@ class Batch(NamedTuple):
             features: by name, each with R rows.
             labels: (R,).
             plan: planned look-ups of `features`.
-            share: the part of the whole batch that this is.
+            share: the part of the whole batch's rows that this is; all have a label.
         """
         labels = tf.cast(labels, tf.float32)
         rows = tf.range(tf.shape(labels)[0])
@@ -74,6 +76,7 @@ class Batch(NamedTuple):
             log_q=zeros,
             lists=tf.zeros([0, 0], tf.int32),
             share=tf.cast(share, tf.float32),
+            labelled_share=tf.cast(share, tf.float32),
         )
 
 

@@ -14,8 +14,8 @@ from models.scorers import ScorerSpec
 from prerank.errors import InputError
 
 TASKS = [
-    {"name": "positive", "given": "exposed", "probability": "probability", "calibrated": True},
-    {"name": "exposed", "logit": "logit_exposed", "probability": "probability_exposed", "calibrated": False},
+    {"name": "positive", "given": "exposed", "probability": "probability", "log_odds": True},
+    {"name": "exposed", "logit": "logit_exposed", "probability": "probability_exposed", "log_odds": False},
 ]
 """What `features.json` says of the outputs: `logit` ranks, by the product of the tasks' probabilities."""
 _PREFERENCE, _EXPOSURE = "preference/logits", "exposure/vectors"

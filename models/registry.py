@@ -20,6 +20,7 @@ from features import FeatureSpec
 from models.exposure_options import ExposureOptions
 from models.options import ModelOptions
 from prerank.errors import InputError
+from prerank.hints import did_you_mean
 
 if TYPE_CHECKING:
     from models.base import PreRankingModel
@@ -41,6 +42,7 @@ class ModelEntry:
         kind: what family it belongs to, for tables.
         source: the paper.
         limits: the reason, by each of :data:`FLAGS` that does not hold.
+        link: address of the paper, or empty.
     """
 
     name: str
@@ -48,6 +50,7 @@ class ModelEntry:
     kind: str
     source: str
     limits: Mapping[str, str] = field(default_factory=dict)
+    link: str = ""
 
     def __call__(self, model: type[PreRankingModel]) -> type[PreRankingModel]:
         """Enter the class.
@@ -106,6 +109,7 @@ def register(
     options: type[ModelOptions],
     kind: str,
     source: str,
+    link: str = "",
     decoupled: bool = True,
     limits: Mapping[str, str] | None = None,
 ) -> ModelEntry:
@@ -116,6 +120,7 @@ def register(
         options: its options.
         kind: what family it belongs to, for tables.
         source: the paper.
+        link: address of the paper, or empty.
         decoupled: whether the class is a `TwoTowerModel`.
         limits: the reasons of other flags that do not hold.
 
@@ -125,7 +130,7 @@ def register(
     if unknown := sorted(set(limits or {}) - set(FLAGS)):
         raise ValueError(f"limits must name flags out of {FLAGS}. Received: {unknown}")
     of_class = {} if decoupled else {"decoupled": _ONE_TOWER}
-    return ModelEntry(name, options, kind, source, {**of_class, **(limits or {})})
+    return ModelEntry(name, options, kind, source, {**of_class, **(limits or {})}, link)
 
 
 @functools.cache
@@ -163,7 +168,8 @@ def get(name: str) -> ModelEntry:
         ImportError: its file registers no model of this name.
     """
     if name not in names():
-        raise InputError(f"--model_name: there is no model {name!r}, choose one of {', '.join(names())}")
+        hint = did_you_mean(name, names())
+        raise InputError(f"--model_name: there is no model {name!r}{hint or ', choose one of ' + ', '.join(names())}")
     entry = _find(name)
     if entry is None:
         raise ImportError(f"{_modules()[name]} registers no model {name!r}: a model has the name of its folder or file")

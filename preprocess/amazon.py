@@ -1,8 +1,8 @@
-"""Amazon reviews, the edition of 2014: 5-core reviews, ratings alone, or one joined table; products where given.
+"""Amazon reviews, the edition of 2014: 5-core reviews, ratings only, or one joined table; products where given.
 
 The label is 1 for 4 or 5 stars and 0 below. The fields are those of the public HIT and IntTower code: reviewer, mean
 rating and liked products; product, its category, price and mean rating. A product's category is the last name of its
-last category path, as in the public preparation of these files for DIN. Data without ratings hold positives alone.
+last category path, as in the public preparation of these files for DIN. Data without ratings hold positives only.
 """
 
 from __future__ import annotations

@@ -32,7 +32,7 @@ class RawData:
             :data:`preprocess.names.CARRIED` calls each of `spec.row_columns`: the request's id, all of whose rows have
             one user; the stage, an integer from 0 to 127; the weight, 0 or more or null; the teacher's logit or null.
         users: one line a user: its id and a column for each of `spec.table_fields("user")`. A user of `rows` without a
-            line has the id alone, everything else is missing.
+            line has only the id, everything else is missing.
         items: the same of the items.
         spec: the fields and their roles. Vocabulary sizes, means and scales are not filled in yet.
         behaviours: a log for the fields in `spec.behaviours`, one line a behaviour: the user's id, `TIMESTAMP` and

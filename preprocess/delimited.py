@@ -8,16 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 
 from preprocess import records
 from preprocess.engines import Engine
-from preprocess.names import ROW, renamed
+from preprocess.names import ROW, only, renamed, with_columns
 from preprocess.raw import Column, Layout, Place, RawFile, RawTable
+from preprocess.text_files import check_text
 from prerank import values as contract
+from prerank.columns import lists
 from prerank.errors import InputError
+from prerank.hints import did_you_mean
 
 _GOOD = "_good"
 
@@ -26,8 +31,9 @@ def read(engine: Engine, file: RawFile, layout: Layout) -> RawTable:
     """Read a raw file as a typed table, by the contract of values.
 
     Raises:
-        InputError: a line does not follow the layout, with its number.
+        InputError: the file is no text, or a line does not follow the layout, with its number.
     """
+    check_text(file.path)
     names = _header(file, layout) if layout.header else [column.name for column in layout.columns]
     table = _by_engine(engine, file, layout, names)
     if table is not None:
@@ -73,7 +79,8 @@ def _header(file: RawFile, layout: Layout) -> list[str]:
     twice = [column.title for column in layout.columns if names.count(column.title) > 1]
     if missing or twice:
         what = f"no column {', '.join(missing)}" if missing else f"a column's name occurs twice: {twice[0]}"
-        raise InputError(f"{what} in the header. Received: {', '.join(names)}", path=file.path, line=1)
+        hint = (did_you_mean(missing[0], names) if missing else "") or "."
+        raise InputError(f"{what} in the header{hint} Received: {', '.join(names)}", path=file.path, line=1)
     if file.lines < 2:
         raise InputError("a header, but no data line", path=file.path)
     return names
@@ -132,3 +139,39 @@ def _number(value: ir.StringValue, column: Column) -> tuple[ir.Value, ir.Boolean
 
 
 _EXPRESSIONS = {"text": _text, "int": _integer, "seconds": _seconds, "label": _label, "number": _number}
+
+
+def split(
+    engine: Engine, raw: RawTable, name: str, separator: str, kind: contract.Kind, title: str | None = None
+) -> RawTable:
+    """The table with a column of texts as lists; an empty piece is a missing element, and an empty text no list.
+
+    Args:
+        engine: runs the check.
+        raw: has the column.
+        name: which.
+        separator: stands between the pieces.
+        kind: what they have to be, "text" or "int".
+        title: what messages call the column, if not by its name.
+
+    Raises:
+        InputError: a piece is no value of the kind, "text" or "int", with its line.
+    """
+    texts = raw.table[name].nullif("").split(separator)
+    if kind == "text":
+        return raw.with_table(with_columns(raw.table, {name: texts}))
+
+    def is_wrong(text: ir.StringValue) -> ir.BooleanValue:
+        return (text != "") & ~(text.re_search(contract.INTEGER) & text.try_cast("int64").notnull())
+
+    def message(row: Mapping[str, Any]) -> str:
+        expected = contract.LIST + contract.EXPECTED[kind]
+        try:
+            lists(pa.array([row["_given"]]), kind, separator)
+        except contract.WrongValueError as error:  # it knows more
+            expected = error.expected
+        return f"{title or name} has to be {expected}. Received: {contract.short(row['_given'])}"
+
+    wrong = raw.table.filter(texts.filter(is_wrong).length() > 0)
+    raw.check(engine, only(wrong, ROW, _given=wrong[name]), message)
+    return raw.with_table(with_columns(raw.table, {name: texts.map(lambda text: text.try_cast("int64"))}))

@@ -13,6 +13,7 @@ from preprocess.names import ROW
 from preprocess.parquet_rows import Source, converted
 from preprocess.raw import Place, RawFile, RawTable
 from prerank.errors import InputError
+from prerank.hints import did_you_mean
 from prerank.reading import open_regular
 
 
@@ -57,7 +58,8 @@ def _of_file(path: Path, wanted: Sequence[str]) -> Iterator[pa.RecordBatch]:
         with open_regular(path) as stream, pa.ipc.open_file(stream) as opened:
             names = opened.schema.names
         if missing := [name for name in wanted if name not in names]:
-            raise InputError(f"no column {', '.join(missing)}. Received: {', '.join(names)}", path=path)
+            hint = did_you_mean(missing[0], names) or "."
+            raise InputError(f"no column {', '.join(missing)}{hint} Received: {', '.join(names)}", path=path)
         if twice := [name for name in wanted if names.count(name) > 1]:
             raise InputError(f"a column's name occurs twice: {twice[0]}", path=path)
         options = pa.ipc.IpcReadOptions(included_fields=sorted(names.index(name) for name in wanted))

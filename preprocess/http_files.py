@@ -42,7 +42,7 @@ class Source(TypedDict):
 def fetch(urls: Sequence[str], target: Path, wait: float = 1.0) -> None:
     """Fetch one file if it is not there, with a progress bar on standard error; it appears whole or not at all.
 
-    What has come so far is kept beside it, as `.part-<name>`, and a later call asks for the rest alone, if the server
+    What has come so far is kept beside it, as `.part-<name>`, and a later call asks for the rest only, if the server
     still has the same file and sends parts (`Range`, `If-Range`); otherwise it starts anew. A connection that breaks
     is tried again a few times, then the next address. A file called `.gz` is read once as a check.
 
@@ -75,7 +75,7 @@ def _fetch_from_any(urls: Sequence[str], part: Path, target: Path, wait: float) 
             failures.append(f"{url}: {reason(error)}")
     else:
         raise InputError(
-            f"download failed ({'; '.join(failures)}): the same command goes on where it broke off; "
+            f"download failed ({'; '.join(failures)}): the same command resumes; "
             f"or put {target.name} into {target.parent} by hand"
         )
     _check(part, url)

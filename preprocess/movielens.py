@@ -85,7 +85,7 @@ def _schema(occupation: Literal["int64", "string"]) -> Schema:
             "age": FieldSchema(side="user", type="int64"),
             "occupation": FieldSchema(side="user", type=occupation),
             "movie_id": FieldSchema(side="item", type="int64"),
-            "genres": FieldSchema(side="item", kind="sequence"),
+            "genres": FieldSchema(side="item", kind="sequence", separator="|"),
         },
         user_id="user_id",
         item_id="movie_id",
@@ -140,10 +140,10 @@ class MovieLens:
             raw[role].check_unique(engine, key)
             _check_known(engine, raw["ratings"], raw[role], key)
         if layouts is _ML_1M:
-            return _raw_data(engine, raw["ratings"], raw["users"].table, raw["movies"].table, "int64")
+            return _raw_data(engine, raw["ratings"], raw["users"].table, _with_genres(raw["movies"].table), "int64")
         genres = _genre_names(engine, raw["genres"]) if "genres" in raw else _GENRES_100K
         movies = _join_flags(raw["movies"].table, genres)
-        return _raw_data(engine, raw["ratings"], raw["users"].table, movies, "string")
+        return _raw_data(engine, raw["ratings"], raw["users"].table, _with_genres(movies), "string")
 
 
 ADAPTER = MovieLens()
@@ -157,7 +157,7 @@ def _check_known(engine: Engine, ratings: RawTable, known: RawTable, key: str) -
 def _raw_data(
     engine: Engine, ratings: RawTable, users: ir.Table, movies: ir.Table, occupation: Literal["int64", "string"]
 ) -> RawData:
-    """The tables of any layout, once they have ML-1M's columns (genres as `a|b`)."""
+    """The tables of any layout, once they have ML-1M's columns, and genres as lists."""
     table = ratings.table
     wrong = table.filter(~table.rating.between(1, 5)).select(ROW, "rating")
     ratings.check(engine, wrong, lambda row: f"a rating is 1, 2, 3, 4 or 5. Received: {row['rating']}")
@@ -167,16 +167,22 @@ def _raw_data(
     return RawData(
         rows=rows,
         users=engine.save(users.select("user_id", "gender", "age", "occupation")),
-        items=engine.save(movies.select("movie_id", genres=movies.genres.split("|"))),
+        items=engine.save(movies.select("movie_id", "genres")),
         spec=_schema(occupation).spec(),
     )
 
 
 def _read_joined(engine: Engine, file: RawFile) -> RawData:
     joined = read(engine, file, _JOINED)
+    joined = joined.with_table(engine.save(_with_genres(joined.table)))
     users = joined.one_each(engine, "user_id", ("gender", "age", "occupation"))
     movies = joined.one_each(engine, "movie_id", ("genres",))
     return _raw_data(engine, joined, users, movies, "int64")
+
+
+def _with_genres(movies: ir.Table) -> ir.Table:
+    """The table with ML-1M's `a|b` as lists."""
+    return movies.mutate(genres=movies.genres.split("|"))
 
 
 def _genre_names(engine: Engine, genres: RawTable) -> list[str]:

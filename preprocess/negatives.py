@@ -1,4 +1,4 @@
-"""Negatives for data that hold positives alone (`--negatives`)."""
+"""Negatives for data that hold positives only (`--negatives`)."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ import pyarrow.json
 
 from preprocess.addresses import opened
 from preprocess.names import ROW
+from preprocess.text_files import check_text
 from prerank import values as contract
 from prerank.columns import TYPES, column
 from prerank.errors import InputError
@@ -58,8 +59,10 @@ def read(path: Path, members: Sequence[Member]) -> Iterator[pa.RecordBatch]:
     """The members of each line's object, with the 0-based number of the line. Others are left out.
 
     Raises:
-        InputError: a line is neither JSON nor a literal, is no object, or a member is missing or of another kind.
+        InputError: the file is no text, a line is neither JSON nor a literal, is no object, or a member is missing or
+            of another kind.
     """
+    check_text(path)
     first = 0
     for block in _blocks(path):
         lines = block.count(b"\n")

@@ -16,17 +16,17 @@ from pydantic import model_validator
 from features import Side
 from preprocess import schema as schemas
 from preprocess.dataset import Adapter, RawData, check_coverage
-from preprocess.delimited import read
+from preprocess.delimited import read, split
 from preprocess.engines import Engine
 from preprocess.kuairec import KuaiRec
-from preprocess.names import CARRIED, LABEL, REQUEST, ROW, ROW_WEIGHT, STAGE, TEACHER, TIMESTAMP, only, with_columns
+from preprocess.names import CARRIED, LABEL, REQUEST, ROW, ROW_WEIGHT, STAGE, TEACHER, TIMESTAMP, only
 from preprocess.options import DataOptions, ResolvedOptions
 from preprocess.parquet_rows import Source, read_parquet
 from preprocess.raw import Column, Layout, RawFile, RawTable
 from preprocess.recflow import RecFlow
 from preprocess.schema import Schema, StageSchema
 from prerank.errors import InputError
-from prerank.values import EXPECTED, INTEGER, KINDS, TOO_LARGE, short
+from prerank.values import KINDS, TOO_LARGE, short
 
 _SUFFIXES = (".parquet", ".csv", ".csv.gz")
 _LAST_STAGE = 127
@@ -208,10 +208,11 @@ class OwnData:
         """The columns of some fields, and others, of one file."""
         sources = [*(self._source(name, file.is_parquet) for name in names), *others]
         found = read_parquet(engine, file, sources) if file.is_parquet else self._read_csv(engine, file, sources)
-        for name in names:
-            field = self.schema.fields[name]
-            if field.separator:
-                found = _split(engine, found, name, field.separator, field.type)
+        if not file.is_parquet:
+            for name in names:
+                field = self.schema.fields[name]
+                if field.separator:
+                    found = split(engine, found, name, field.separator, KINDS[field.type], field.column)
         return found.with_table(engine.save(found.table))
 
     def _source(self, name: str, parquet: bool) -> Source:
@@ -219,13 +220,14 @@ class OwnData:
         column = field.column or name
         if field.kind == "dense":
             return Source(name, column, "number")
-        if field.separator:
+        if field.kind == "sequence":
+            if parquet:
+                return Source(name, column, KINDS[field.type], sequence=True, separator=field.separator or "")
+            if not field.separator:
+                raise InputError(f"fields.{name}.separator is needed: a csv file has no lists", path=self.path)
             return Source(name, column, "text")
-        sequence = field.kind == "sequence"
-        if sequence and not parquet:
-            raise InputError(f"fields.{name}.separator is needed: a csv file has no lists", path=self.path)
         required = name in (self.schema.user_id, self.schema.item_id)
-        return Source(name, column, KINDS[field.type], required, sequence=sequence)
+        return Source(name, column, KINDS[field.type], required)
 
     def _read_csv(self, engine: Engine, file: RawFile, sources: Sequence[Source]) -> RawTable:
         columns = tuple(
@@ -233,24 +235,6 @@ class OwnData:
             for source in sources
         )
         return read(engine, file, Layout(columns, self.schema.delimiter, header=True, quote='"', encoding="utf-8"))
-
-
-def _split(engine: Engine, raw: RawTable, name: str, separator: str, kind: str) -> RawTable:
-    """The table with a text column as lists; an empty element is missing."""
-    texts = raw.table[name].nullif("").split(separator)
-    if kind == "string":
-        return raw.with_table(with_columns(raw.table, {name: texts}))
-
-    def is_wrong(text: ir.StringValue) -> ir.BooleanValue:
-        return (text != "") & ~(text.re_search(INTEGER) & text.try_cast("int64").notnull())
-
-    wrong = raw.table.filter(texts.filter(is_wrong).length() > 0)
-    raw.check(
-        engine,
-        only(wrong, ROW, _given=wrong[name]),
-        lambda row: f"{name} has to be a list of values, each {EXPECTED['int']}. Received: {short(row['_given'])}",
-    )
-    return raw.with_table(with_columns(raw.table, {name: texts.map(lambda text: text.try_cast("int64"))}))
 
 
 def _labelled(engine: Engine, rows: RawTable, schema: Schema) -> ir.Table:

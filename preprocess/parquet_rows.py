@@ -16,6 +16,7 @@ from preprocess.names import ROW
 from preprocess.raw import Place, RawFile, RawTable
 from prerank.columns import TYPES, column, lists
 from prerank.errors import InputError
+from prerank.hints import did_you_mean
 from prerank.parquet_folders import partitions
 from prerank.values import Kind, WrongValueError, missing, short
 
@@ -33,6 +34,7 @@ class Source:
         required: a missing value is an error.
         per_second: units of an integer time in a second.
         sequence: whether it holds lists.
+        separator: stands between the values of a list that is spelt as one text; empty if none is.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Source:
     required: bool = False
     per_second: int = 1
     sequence: bool = False
+    separator: str = ""
 
     @property
     def type(self) -> pa.DataType:
@@ -88,7 +91,8 @@ def _of_file(path: Path, of_folders: dict[str, str | None], sources: Sequence[So
             names = [*opened.schema_arrow.names, *of_folders]
             wanted = sorted({source.column for source in sources})
             if missing := [name for name in wanted if name not in names]:
-                raise InputError(f"no column {', '.join(missing)}. Received: {', '.join(names)}", path=path)
+                hint = did_you_mean(missing[0], names) or "."
+                raise InputError(f"no column {', '.join(missing)}{hint} Received: {', '.join(names)}", path=path)
             if twice := [name for name in wanted if opened.schema_arrow.names.count(name) > 1]:
                 raise InputError(f"a column's name occurs twice: {twice[0]}", path=path)
             stored = [name for name in wanted if name not in of_folders]
@@ -115,7 +119,7 @@ def converted(values: pa.Array, source: Source, path: Path, first: int) -> pa.Ar
         InputError: a value is missing or wrong; names the column and the row.
     """
     try:
-        found = _cast(values, source.kind, source.per_second, source.sequence)
+        found = _cast(values, source.kind, source.per_second, source.sequence, source.separator)
     except WrongValueError as error:
         message = f"{source.column} has to be {error.expected}. Received: {short(error.value)} ({values.type})"
         raise InputError(message, path=f"{path}, row {first + (error.place or 0) + 1}") from error
@@ -126,6 +130,6 @@ def converted(values: pa.Array, source: Source, path: Path, first: int) -> pa.Ar
     return found
 
 
-def _cast(values: pa.Array, kind: Kind, per_second: int = 1, sequence: bool = False) -> pa.Array:
+def _cast(values: pa.Array, kind: Kind, per_second: int = 1, sequence: bool = False, separator: str = "") -> pa.Array:
     """Values as what they become."""
-    return lists(values, kind) if sequence else column(values, kind, per_second)
+    return lists(values, kind, separator) if sequence else column(values, kind, per_second)

@@ -101,7 +101,7 @@ def _write(
                 report(note)
             report(f"preparing {dataset.name}: {options.protocol}, split {options.split}, state {options.state}")
             manifest = described | {"notes": list(raw.notes)}
-            manifest |= _write_samples(engine, samples.build(engine, raw, options), options, unfinished)
+            manifest |= _write_samples(engine, samples.build(engine, raw, options), options, unfinished, report)
         if spill.exists():
             spill.rmdir()
         (unfinished / MANIFEST).write_text(json.dumps(manifest, indent=1), "utf-8")
@@ -109,8 +109,11 @@ def _write(
     report(f"prepared {rows} rows in {time.monotonic() - started:.1f} s: {folder}")
 
 
-def _write_samples(engine: Engine, built: samples.Samples, options: ResolvedOptions, folder: Path) -> dict[str, Any]:
+def _write_samples(
+    engine: Engine, built: samples.Samples, options: ResolvedOptions, folder: Path, report: Report
+) -> dict[str, Any]:
     """Write every file but the manifest, and return what the manifest says about them."""
+    report("writing the parts")
     with ExitStack() as stack:
         stores = [stack.enter_context(laid_out(engine, found, folder / found.name)) for found in built.sequences]
         files = {

@@ -19,7 +19,7 @@ from preprocess.names import ROW, only
 from prerank.errors import InputError
 from prerank.parquet_folders import SUFFIX as PARQUET
 from prerank.parquet_folders import parquet_files
-from prerank.values import Kind, short
+from prerank.values import MISSING_INTEGER, MISSING_TEXT, Kind, short
 
 _CHUNK = 1 << 20
 
@@ -214,6 +214,8 @@ class RawTable:
     def one_each(self, engine: Engine, key: str, columns: Sequence[str], title: str | None = None) -> ir.Table:
         """One line for each value of `key`, with its columns as on its first line.
 
+        Values are compared as a model sees them: a missing list is an empty one, whichever way it is spelt.
+
         Args:
             engine: runs the check.
             key: name of a column.
@@ -226,7 +228,7 @@ class RawTable:
         first = engine.save(self.first_of_each(key, columns))
         if columns:
             both = only(self.table, ROW, key, *columns).join(first, key, rname="_first_{name}")
-            differs = [(~both[name].identical_to(both[f"_first_{name}"]), name) for name in columns]
+            differs = [(_differ(both[name], both[f"_first_{name}"]), name) for name in columns]
             found = only(both, ROW, key, _column=ibis.cases(*differs))
             self.check(
                 engine,
@@ -240,3 +242,20 @@ class RawTable:
         table = only(self.table, ROW, key, *columns)
         numbered = table.mutate(_place=ibis.row_number().over(group_by=table[key], order_by=table[ROW]))
         return numbered.filter(numbered["_place"] == 0).drop("_place", ROW)
+
+
+def _differ(value: ir.Value, other: ir.Value) -> ir.BooleanValue:
+    """Whether a model sees something else in two values of a column."""
+    if not isinstance(value, ir.ArrayValue):
+        return ~value.identical_to(other)
+    empty = ibis.literal([], value.type())
+    value, other = value.fill_null(empty), other.fill_null(empty)
+    return ~_padded(value, other.length()).identical_to(_padded(other, value.length()))
+
+
+def _padded(value: ir.ArrayValue, length: ir.IntegerValue) -> ir.ArrayValue:
+    """A list of ids, null where an element is missing, and after its end up to a length."""
+    kind = value.type().value_type
+    missing = MISSING_TEXT if kind.is_string() else MISSING_INTEGER
+    nulls = ibis.array([ibis.null(kind)]).repeat(ibis.greatest(length - value.length(), 0))
+    return value.map(lambda element: element.nullif(missing)).concat(nulls)

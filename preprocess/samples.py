@@ -68,7 +68,7 @@ def build(engine: Engine, raw: RawData, options: ResolvedOptions) -> Samples:
     split, the user filter (a leak), sampled negatives, and only then vocabularies, means and histories.
 
     Raises:
-        InputError: a part would be empty, the rows are of one class alone, or the data are not timed and the split is.
+        InputError: a part would be empty, the rows are of one class only, or the data are not timed and the split is.
     """
     rows = _parted(engine, raw, options)
     training = _training(engine, rows, options)
@@ -140,7 +140,7 @@ def _training(engine: Engine, rows: ir.Table, options: ResolvedOptions) -> tuple
         raise InputError(f"too few {what} for --split {options.split}: every part needs some. Received: {received}")
     if all(part["positives"] == part["rows"] for part in found.values()):
         raise InputError(
-            "training needs positives and negatives, and the data hold positives alone: "
+            "training needs positives and negatives, and the data hold positives only: "
             "--negatives N samples N other items for each"
         )
     return found[TRAIN]["positives"], found[TRAIN]["rows"]

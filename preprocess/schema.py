@@ -25,6 +25,7 @@ from prerank.options import Options
 from prerank.reading import InnerPath, problem
 
 Name = Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_]*$", max_length=100)]
+Column = Annotated[str, StringConstraints(min_length=1)]
 
 
 class FieldSchema(Options):
@@ -35,7 +36,7 @@ class FieldSchema(Options):
     type: Literal["string", "int64"] = Option(
         default="string", description="how values are spelt; of no effect if dense"
     )
-    column: str | None = Option(default=None, description="the column's name in the data, if it is not the field's")
+    column: Column | None = Option(default=None, description="the column's name in the data, if it is not the field's")
     separator: str | None = Option(
         default=None, min_length=1, description="stands between the values of a sequence that is one text; none: a list"
     )
@@ -47,7 +48,7 @@ class FieldSchema(Options):
 class LabelSchema(Options):
     """The label's column: 0 or 1, or a number that is made one."""
 
-    column: str
+    column: Column
     optional: bool | None = Option(
         default=None, description="whether rows may lack the label; none: they may if the schema has a stage"
     )
@@ -58,21 +59,21 @@ class LabelSchema(Options):
 class TimeSchema(Options):
     """The time's column: integers since 1970-01-01 UTC, or timestamps."""
 
-    column: str
+    column: Column
     unit: Literal["s", "ms", "us", "ns"] = Option(default="s", description="of integers")
 
 
 class RequestSchema(Options):
     """The column with the id of a row's request: the list of candidates that was answered at one moment."""
 
-    column: str
+    column: Column
     type: Literal["string", "int64"] = Option(default="string", description="how ids are spelt")
 
 
 class StageSchema(Options):
     """The column that says how far a candidate got: integers, larger the farther, or names in an order."""
 
-    column: str
+    column: Column
     order: tuple[str, ...] | None = Option(
         default=None, min_length=1, max_length=127, description="the names, from the first stage to the last"
     )
@@ -128,7 +129,7 @@ class Schema(Options):
     user_mean: Name | None = Option(default=None, description="name of a field to be made: mean label of the user")
     item_mean: Name | None = Option(default=None, description="name of a field to be made: mean label of the item")
     label: Annotated[LabelSchema, _named("column")] | None = Option(
-        default=None, description="column; none: positives alone"
+        default=None, description="column; none: positives only"
     )
     time: Annotated[TimeSchema, _named("column")] | None = Option(
         default=None, description="column; none: nothing is timed"
@@ -139,8 +140,8 @@ class Schema(Options):
     stage: Annotated[StageSchema, _named("column")] | None = Option(
         default=None, description="column; how far a candidate got in the cascade"
     )
-    weight: str | None = Option(default=None, description="column; how much a row counts, 0 or more; 1 where missing")
-    teacher: str | None = Option(default=None, description="column; the logit that a ranker gave the row, or nothing")
+    weight: Column | None = Option(default=None, description="column; how much a row counts, 0 or more; 1 if missing")
+    teacher: Column | None = Option(default=None, description="column; the logit that a ranker gave the row, if any")
     privileged: tuple[str, ...] = Option(default=(), description="fields that only a teacher may see")
     utc_offset: int | None = Option(
         default=None, ge=-12, le=14, description="--split time cuts by whole days of this time zone, hours ahead of UTC"
@@ -149,6 +150,13 @@ class Schema(Options):
         default=None, description="names of files in the folder --data_path; none: --data_path is the one file"
     )
     delimiter: str = Option(default=",", min_length=1, max_length=1, description="between two values of a csv file")
+
+    @field_validator("delimiter")
+    @classmethod
+    def _delimits(cls, value: str) -> str:
+        if value in '"\r\n':
+            raise ValueError("a quote or a line end cannot stand between values")
+        return value
 
     @model_validator(mode="after")
     def _check(self) -> Schema:
@@ -227,7 +235,7 @@ class Schema(Options):
             if field.side == side:
                 raw_type: RawType = "float32" if field.kind == "dense" else field.type
                 vocabulary = "" if field.kind == "dense" else field.vocabulary or name
-                found.append(Field(name, side, field.kind, raw_type, vocabulary))
+                found.append(Field(name, side, field.kind, raw_type, vocabulary, separator=field.separator or ""))
         return found
 
 
@@ -242,3 +250,9 @@ def load(path: Path) -> Schema:
         return Schema.model_validate(values)
     except ValidationError as error:
         raise InputError(problem(error, values), path=path) from error
+
+
+if __name__ == "__main__":
+    from preprocess.schema_guess import main
+
+    main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import datetime
 
 import ibis
@@ -11,7 +12,7 @@ from features import FeatureSpec
 from preprocess.engines import Engine
 from preprocess.hashing import RANGE, with_hash
 from preprocess.names import LABEL, PART, REQUEST, SHUFFLE, TIMESTAMP, only
-from preprocess.options import ResolvedOptions
+from preprocess.options import DEFAULT_SHARE, ResolvedOptions
 from prerank.errors import InputError
 
 PARTS = ("train", "validation", "test")
@@ -19,6 +20,8 @@ PARTS = ("train", "validation", "test")
 TRAIN, VALIDATION, TEST = range(3)
 
 _DAY = 86_400
+_MILLION = 1_000_000
+"""Shares are counted in millionths, so that their arithmetic is of integers."""
 _SALT_SPLIT, _SALT_VALIDATION, _SALT_SAMPLE, _SALT_ORDER = 1, 2, 3, 401
 
 
@@ -63,17 +66,54 @@ def with_part(
     Raises:
         InputError: a cut by days, and there are fewer than 3 of them or one without a row.
     """
-    if options.split == "time" and utc_offset is not None:
+    asked = options.test_share is not None or options.validation_share is not None
+    test, validation = (
+        round(_MILLION * (DEFAULT_SHARE if share is None else share))
+        for share in (options.test_share, options.validation_share)
+    )
+    if options.test_from is not None:
+        return _from_day(engine, rows, options.test_from, validation, utc_offset or 0)
+    if options.split == "time" and utc_offset is not None and not asked:
         return _by_day(engine, rows, utc_offset)
     if options.split == "random":
-        return _random(rows, options.protocol == "reference")
+        return _by_share(rows, test, validation) if asked else _random(rows, options.protocol == "reference")
     if options.split == "user_time":
-        return _by_time(rows, spec.user_id)
-    return _by_time(rows.mutate(_everyone=ibis.literal(0, "int8")), "_everyone").drop("_everyone")
+        return _by_time(rows, spec.user_id, test, validation)
+    return _by_time(rows.mutate(_everyone=ibis.literal(0, "int8")), "_everyone", test, validation).drop("_everyone")
 
 
-def _by_time(rows: ir.Table, group: str) -> ir.Table:
-    """Of each group's n rows in time order the last n // 10 for test, the n // 10 before for validation.
+def _from_day(engine: Engine, rows: ir.Table, day: str, validation: int, utc_offset: int) -> ir.Table:
+    """All rows from a day on for test; of those before it, in time order, the last share for validation."""
+    start = calendar.timegm(datetime.date.fromisoformat(day).timetuple()) - utc_offset * 3600
+    before = rows.filter(rows[TIMESTAMP] < start)
+    moments = before.group_by(TIMESTAMP).agg(_one=before.count())
+    so_far = ibis.cumulative_window(order_by=moments[TIMESTAMP])
+    ranked = only(
+        moments,
+        TIMESTAMP,
+        _place=moments["_one"].sum().over(so_far).cast("int64"),
+        _total=moments["_one"].sum().over(ibis.window()).cast("int64"),
+    )
+    late = ranked.filter(ranked["_place"] > ranked["_total"] - ranked["_total"] * validation // _MILLION)
+    found = engine.column(late.agg(cut=late[TIMESTAMP].min()), "cut")
+    if found[0] is None:
+        raise InputError(f"--test_from {day}: there are too few rows before that day to validate on")
+    time = rows[TIMESTAMP]
+    part = ibis.cases((time >= start, TEST), (time >= int(found[0]), VALIDATION), else_=TRAIN)
+    return rows.mutate(**{PART: part.cast("int8")})
+
+
+def _by_share(rows: ir.Table, test: int, validation: int) -> ir.Table:
+    """Shares, in millionths, by a hash of the row's key, or request."""
+    hashed = with_hash(rows, "_first", [SHUFFLE], _SALT_SPLIT)
+    place = hashed["_first"]
+    edges = RANGE * test // _MILLION, RANGE * (test + validation) // _MILLION
+    part = ibis.cases((place < edges[0], TEST), (place < edges[1], VALIDATION), else_=TRAIN)
+    return only(hashed, *rows.columns, **{PART: part.cast("int8")})
+
+
+def _by_time(rows: ir.Table, group: str, test: int, validation: int) -> ir.Table:
+    """Of each group's rows in time order the last share for test, the share before for validation, in millionths.
 
     A cut is the timestamp of the first row of the later part; all rows that share it go there. So moments are ordered,
     of which there are fewer than rows: an engine may do that in one place.
@@ -87,10 +127,11 @@ def _by_time(rows: ir.Table, group: str) -> ir.Table:
         _place=moments["_one"].sum().over(so_far).cast("int64"),
         _total=moments["_one"].sum().over(group_by=moments[group]).cast("int64"),
     )
-    tenth = ranked["_total"] // 10
+    of_test = ranked["_total"] * test // _MILLION
+    of_both = of_test + ranked["_total"] * validation // _MILLION
     cuts = ranked.group_by(group).agg(
-        _test=ranked[TIMESTAMP].min(where=ranked["_place"] > ranked["_total"] - tenth),
-        _validation=ranked[TIMESTAMP].min(where=ranked["_place"] > ranked["_total"] - 2 * tenth),
+        _test=ranked[TIMESTAMP].min(where=ranked["_place"] > ranked["_total"] - of_test),
+        _validation=ranked[TIMESTAMP].min(where=ranked["_place"] > ranked["_total"] - of_both),
     )
     cut = rows.join(cuts, group)
     time = cut[TIMESTAMP]
@@ -119,7 +160,7 @@ def _by_day(engine: Engine, rows: ir.Table, utc_offset: int) -> ir.Table:
 
 
 def _day(timestamp: ir.IntegerColumn, utc_offset: int) -> ir.IntegerColumn:
-    """Days since 1970, by integers alone: `%` may be negative, as in C, and `/` is one of floats."""
+    """Days since 1970, by integers only: `%` may be negative, as in C, and `/` is one of floats."""
     local = timestamp + utc_offset * 3600
     second = ((local % _DAY) + _DAY) % _DAY
     return ((local - second) / _DAY).cast("int64")

@@ -1,4 +1,4 @@
-"""Taobao display ads (Tianchi data set 56): the official files, clicks alone, or one joined file.
+"""Taobao display ads (Tianchi data set 56): the official files, clicks only, or one joined file.
 
 The label is the click. A history comes from the log of behaviours where there is one (category, brand and kind of every
 page view, cart, favourite and buy), else from earlier clicks. What no file tells is missing, and said.

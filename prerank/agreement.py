@@ -8,13 +8,15 @@ import numpy as np
 import pyarrow as pa
 
 from prerank.artefact import Artefact
+from prerank.columns import column
 from prerank.errors import InputError
 from prerank.index import ItemStates
-from prerank.items import columns, read_table
+from prerank.items import Rows, columns, read_table
 from prerank.lookup import lookup_of
 from prerank.order import best_first
 from prerank.snapshot import Snapshot
 from prerank.storage import StoredArray
+from prerank.values import KINDS
 
 _TOP = 100
 _USERS = 200
@@ -45,7 +47,8 @@ def report(model: Artefact, states: ItemStates, exact: Mapping[str, np.ndarray],
         yield _compare_auc(model, users, table, rows, label, reference, stored)
     else:
         yield f"{rows} has no column {label!r}: AUC not compared"
-    first = _first_rows(model, table)
+    user_id = model.features["specification"]["user_id"]
+    first = _first_rows(model, pa.table({user_id: _ids(model, table, user_id)}))
     overlaps = []
     for row in first:
         user = _prepared(model, users, row)
@@ -56,7 +59,7 @@ def report(model: Artefact, states: ItemStates, exact: Mapping[str, np.ndarray],
     )
 
 
-def check_rows(model: Artefact, rows: Path) -> pa.Table:
+def check_rows(model: Artefact, rows: Path) -> Rows:
     """Read rows to compare on, and see that they have what :func:`report` needs.
 
     Raises:
@@ -69,13 +72,22 @@ def check_rows(model: Artefact, rows: Path) -> pa.Table:
     label = _label(model)
     if label in table.column_names:
         columns(table, [_item_id(model)], rows)
-        if not set(table[label].to_pylist()) <= {0, 1}:
-            raise InputError(f"column {label!r}: expected 0 and 1 alone", path=rows)
+        if not set(_labels(table, label).to_pylist()) <= {0, 1}:
+            raise InputError(f"column {label!r}: expected 0 and 1 only", path=rows)
     return table
 
 
 def _label(model: Artefact) -> str:
     return model.features["specification"]["label"]
+
+
+def _labels(table: Rows, label: str) -> pa.Array:
+    return table.column(label, lambda values: column(values, "label"))
+
+
+def _ids(model: Artefact, table: Rows, name: str) -> pa.Array:
+    dtype = next(field["dtype"] for field in model.inputs("user") if field["name"] == name)
+    return table.column(name, lambda values: column(values, KINDS[dtype]))
 
 
 def _item_id(model: Artefact) -> dict[str, Any]:
@@ -86,7 +98,7 @@ def _prepared(model: Artefact, users: Mapping[str, np.ndarray], row: int) -> Any
     return model.kernel.prepare({name: part[row] for name, part in users.items()})
 
 
-def _first_rows(model: Artefact, table: Any) -> list[int]:
+def _first_rows(model: Artefact, table: pa.Table) -> list[int]:
     """A row of each of some users, as spread over the file."""
     users = table[model.features["specification"]["user_id"]].combine_chunks().dictionary_encode().indices
     _, distinct = np.unique(users.fill_null(-1).to_numpy(zero_copy_only=False), return_index=True)
@@ -107,7 +119,7 @@ def _compare_auc(model, users, table, rows, label, reference, stored) -> str:
     ids = columns(table, [_item_id(model)], rows)[0]
     positions = reference.positions(ids)
     known = np.flatnonzero(positions >= 0)
-    labels = np.asarray(table[label])[known]
+    labels = np.asarray(_labels(table, label))[known]
     if len(set(labels.tolist())) < 2:
         return f"{rows} has not both rows with 0 and rows with 1 on items of the index: AUC not compared"
     found = []

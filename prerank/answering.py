@@ -1,14 +1,13 @@
 """The commands `prerank top` and `prerank score`: a user's best items, or the scores of candidates."""
 
 import json
-import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prerank.errors import InputError, some
 from prerank.reading import parse_json
-from prerank.terminal import Parser, write
+from prerank.terminal import Parser, positive, write
 from prerank.threads import limit_threads
 
 if TYPE_CHECKING:
@@ -31,37 +30,26 @@ def add_flags(parser: Parser, *, candidates_required: bool = False) -> None:
     parser.add_argument("--strict", action="store_true", help="a candidate that the index does not hold is an error")
 
 
-def _read_user(text: str) -> dict[str, Any]:
+def add_choice(parser: Parser) -> None:
+    """Add the flags of `top` that say what is chosen."""
+    parser.add_argument("--top", type=positive, metavar="N", default=100, help="how many items; default: 100")
+    parser.add_argument(
+        "--filter", metavar="JSON", help="""conditions, such as '{"category": ["shoes"], "price": {"max": 50}}'"""
+    )
+    parser.add_argument("--value", metavar="ATTRIBUTE", help="rank by probability times this attribute, such as a bid")
+    parser.add_argument(
+        "--at_most", metavar="JSON", help="""most items that share a value, such as '{"category": 3}'"""
+    )
+
+
+def _read_object(flag: str, text: str) -> dict[str, Any]:
     try:
-        user = parse_json(text)
+        found = parse_json(text)
     except InputError as error:
-        raise InputError(f"--user: {error}") from error
-    if not isinstance(user, dict):
-        raise InputError(f"--user: expected a JSON object. Received: {text}")
-    return user
-
-
-def _read_candidates(path: Path, raw_type: str) -> list[Any]:
-    """The item ids of a file, one a line, by the contract of values; empty lines are left out."""
-    from prerank.values import KINDS, MISSING, WrongValueError, read, short  # imports NumPy, as below
-
-    try:
-        data = sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
-        text = data.decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"--candidates: cannot be read: {error}", path=path) from error
-    kind, ids = KINDS[raw_type], []
-    for number, line in enumerate(text.split("\n"), 1):  # a text may hold what else ends a line for Python
-        line = line.removesuffix("\r")
-        if not line:
-            continue
-        try:
-            found = read(line, kind)
-        except WrongValueError as error:
-            message = f"an item id has to be {error.expected}. Received: {short(line)}"
-            raise InputError(message, path=path, line=number) from error
-        ids.append(MISSING[kind] if found is None else found)
-    return ids
+        raise InputError(f"{flag}: {error}") from error
+    if not isinstance(found, dict):
+        raise InputError(f"{flag}: expected a JSON object. Received: {text}")
+    return found
 
 
 def _show(found: "Scored", style: str) -> None:
@@ -73,8 +61,7 @@ def _show(found: "Scored", style: str) -> None:
             count = f"{len(found.unknown)} ids, " if len(found.unknown) > 10 else ""
             print(f"not in the index: {count}{some(list(found.unknown))}", file=sys.stderr)
         return
-    items = [{"id": key, "logit": None if math.isnan(score) else score} for key, score in zip(ids, scores, strict=True)]
-    write(json.dumps({"index": found.version, "items": items, "unknown": list(found.unknown)}))
+    write(json.dumps(found.to_dict()))
 
 
 def answer(flags: Any) -> None:
@@ -83,14 +70,25 @@ def answer(flags: Any) -> None:
     Raises:
         InputError: a flag, a file, the user or a candidate is wrong.
     """
+    from prerank.id_files import read_ids
     from prerank.preranker import PreRanker  # imports NumPy, for which `--help` does not wait
 
     limit_threads()
-    user = _read_user(flags.user)
+    user = _read_object("--user", flags.user)
     ranker = PreRanker(flags.model, flags.index)
-    candidates = None if flags.candidates is None else _read_candidates(flags.candidates, ranker.item_id_type)
+    candidates = None if flags.candidates is None else read_ids(flags.candidates, ranker.item_id_type, "--candidates")
     if flags.top is None:
         found = ranker.score(user, candidates, strict=flags.strict)
     else:
-        found = ranker.top(user, flags.top, candidates=candidates, strict=flags.strict)
+        wanted = _read_object("--filter", flags.filter) if flags.filter else None
+        caps = _read_object("--at_most", flags.at_most) if flags.at_most else None
+        found = ranker.top(
+            user,
+            flags.top,
+            candidates=candidates,
+            strict=flags.strict,
+            filter=wanted,
+            value=flags.value,
+            at_most=caps,
+        )
     _show(found, flags.format)

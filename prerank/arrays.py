@@ -95,19 +95,37 @@ def _objects(values: list[Any]) -> np.ndarray:
     return found
 
 
-def elements(value: Any, kind: Kind, limit: int = 0) -> np.ndarray:
+def elements(value: Any, kind: Kind, limit: int = 0, separator: str = "") -> np.ndarray:
     """A sequence as a model takes it: all elements, or the last `limit` of them if it has a limit.
 
     A missing sequence has no elements. A missing element keeps its place.
 
+    Args:
+        value: a list or another array; with a separator also one text, or an integer, which is a text.
+        kind: what the elements have to be.
+        limit: how many count, 0 for all.
+        separator: stands between the elements of a text.
+
     Raises:
         WrongValueError: it is no sequence, or an element is no value of the kind.
     """
+    if isinstance(value, pa.Scalar):
+        value = value.values if isinstance(value, pa.ListScalar) else plain(value)
     if value is None or (not is_array(value) and plain(value) is None):
         return array([], kind)
     if not is_array(value):
-        raise WrongValueError("a sequence", value)
+        if not separator:
+            raise WrongValueError("a sequence", value)
+        value = _split(value, separator)
     return last(array(value, kind), limit)
+
+
+def _split(value: Any, separator: str) -> list[str]:
+    try:
+        text = read(value, "text")
+    except WrongValueError as error:
+        raise WrongValueError(f"a sequence, or a text with {separator!r} between its values", value) from error
+    return [] if text is None else text.split(separator)
 
 
 def last(values: Any, limit: int) -> Any:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from prerank import values as contract
-from prerank.values import EARLIEST, EXPECTED, LATEST, MISSING, TOO_LARGE, Kind, WrongValueError, wrong
+from prerank.values import EARLIEST, EXPECTED, LATEST, LIST, MISSING, TOO_LARGE, Kind, WrongValueError, wrong
 
 TYPES: dict[Kind, pa.DataType] = {
     "text": pa.string(),
@@ -22,6 +22,11 @@ TYPES: dict[Kind, pa.DataType] = {
 """What a column of a kind becomes; a sequence becomes a list of it."""
 _PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _DAY = 86_400
+_PLAIN: dict[str, Callable[[pa.Array], pa.Array]] = {
+    "arrow.json": lambda stored: stored,
+    "arrow.bool8": lambda stored: pc.not_equal(stored, 0),
+}
+"""By the name of an extension type of Arrow, what makes a plain type of what it stores."""
 
 
 def column(values: pa.Array | pa.ChunkedArray, kind: Kind, per_second: int = 1, *, required: bool = False) -> pa.Array:
@@ -55,26 +60,41 @@ def column(values: pa.Array | pa.ChunkedArray, kind: Kind, per_second: int = 1, 
     return _numbers(values, kind)
 
 
-def lists(values: pa.Array | pa.ChunkedArray, kind: Kind) -> pa.ListArray:
+def lists(values: pa.Array | pa.ChunkedArray, kind: Kind, separator: str = "") -> pa.ListArray:
     """A column of sequences: lists of what :func:`column` makes of their elements, null where a list is.
+
+    Args:
+        values: lists, of any Arrow type; with a separator also texts, or integers, each of which is a text.
+        kind: what the elements have to be.
+        separator: stands between the elements of a text.
 
     Raises:
         WrongValueError: they are no lists, or an element is wrong; with the place of its list.
     """
-    values = _decoded(values)
+    given = values = _decoded(values)
     if pa.types.is_null(values.type):
         return pa.nulls(len(values), pa.list_(TYPES[kind]))
     if not _is_list(values.type):
-        place = _first(pc.is_valid(values)) or 0
-        raise WrongValueError(f"a list of values, each {EXPECTED[kind]}", values[place].as_py(), place)
+        if not separator:
+            place = _first(pc.is_valid(values)) or 0
+            raise _no_list(kind, values[place].as_py(), place)
+        try:
+            values = pc.split_pattern(column(values, "text"), separator)
+        except WrongValueError as error:
+            raise _no_list(kind, error.value, error.place, separator) from error
     lengths = pc.list_value_length(values).fill_null(0).to_numpy()
     offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
     try:
         elements = column(values.flatten(), kind)
     except WrongValueError as error:
         place = int(np.searchsorted(offsets, error.place or 0, "right")) - 1
-        raise WrongValueError(f"a list of values, each {error.expected}", values[place].as_py(), place) from error
+        raise WrongValueError(f"{LIST}{error.expected}", given[place].as_py(), place) from error
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), elements, mask=pc.is_null(values))
+
+
+def _no_list(kind: Kind, value: Any, place: int | None, separator: str = "") -> WrongValueError:
+    between = f", or a text of such values with {separator!r} between them" if separator else ""
+    return WrongValueError(f"{LIST}{EXPECTED[kind]}{between}", value, place)
 
 
 def to_numpy(found: pa.Array, kind: Kind) -> np.ndarray:
@@ -83,8 +103,11 @@ def to_numpy(found: pa.Array, kind: Kind) -> np.ndarray:
 
 
 def _decoded(values: pa.Array | pa.ChunkedArray) -> pa.Array:
+    """An array of one piece, whose values are spelt out, and of a plain type where Arrow has an own name for one."""
     if isinstance(values, pa.ChunkedArray):
         values = values.combine_chunks()
+    if isinstance(values.type, pa.BaseExtensionType) and values.type.extension_name in _PLAIN:
+        values = _PLAIN[values.type.extension_name](values.storage)
     if pa.types.is_run_end_encoded(values.type):
         values = pc.run_end_decode(values)
     return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, NotRequired, cast
 from pydantic import FailFast, Field, with_config
 from typing_extensions import TypedDict
 
+from prerank import calibration as calibrations
 from prerank import reading
 from prerank.errors import ArtefactError, InputError
 from prerank.layout import FEATURES, MODEL_FILES, SCORER
@@ -16,6 +17,9 @@ from prerank.reading import RECORD, InnerPath, Name
 
 Digest = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0)]
+FORMAT_VERSION = 1
+"""What :func:`read` reads: descriptions of this version and of older ones, which have none."""
+Separator = Annotated[str, Field(min_length=1)]
 _NO_DIGEST = "0" * 64
 _MISSING = {"int64": int, "string": str}
 
@@ -41,6 +45,7 @@ class Input(TypedDict):
     vocabulary: NotRequired[Name]
     vocabulary_size: NotRequired[Count]
     hash_buckets: NotRequired[Annotated[int, Field(gt=0, le=2**31)]]
+    separator: NotRequired[Separator]
     default: NotRequired[float | list[Any]]
     mean: NotRequired[float]
     scale: NotRequired[float]
@@ -74,6 +79,9 @@ class Description(TypedDict):
 
     model: Name
     format: str
+    format_version: NotRequired[Annotated[int, Field(ge=1)]]
+    calibrated: NotRequired[bool]
+    calibration: NotRequired[calibrations.Map]
     inputs: Annotated[list[Input], FailFast()]
     outputs: dict[Name, _Shapes]
     specification: Specification
@@ -98,6 +106,12 @@ def read(folder: Path) -> dict[str, Any]:
     found, text = read_as(folder, Description)
     try:
         check_digest(found, text)
+        if (version := found.get("format_version", 1)) > FORMAT_VERSION:
+            raise InputError(
+                f"format version {version}, and this prerank reads up to {FORMAT_VERSION}: install a newer"
+            )
+        if "calibration" in found:
+            calibrations.check(found["calibration"])
         _check_inputs(found)
         _check_files(found)
     except InputError as error:

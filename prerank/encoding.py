@@ -13,7 +13,7 @@ from typing_extensions import TypedDict
 
 from prerank import description, hashed_ids, reading
 from prerank.arrays import array, elements, is_array
-from prerank.description import Count, Digest
+from prerank.description import Count, Digest, Separator
 from prerank.errors import InputError
 from prerank.layout import FEATURES, VOCABULARIES
 from prerank.reading import RECORD, Name
@@ -39,6 +39,7 @@ class EncodedInput(TypedDict):
     vocabulary_size: NotRequired[Count]
     hash_buckets: NotRequired[Annotated[int, Field(gt=0, le=2**31)]]
     limit: NotRequired[Annotated[int, Field(gt=0, le=2**31)]]
+    separator: NotRequired[Separator]
     default: NotRequired[float | list[Any]]
     mean: NotRequired[float]
     scale: NotRequired[float]
@@ -152,6 +153,13 @@ class Indexer:
         values |= last_values({name: values[name] for name in limits}, limits, self._aligned, self._missing)
         return {self.arguments[name]: self._encode(self._inputs[name], found) for name, found in values.items()}
 
+    def unseen(self, name: str, raw: Any) -> np.ndarray:
+        """Which values of an input are out of its vocabulary, (B,) or (B, L) bool; no number and no hashed id is."""
+        item = self._inputs[name]
+        if item["kind"] == "dense" or "hash_buckets" in item:
+            return np.zeros(np.shape(raw), bool)
+        return self.encode({name: raw})[self.arguments[name]] == self._reserved["unseen"]
+
     def _missing(self, name: str) -> Any:
         return self._inputs[name]["missing"]
 
@@ -222,7 +230,7 @@ def _read_rows(item: Mapping[str, Any], raw: Any, kind: Kind) -> np.ndarray:
     rows = []
     for number, row in enumerate(raw):
         try:
-            rows.append(elements(row, kind, item.get("limit", 0)))
+            rows.append(elements(row, kind, item.get("limit", 0), item.get("separator", "")))
         except WrongValueError as error:
             raise _error(item, number, error) from error
     length = max(map(len, rows), default=1) or 1

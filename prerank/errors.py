@@ -44,7 +44,16 @@ class ArtefactError(InputError):
 
 
 class RequestError(InputError):
-    """A request with a feature, an id or a number that is missing or wrong."""
+    """A request with a feature, an id or a number that is missing or wrong.
+
+    Args:
+        message: what is wrong and what was expected.
+        field: name of the field that is wrong, such as `n` or `user.age`.
+    """
+
+    def __init__(self, message: str, *, field: str | None = None):
+        super().__init__(message)
+        self.field = field
 
 
 class UnknownItemsError(RequestError):
@@ -55,7 +64,8 @@ class UnknownItemsError(RequestError):
     """
 
     def __init__(self, ids: list):
-        super().__init__(f"candidates: {len(ids)} of the ids are not in the index: {some(ids)}")
+        message = f"candidates: {len(ids)} of the ids are not in the index: {some(ids)}"
+        super().__init__(message, field="candidates")
         self.ids = ids
 
 

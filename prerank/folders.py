@@ -52,6 +52,14 @@ def write_bytes(path: Path, content: bytes) -> None:
     _sync_one(path.parent)
 
 
+def link_or_copy(source: str | Path, target: str | Path) -> None:
+    """Give a file that never changes another name, or copy it where the file system has no links."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
 @contextmanager
 def holding(place: Path, wait: Report | None = None) -> Iterator[None]:
     """Hold a place for this process only, and find it as the last whole writer left it.

@@ -5,6 +5,8 @@
     index/v000002/ids.npy          (N,) item ids
     index/v000002/heads.npy        (parts, N, width) of each array that the kernel reads, memory-mapped
     index/v000002/heads.scales.npy (parts, N, 1), int8 only
+    index/v000002/removed.npy      (R,) places of items that were taken out since their states were computed
+    index/v000002/attribute.*.npy  see :mod:`prerank.attributes`
 
 A version is never changed. A writer that is killed leaves `CURRENT` as it was; a reader keeps what it has mapped
 although its version is deleted.
@@ -14,9 +16,8 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,23 @@ import numpy as np
 from prerank import folders
 from prerank import manifest as manifests
 from prerank.array_files import map_npy
+from prerank.attributes import Attribute
 from prerank.errors import ArtefactError, InputError
-from prerank.kernels import META_INDEX, ArrayLayout
-from prerank.layout import StorageType
+from prerank.index_checks import check
+from prerank.item_states import ItemStates
+from prerank.kernels import ArrayLayout
 from prerank.locks import LOCK, BusyError, Report, locked
-from prerank.manifest import FORMAT, IDS, MANIFEST, ArrayEntry, Manifest, StoredFile, scales_of
+from prerank.manifest import (
+    EXTENDED,
+    FORMAT,
+    IDS,
+    MANIFEST,
+    REMOVED,
+    Manifest,
+    StoredFile,
+    files_of,
+    scales_of,
+)  # fmt: skip
 from prerank.reading import open_regular
 from prerank.regular import require_regular
 from prerank.storage import StoredArray
@@ -38,28 +51,6 @@ _CURRENT = "CURRENT"
 _LONGEST_CURRENT = 100
 _TRIES = 5
 _VERSION = re.compile(r"v[0-9]{1,18}", re.ASCII)
-_STORED = {"float32": {"float32"}, "float16": {"float32", "float16"}, "int8": {"float32", "int8"}}
-_INTEGERS = {"int32", "int64"}
-
-
-@dataclass(frozen=True)
-class ItemStates:
-    """What an index holds.
-
-    Attributes:
-        ids: (N,) int64 or strings.
-        arrays: by name, (parts, N, width).
-        dtype: how floats are stored.
-    """
-
-    ids: np.ndarray
-    arrays: dict[str, StoredArray]
-    dtype: StorageType
-
-    @property
-    def bytes_per_item(self) -> int:
-        """Bytes of one item's states."""
-        return sum(array.bytes_per_item for array in self.arrays.values())
 
 
 def read(folder: Path, fingerprint: str, layout: ArrayLayout | None = None) -> tuple[str, ItemStates]:
@@ -152,8 +143,12 @@ def _read_version(place: Path, fingerprint: str, layout: ArrayLayout | None) -> 
         _check_layout(manifest, layout, place / MANIFEST)
     loaded = {name: _load(place / name, described) for name, described in manifest["files"].items()}
     arrays = {name: StoredArray(loaded[f"{name}.npy"], loaded.get(scales_of(name))) for name in manifest["arrays"]}
-    states = ItemStates(loaded[IDS], arrays, manifest["dtype"])
-    _check(states, manifest, place)
+    attributes = {
+        name: Attribute(entry["kind"], **{part: loaded[file] for part, file in files_of(name, entry["lists"]).items()})
+        for name, entry in manifest.get("attributes", {}).items()
+    }
+    states = ItemStates(loaded[IDS], arrays, manifest["dtype"], attributes, loaded.get(REMOVED, np.empty(0, np.int64)))
+    check(states, manifest, place)
     return states
 
 
@@ -181,39 +176,14 @@ def _checksum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _check(states: ItemStates, manifest: Manifest, place: Path) -> None:
-    """See that arrays have the types and shapes that the manifest says, and one row an id."""
-    ids = states.ids
-    if ids.ndim != 1 or not (ids.dtype == np.int64 or ids.dtype.kind == "U"):
-        raise ArtefactError(f"expected ids of int64 or text. Received: {ids.dtype} {ids.shape}", path=place / IDS)
-    if manifest.get("items", len(ids)) != len(ids):
-        raise ArtefactError(f"expected {len(ids)} items. Received: {manifest['items']}", path=place / MANIFEST)
-    for name, array in states.arrays.items():
-        _check_array(name, array, manifest["arrays"][name], states, place)
-
-
-def _check_array(name: str, array: StoredArray, described: ArrayEntry, states: ItemStates, place: Path) -> None:
-    values, scales = array.values, array.scales
-    found = {"shape": list(values.shape), "dtype": str(values.dtype)}
-    if found != described or values.shape[1] != len(states.ids):
-        raise ArtefactError(
-            f"expected {described} of {len(states.ids)} items. Received: {found}", path=place / f"{name}.npy"
-        )
-    allowed = _INTEGERS if name == META_INDEX else _STORED[states.dtype] | _INTEGERS
-    if found["dtype"] not in allowed:
-        raise ArtefactError(f"{found['dtype']} in an index of {states.dtype}", path=place / f"{name}.npy")
-    scaled = scales is not None and scales.dtype == np.float32 and scales.shape == (*values.shape[:2], 1)
-    if scaled != (found["dtype"] == "int8"):
-        raise ArtefactError("expected a float32 scale for each vector of int8", path=place / scales_of(name))
-
-
 @contextmanager
-def writing(folder: Path, wait: Report | None = None) -> Iterator[None]:
+def writing(folder: Path, wait: Report | None = None, keep: int = 0) -> Iterator[None]:
     """Hold the index for writing, and delete what a killed writer left.
 
     Args:
         folder: the index, made if need be.
         wait: wait for another process that is writing, and say so in a line; do not wait if None.
+        keep: how many versions to keep beside the one that counts.
 
     Raises:
         InputError: the folder cannot be written, or another process is writing.
@@ -221,7 +191,7 @@ def writing(folder: Path, wait: Report | None = None) -> Iterator[None]:
     with ExitStack() as stack:
         try:
             stack.enter_context(locked(folder / LOCK, wait))
-            _sweep(folder)
+            _sweep(folder, keep)
         except BusyError as error:
             raise InputError("--out: another process is writing this index", path=folder) from error
         except OSError as error:
@@ -229,39 +199,99 @@ def writing(folder: Path, wait: Report | None = None) -> Iterator[None]:
         yield
 
 
-def _sweep(folder: Path) -> None:
-    """Delete the versions that do not count, and what is left of others."""
+def _sweep(folder: Path, keep: int = 0) -> None:
+    """Delete the versions that do not count, but for the newest `keep`, and what is left of others."""
     folders.sweep(folder)
     try:
         counts = current(folder) if (folder / _CURRENT).exists() else None
     except ArtefactError:
         return  # a version may be whole, and is only replaced by another
-    for other in _versions(folder):
-        if other.name != counts:
-            folders.discard(other)
+    others = sorted((path for path in _versions(folder) if path.name != counts), key=_number, reverse=True)
+    for other in others[keep:]:
+        folders.discard(other)
 
 
 def _versions(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if _VERSION.fullmatch(path.name)]
 
 
-def publish(folder: Path, states: ItemStates, about: Mapping[str, Any]) -> str:
+def _number(version: Path) -> int:
+    return int(version.name[1:])
+
+
+def publish(folder: Path, states: ItemStates, about: Mapping[str, Any], keep: int = 0) -> str:
     """Write a new version, make it the current one in one step, and delete the others. Call within :func:`writing`.
 
     Args:
         folder: the index.
         states: what to write.
         about: further entries of the manifest; `fingerprint` is needed.
+        keep: how many of the others to keep.
 
     Returns:
         The version's name.
     """
-    taken = [int(path.name[1:]) for path in _versions(folder)]
+    return _publish(folder, lambda working: _write_version(working, states, dict(about)), keep)
+
+
+def publish_without(folder: Path, removed: np.ndarray, keep: int = 0) -> str:
+    """As :func:`publish`, of the current version with other places `removed` (R,); its other files are linked."""
+    before = folder / current(folder)
+
+    def write(working: Path) -> None:
+        manifest = manifests.read(before / MANIFEST)
+        files = {name: entry for name, entry in manifest["files"].items() if name != REMOVED}
+        for name in files:
+            folders.link_or_copy(before / name, working / name)
+        np.save(working / REMOVED, removed)
+        files[REMOVED] = _entry(working / REMOVED)
+        _write_manifest(working, {**manifest, "format": EXTENDED, "removed": len(removed), "files": files})
+
+    return _publish(folder, write, keep)
+
+
+def _publish(folder: Path, write: Callable[[Path], None], keep: int) -> str:
+    taken = [_number(path) for path in _versions(folder)]
     version = f"v{max(taken, default=0) + 1:06d}"
     with folders.replacing(folder / version) as working:
-        _write_version(working, states, dict(about))
+        write(working)
+    _switch(folder, version)
+    _sweep(folder, keep)
+    return version
+
+
+def _switch(folder: Path, version: str) -> None:
     folders.write_text(folder / _CURRENT, version + "\n")
-    _sweep(folder)
+
+
+def roll_back(folder: Path, fingerprint: str, layout: ArrayLayout | None = None, to: str | None = None) -> str:
+    """Make an earlier version the current one. Call within :func:`writing` that keeps it.
+
+    Args:
+        folder: the index.
+        fingerprint: of the model that will score.
+        layout: the arrays that its kernel reads; not checked if None.
+        to: the version; by default the newest that is older than the current one.
+
+    Returns:
+        The version's name.
+
+    Raises:
+        InputError: there is no such version.
+        ArtefactError: it is damaged, or another model's; the current one stays.
+    """
+    now = current(folder)
+    older = sorted(path for path in _versions(folder) if _number(path) < int(now[1:]))
+    version = to or max(older, key=_number, default=folder).name
+    if version not in {path.name for path in _versions(folder)} - {now}:
+        kept = sorted({path.name for path in _versions(folder)} - {now})
+        has = f"there are {', '.join(kept)}" if kept else "none was kept, see prerank index --keep"
+        raise InputError(f"no version {to or 'before ' + now} to go back to: {has}", path=folder)
+    try:
+        _read_version(folder / version, fingerprint, layout)
+    except OSError as error:
+        raise ArtefactError(f"cannot be read: {error.strerror}", path=error.filename) from error
+    _switch(folder, version)
     return version
 
 
@@ -271,15 +301,28 @@ def _write_version(place: Path, states: ItemStates, about: dict[str, Any]) -> No
         files[f"{name}.npy"] = array.values
         if array.scales is not None:
             files[scales_of(name)] = array.scales
+    for name, attribute in states.attributes.items():
+        lists = attribute.offsets is not None
+        files |= {file: getattr(attribute, part) for part, file in files_of(name, lists).items()}
+    attributes = {name: {"kind": a.kind, "lists": a.offsets is not None} for name, a in states.attributes.items()}
     for name, values in files.items():
         np.save(place / name, values)
     manifest = {
-        "format": FORMAT,
+        "format": EXTENDED if attributes else FORMAT,
         **about,
         "dtype": states.dtype,
         "items": len(states.ids),
         "bytes_per_item": states.bytes_per_item,
+        **({"attributes": attributes} if attributes else {}),
         "arrays": {name: {"shape": a.values.shape, "dtype": str(a.values.dtype)} for name, a in states.arrays.items()},
-        "files": {name: {"bytes": (place / name).stat().st_size, "sha256": _checksum(place / name)} for name in files},
+        "files": {name: _entry(place / name) for name in files},
     }
+    _write_manifest(place, manifest)
+
+
+def _entry(path: Path) -> StoredFile:
+    return {"bytes": path.stat().st_size, "sha256": _checksum(path)}
+
+
+def _write_manifest(place: Path, manifest: Mapping[str, Any]) -> None:
     (place / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")

@@ -1,18 +1,28 @@
 """The command `prerank index`: build or update an item index.
 
     prerank index --model out/hit [--items items.parquet] [--out out/hit/index]
-        [--dtype float32|float16|int8] [--update] [--evaluate rows.parquet]
+        [--dtype float32|float16|int8] [--update] [--remove ids.txt] [--attributes category,price] [--keep 1]
+        [--evaluate rows.parquet]
+    prerank rollback --model out/hit [--out out/hit/index] [--to v000001]
 
 `--update` replaces the items that the file names in an existing index and adds those that are new; the others stay.
+`--remove` takes items out, with `--update` in the same new version.
 """
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
+from prerank.errors import InputError
 from prerank.layout import CATALOGUE, EXAMPLES, INDEX, StorageType
-from prerank.terminal import Parser, write
+from prerank.terminal import Parser, integers, write
 from prerank.threads import limit_threads
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from prerank.artefact import Artefact
 
 
 def add_flags(parser: Parser) -> None:
@@ -22,11 +32,44 @@ def add_flags(parser: Parser) -> None:
     parser.add_argument("--out", type=Path, help="folder of the index; default: index, in the model's folder")
     parser.add_argument("--dtype", choices=get_args(StorageType), help="how to store floats; default: float32")
     parser.add_argument("--update", action="store_true", help="replace or add the items of the file, keep the others")
+    parser.add_argument("--remove", type=Path, metavar="FILE", help="ids to take out, one a line; - is standard input")
+    parser.add_argument(
+        "--attributes",
+        type=lambda text: text.split(","),
+        metavar="NAMES",
+        help="columns of the items to store for filters, values and caps, such as category,price",
+    )
+    parser.add_argument(
+        "--keep", type=integers(0), default=0, metavar="N", help="earlier versions to keep for rollback; default: 0"
+    )
     parser.add_argument(
         "--evaluate",
         type=Path,
         help="Parquet of raw features and label, on which a --dtype is compared with float32; default: the model's",
     )
+
+
+def add_rollback_flags(parser: Parser) -> None:
+    """Add the flags of `prerank rollback`."""
+    parser.add_argument("--model", type=Path, required=True, help="exported model")
+    parser.add_argument("--out", type=Path, help="folder of the index; default: index, in the model's folder")
+    parser.add_argument("--to", metavar="VERSION", help="default: the newest version before the current one")
+
+
+def rollback_command(flags: Any, show: Callable[[str], None] = write) -> None:
+    """Make an earlier version of an index the current one.
+
+    Raises:
+        InputError: there is no such version, or it cannot be used.
+    """
+    from prerank import index
+    from prerank.artefact import Artefact
+
+    model, out = Artefact(flags.model), flags.out or flags.model / INDEX
+    before = index.current(out)
+    with index.writing(out, keep=sys.maxsize):
+        version = index.roll_back(out, model.fingerprint, model.arrays if model.decoupled else None, flags.to)
+    show(f"{out}: {version} counts again instead of {before}")
 
 
 def index_command(flags: Any, show: Callable[[str], None] = write) -> None:
@@ -47,7 +90,23 @@ def index_command(flags: Any, show: Callable[[str], None] = write) -> None:
     if flags.evaluate is not None:
         check_rows(model, rows)
     evaluate = rows if flags.evaluate is not None or rows.exists() else None
-    built = build(model, items, out, flags.dtype, update=flags.update, evaluate=evaluate)
+    remove = None
+    if flags.remove is not None:
+        remove = _removed_ids(model, flags.remove)
+        if not flags.update:
+            _remove_only(model, flags, out, remove, show)
+            return
+    built = build(
+        model,
+        items,
+        out,
+        flags.dtype,
+        evaluate=evaluate,
+        update=flags.update,
+        remove=remove,
+        attributes=flags.attributes,
+        keep=flags.keep,
+    )
     states = built.states
     if built.replaced is not None:
         show(f"{out}: held an index of the model {built.replaced}, which this one of {model.name} replaces")
@@ -67,3 +126,27 @@ def index_command(flags: Any, show: Callable[[str], None] = write) -> None:
         return
     for line in built.comparison:
         show(line)
+
+
+def _removed_ids(model: "Artefact", path: Path) -> "np.ndarray":
+    from prerank.id_files import read_ids
+    from prerank.requests import item_ids
+
+    kind = next(field["dtype"] for field in model.inputs("item") if field["name"] == model.item_id)
+    return item_ids(read_ids(path, kind, "--remove"), kind, "--remove")
+
+
+def _remove_only(model: "Artefact", flags: Any, out: Path, ids: "np.ndarray", show: Callable[[str], None]) -> None:
+    """Take items out of an index and change nothing else."""
+    from prerank.build_index import remove_items
+
+    for name in ("items", "dtype", "attributes", "evaluate"):
+        if getattr(flags, name) is not None:
+            raise InputError(
+                f"--{name}: needs --update beside --remove, which takes items out and changes nothing else"
+            )
+    built, count = remove_items(model, out, ids, flags.keep)
+    show(
+        f"{out / built.version}: {count} of {len(ids)} ids taken out, {len(built.states)} items left, "
+        f"{built.seconds:.2f} s"
+    )

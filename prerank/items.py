@@ -1,6 +1,9 @@
 """A catalogue in Parquet as the arrays that the item tower takes."""
 
-from collections.abc import Mapping, Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,48 +21,86 @@ from prerank.values import KINDS, MISSING, Kind, WrongValueError, short
 _NUMPY: dict[Kind, type] = {"int": np.int64, "text": np.str_, "number": np.float32}
 
 
-def read_table(path: Path) -> pa.Table:
+@dataclass(frozen=True)
+class Rows:
+    """The rows of a Parquet file, or of the files of a folder one after another, as they are spelt there.
+
+    Attributes:
+        files: each file and its rows. One file may spell a column as another type than the next.
+    """
+
+    files: tuple[tuple[Path, pa.Table], ...]
+
+    def __len__(self) -> int:
+        return sum(len(table) for _, table in self.files)
+
+    @property
+    def column_names(self) -> list[str]:
+        """The columns that every file has, in the order of the first."""
+        first, *others = (table.column_names for _, table in self.files)
+        return [name for name in first if all(name in names for names in others)]
+
+    def head(self, count: int) -> Rows:
+        """The first rows only."""
+        found = []
+        for path, table in self.files:
+            found.append((path, table.slice(0, count)))
+            count -= len(found[-1][1])
+        return Rows(tuple(found))
+
+    def place(self, row: int) -> str:
+        """Where a row lies, counted from 0, for messages."""
+        which = 0
+        while row >= len(self.files[which][1]):
+            row -= len(self.files[which][1])
+            which += 1
+        return f"{self.files[which][0]}, row {row + 1}"
+
+    def column(self, name: str, read: Callable[[pa.ChunkedArray], pa.Array]) -> pa.Array:
+        """A column by the contract of values, each file's by itself, as training reads it.
+
+        Args:
+            name: the column's.
+            read: reads the values of a file.
+
+        Raises:
+            InputError: a file lacks the column or has it twice, or a value is wrong; names file and row.
+        """
+        found = []
+        for path, table in self.files:
+            if name not in table.column_names:
+                raise InputError(f"column {name!r} is missing", path=path)
+            if table.column_names.count(name) > 1:
+                raise InputError(f"a column's name occurs twice: {name!r}", path=path)
+            try:
+                found.append(read(table[name]))
+            except WrongValueError as error:
+                message = f"{name} has to be {error.expected}. Received: {short(error.value)} ({table[name].type})"
+                raise InputError(message, path=f"{path}, row {(error.place or 0) + 1}") from error
+        return pa.concat_arrays(found)
+
+
+def read_table(path: Path) -> Rows:
     """A Parquet file, or the files of a folder one after another, where a folder `name=value` is a column of texts.
 
-    The files of a folder have the same columns of the same types, but for columns without a value. Nothing is cast
-    here: that is left to the contract of values.
+    Nothing is cast here: that is left to the contract of values.
 
     Raises:
-        InputError: it is missing, truncated or no Parquet, or the files of a folder differ in their columns.
+        InputError: it is missing, truncated or no Parquet.
     """
     require_regular(path, InputError)
     if not path.is_dir():
-        return _of_file(path)
+        return Rows(((path, read_file(path)),))
     files = sorted(parquet_files(path), key=str)
-    tables = [_with_texts(_of_file(file), partitions(path, file)) for file in files]
-    for file, table in zip(files, tables, strict=True):
-        _check_alike(tables[0], table, files[0].name, file)
-    for file, table in zip(files, tables, strict=True):
-        for name in table.column_names:
-            _check_types([found.schema.field(name).type for found in tables], table.schema.field(name).type, name, file)
-    return pa.concat_tables(tables, promote_options="default")
+    return Rows(tuple((file, _with_texts(read_file(file), partitions(path, file))) for file in files))
 
 
-def _check_alike(first: pa.Table, table: pa.Table, name_of_first: str, path: Path) -> None:
-    if lacking := sorted(set(first.column_names) ^ set(table.column_names)):
-        raise InputError(f"expected the columns of {name_of_first}. Only one has {lacking[0]!r}", path=path)
-    for name in table.column_names:
-        _check_once(table, name, path)
+def read_file(path: Path) -> pa.Table:
+    """A Parquet file as it is.
 
-
-def _check_types(types: list[pa.DataType], found: pa.DataType, name: str, path: Path) -> None:
-    expected = next((kind for kind in types if not pa.types.is_null(kind)), found)
-    if not pa.types.is_null(found) and found != expected:
-        message = f"column {name!r}: expected {expected}, as in other files of the folder. Received: {found}"
-        raise InputError(message, path=path)
-
-
-def _check_once(table: pa.Table, name: str, path: Path) -> None:
-    if table.column_names.count(name) > 1:
-        raise InputError(f"a column's name occurs twice: {name!r}", path=path)
-
-
-def _of_file(path: Path) -> pa.Table:
+    Raises:
+        InputError: it is missing, truncated or no Parquet.
+    """
     require_regular(path, InputError)
     try:
         with path.open("rb") as stream, pq.ParquetFile(stream) as opened:  # a path's folders are no columns of a file
@@ -78,32 +119,28 @@ def _with_texts(table: pa.Table, values: Mapping[str, str | None]) -> pa.Table:
     return table
 
 
-def columns(table: pa.Table, fields: Sequence[Mapping[str, Any]], path: Path) -> list[np.ndarray]:
+def columns(rows: Rows | pa.Table, fields: Sequence[Mapping[str, Any]], path: Path) -> list[np.ndarray]:
     """One array a field, (N,) or (N, L), in the fields' order, by the contract of values.
 
     Args:
-        table: rows with a column for each field.
+        rows: rows with a column for each field.
         fields: inputs as `features.json` describes them.
-        path: where the table is from, for messages.
+        path: where a table is from, for messages.
 
     Raises:
         InputError: a column is missing, or a value of it is wrong; names column and row.
     """
-    return [_column(table, field, path) for field in fields]
+    found = rows if isinstance(rows, Rows) else Rows(((path, rows),))
+    return [_column(found, field) for field in fields]
 
 
-def _column(table: pa.Table, field: Mapping[str, Any], path: Path) -> np.ndarray:
-    name, kind = field["name"], KINDS[field["dtype"]]
-    if name not in table.column_names:
-        raise InputError(f"column {name!r} is missing", path=path)
-    _check_once(table, name, path)
-    try:
-        if field["kind"] == "sequence":
-            return _padded(lists(table[name], kind), kind, field.get("limit", 0))
-        return _typed(column(table[name], kind), kind)
-    except WrongValueError as error:
-        message = f"{name} has to be {error.expected}. Received: {short(error.value)} ({table[name].type})"
-        raise InputError(message, path=f"{path}, row {(error.place or 0) + 1}") from error
+def _column(rows: Rows, field: Mapping[str, Any]) -> np.ndarray:
+    kind = KINDS[field["dtype"]]
+    if field["kind"] != "sequence":
+        return _typed(rows.column(field["name"], lambda values: column(values, kind)), kind)
+    separator = field.get("separator", "")
+    found = rows.column(field["name"], lambda values: lists(values, kind, separator))
+    return _padded(found, kind, field.get("limit", 0))
 
 
 def _typed(found: pa.Array, kind: Kind) -> np.ndarray:
@@ -125,8 +162,15 @@ def _padded(found: pa.ListArray, kind: Kind, limit: int) -> np.ndarray:
     return padded
 
 
-def check_ids(ids: np.ndarray, missing: Any, name: str, path: Path) -> None:
+def check_ids(ids: np.ndarray, missing: Any, name: str, rows: Rows, path: Path) -> None:
     """See that every item has an id of its own.
+
+    Args:
+        ids: of the rows.
+        missing: what stands for a missing one.
+        name: of their column.
+        rows: where they are from.
+        path: the file or folder.
 
     Raises:
         InputError: there is no item, an id is missing, or two items have the same.
@@ -134,7 +178,7 @@ def check_ids(ids: np.ndarray, missing: Any, name: str, path: Path) -> None:
     if not len(ids):
         raise InputError("there are no items", path=path)
     if (ids == missing).any():
-        raise InputError(f"{name} is missing", path=f"{path}, row {int(np.argmax(ids == missing)) + 1}")
+        raise InputError(f"{name} is missing", path=rows.place(int(np.argmax(ids == missing))))
     repeated = lookup_of(ids).positions(ids) != np.arange(len(ids))  # one of two with the same id is found for both
     if repeated.any():
         raise InputError(f"column {name!r}: two rows have the id {ids[repeated].tolist()[0]!r}", path=path)

@@ -1,13 +1,15 @@
 """Scores of cached items for a user, and the best of them."""
 
 from collections.abc import Mapping, Sequence, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from prerank.artefact import Artefact
+from prerank.calibration import Probabilities
+from prerank.caps import Caps
 from prerank.errors import ArtefactError, RequestError, UnknownItemsError
 from prerank.layout import INDEX
 from prerank.order import best_first
@@ -25,7 +27,8 @@ class Scored:
         scores: (N,) float32, the logits by which items rank; NaN for an item that the index does not hold.
         unknown: the candidates that the index does not hold, in the order of the request.
         version: the version of the index.
-        log_probabilities: (N,) float32, of a model with tasks the logs of the output `probability`; None for another.
+        log_probabilities: (N,) float32, of a model with tasks the logs of `probability` before calibration; or None.
+        values: (N,) float32, probability times the item's value, by which items rank if one was asked for; or None.
     """
 
     ids: np.ndarray
@@ -33,13 +36,21 @@ class Scored:
     unknown: tuple[Any, ...]
     version: str
     log_probabilities: np.ndarray | None = None
+    values: np.ndarray | None = None
+    calibration: Probabilities = field(default_factory=Probabilities, repr=False, compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same as JSON has it: the index's version, items with their numbers, and unknown candidates."""
+        numbers = zip(self.ids.tolist(), self.scores.tolist(), self.probabilities.tolist(), strict=True)
+        items = [{"id": key, "logit": _number(score), "probability": _number(p)} for key, score, p in numbers]
+        if self.values is not None:
+            items = [item | {"value": value} for item, value in zip(items, self.values.tolist(), strict=True)]
+        return {"index": self.version, "items": items, "unknown": list(self.unknown)}
 
     @property
     def probabilities(self) -> np.ndarray:
-        """(N,) float32, the output `probability`: of a model without tasks, the logistic function of the scores."""
-        if self.log_probabilities is not None:
-            return np.exp(self.log_probabilities)
-        return (0.5 * (1 + np.tanh(0.5 * self.scores))).astype(np.float32)
+        """(N,) float32, the output `probability`, calibrated if the model is; see `features.json`."""
+        return self.calibration.of(self.scores, self.log_probabilities)
 
 
 class PreRanker:
@@ -70,11 +81,27 @@ class PreRanker:
         if not self._model.decoupled:
             raise ArtefactError(f"{self._model.name} has no towers, its items cannot be cached", path=model_dir)
         self._kernel, self._encode = self._model.kernel, self._model.user_tower
+        self._probabilities = Probabilities(self._model.features.get("calibration"))
         self._users = UserInputs(self._model.inputs("user"))
         self._numbers = [field["name"] for field in self._model.inputs("user") if field["kind"] == "dense"]
         self.item_id_type = next(f["dtype"] for f in self._model.inputs("item") if f["name"] == self._model.item_id)
         place = Path(model_dir) / INDEX if index_dir is None else Path(index_dir)
         self._index = WatchedIndex(place, self._model.fingerprint, self._model.arrays, watch=watch)
+
+    @property
+    def model_name(self) -> str:
+        """The model's name."""
+        return self._model.name
+
+    @property
+    def user_fields(self) -> list[dict[str, Any]]:
+        """The user's features as `features.json` describes them."""
+        return self._model.inputs("user")
+
+    def about_index(self) -> tuple[int, float, int]:
+        """Number of the version that requests now get, when it became current, in s since 1970, and its items."""
+        snapshot = self._index.snapshot
+        return snapshot.number, snapshot.stamp[0] / 1e9, len(snapshot)
 
     def __len__(self) -> int:
         """How many items the index holds."""
@@ -93,6 +120,10 @@ class PreRanker:
         """
         return self._index.reload().version
 
+    def refresh(self) -> str:
+        """Pick up a replaced index, as a request does with `watch`, and return the version that requests now get."""
+        return self._index.refresh().version
+
     def load(self) -> None:
         """Load now, in this process, what the first request would load; a SavedModel takes seconds.
 
@@ -108,7 +139,7 @@ class PreRanker:
         Args:
             user: raw values by feature name, as `features.json` lists them; None is missing, and what has a default
                 there may be left out.
-            ids: (N,) item ids, a sequence or array.
+            ids: (N,) item ids, a sequence or array; there may be none.
             strict: unknown candidates are an error.
 
         Returns:
@@ -116,7 +147,7 @@ class PreRanker:
 
         Raises:
             RequestError: the user lacks a feature, has a wrong one or a number so large that no finite score comes of
-                it, or there is no candidate or one of a wrong type.
+                it, or a candidate is of a wrong type.
             UnknownItemsError: with `strict`, a candidate is unknown.
         """
         return self.score_many([user], ids, strict=strict)[0]
@@ -134,10 +165,21 @@ class PreRanker:
             if unknown:
                 scores, found = np.full((len(scores), len(positions)), np.nan, np.float32), scores
                 scores[:, positions >= 0] = found
-            results.append(Scored(candidates, scores[0], unknown, snapshot.version, *scores[1:]))
+            results.append(self._scored(candidates, scores, unknown, snapshot))
         return results
 
-    def top(self, user: User, n: int, *, candidates: Any = None, exclude: Any = (), strict: bool = False) -> Scored:
+    def top(
+        self,
+        user: User,
+        n: int,
+        *,
+        candidates: Any = None,
+        exclude: Any = (),
+        strict: bool = False,
+        filter: Mapping[str, Any] | None = None,
+        value: str | None = None,
+        at_most: Mapping[str, int] | None = None,
+    ) -> Scored:
         """The best `n` items for a user, best first; fewer if there are fewer.
 
         Of equal scores the item that comes first in the index comes first, and is taken first.
@@ -145,41 +187,84 @@ class PreRanker:
         Args:
             user: as :meth:`score`.
             n: how many, at least 1.
-            candidates: item ids to choose from, by default all of the index. An id counts once.
+            candidates: item ids to choose from, by default all of the index. An id counts once. Of none comes none.
             exclude: item ids to leave out; those that the index does not hold make no difference.
             strict: unknown candidates are an error.
+            filter: conditions on attributes of the items, see :mod:`prerank.filters`.
+            value: a numeric attribute, such as a bid: items rank by their probability times it. A missing one is 0.
+            at_most: by the name of an attribute, how many items may share a value of it. Missing values do not count.
 
         Raises:
-            RequestError: as :meth:`score`, or `n` is not a positive integer.
+            RequestError: as :meth:`score`, `n` is not a positive integer, or the index has no such attribute.
             UnknownItemsError: with `strict`, a candidate is unknown.
         """
-        return self.top_many([user], n, candidates=candidates, exclude=exclude, strict=strict)[0]
+        return self.top_many(
+            [user],
+            n,
+            candidates=candidates,
+            exclude=exclude,
+            strict=strict,
+            filter=filter,
+            value=value,
+            at_most=at_most,
+        )[0]
 
     def top_many(
-        self, users: Sequence[User], n: int, *, candidates: Any = None, exclude: Any = (), strict: bool = False
+        self,
+        users: Sequence[User],
+        n: int,
+        *,
+        candidates: Any = None,
+        exclude: Any = (),
+        strict: bool = False,
+        filter: Mapping[str, Any] | None = None,
+        value: str | None = None,
+        at_most: Mapping[str, int] | None = None,
     ) -> list[Scored]:
         """As :meth:`top`, for several users."""
         if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-            raise RequestError(f"top: expected a positive integer. Received: {n!r}")
-        n = int(n)
+            raise RequestError(f"top: expected a positive integer. Received: {n!r}", field="n")
         snapshot = self._index.current()
+        numbers = None if value is None else snapshot.numbers(value)
+        caps = None if not at_most else Caps(snapshot.states.attributes, at_most)
+        positions, left_out, unknown = self._choice(snapshot, candidates, exclude, strict, filter)
+        results = []
+        for user, prepared in self._prepare(users):
+            scores = self._finite(snapshot, user, prepared, positions, numbers)
+            ranking = scores[0 if numbers is None else -1]
+            best = _best(ranking, int(n), positions, left_out, caps)
+            chosen = best if positions is None else positions[best]
+            scores = np.take(scores, best, axis=1)  # several times as fast as an index array
+            results.append(self._scored(snapshot.ids(chosen), scores, unknown, snapshot, numbers is not None))
+        return results
+
+    def _choice(
+        self, snapshot: Snapshot, candidates: Any, exclude: Any, strict: bool, filter: Mapping[str, Any] | None
+    ) -> tuple[np.ndarray | None, np.ndarray | None, tuple[Any, ...]]:
+        """The positions to choose from, or None for all; if all, those to leave out; and unknown candidates."""
         positions, unknown = None, ()
         if candidates is not None:
             ids = item_ids(candidates, self.item_id_type)
             positions = snapshot.positions(ids)
             unknown = _unknown(ids, positions, strict)
             positions = np.unique(positions[positions >= 0])
+        if filter:
+            positions = snapshot.meeting(filter, positions)
         left_out = self._left_out(snapshot, exclude)
-        if positions is not None and left_out is not None:
-            positions, left_out = np.setdiff1d(positions, left_out, assume_unique=True), None
-        results = []
-        for user, prepared in self._prepare(users):
-            scores = self._finite(snapshot, user, prepared, positions)
-            best = best_first(scores[0], n, left_out)
-            chosen = best if positions is None else positions[best]
-            scores = np.take(scores, best, axis=1)  # several times as fast as an index array
-            results.append(Scored(snapshot.ids(chosen), scores[0], unknown, snapshot.version, *scores[1:]))
-        return results
+        if positions is not None:
+            if left_out is not None:
+                positions = np.setdiff1d(positions, left_out, assume_unique=True)
+            return positions, None, unknown
+        if len(snapshot.removed):
+            left_out = snapshot.removed if left_out is None else np.union1d(left_out, snapshot.removed)
+        return None, left_out, unknown
+
+    def _scored(
+        self, ids: np.ndarray, scores: np.ndarray, unknown: tuple[Any, ...], snapshot: Snapshot, valued: bool = False
+    ) -> Scored:
+        logs = scores[1] if self._kernel.outputs > 1 else None
+        worth = scores[-1] if valued else None
+        return Scored(ids, scores[0], unknown, snapshot.version, logs, worth, self._probabilities)
 
     def _left_out(self, snapshot: Snapshot, exclude: Any) -> np.ndarray | None:
         scalar = isinstance(exclude, np.ndarray) and exclude.ndim == 0
@@ -191,9 +276,9 @@ class PreRanker:
     def _prepare(self, users: Sequence[User]) -> list[tuple[User, Any]]:
         """Each user, and the user as the kernel takes it, from one call of the user tower."""
         if isinstance(users, str) or not isinstance(users, Sequence | np.ndarray):
-            raise RequestError(f"users: expected a sequence of users. Received: {users!r}")
+            raise RequestError(f"users: expected a sequence of users. Received: {users!r}", field="users")
         if len(users) == 0:
-            raise RequestError("users: empty, expected at least one")
+            raise RequestError("users: empty, expected at least one", field="users")
         with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is raised as an error
             states = self._encode(self._users.arrays(users))
             prepared = []
@@ -204,10 +289,17 @@ class PreRanker:
                 prepared.append((user, self._kernel.prepare(state)))
         return prepared
 
-    def _finite(self, snapshot: Snapshot, user: User, prepared: Any, positions: np.ndarray | None) -> np.ndarray:
+    def _finite(
+        self,
+        snapshot: Snapshot,
+        user: User,
+        prepared: Any,
+        positions: np.ndarray | None,
+        value: tuple[np.ndarray, np.ndarray] | None = None,
+    ) -> np.ndarray:
         """Numbers (outputs, n), all finite; items are so by :mod:`prerank.build_index`, so it is the user otherwise."""
         with np.errstate(over="ignore", invalid="ignore"):
-            scores = snapshot.answer(self._kernel, prepared, positions)
+            scores = snapshot.answer(self._kernel, prepared, positions, value, self._probabilities)
         if not np.isfinite(scores).all():
             raise self._out_of_range(user)
         return scores
@@ -215,12 +307,26 @@ class PreRanker:
     def _out_of_range(self, user: Mapping[str, Any]) -> RequestError:
         given = ", ".join(f"{name} {user[name]!r}" for name in self._numbers if user.get(name) is not None)
         return RequestError(
-            f"user: a number is out of range, no finite score comes of it: {given or 'no number given'}"
+            f"user: a number is out of range, no finite score comes of it: {given or 'no number given'}", field="user"
         )
 
 
+def _best(
+    scores: np.ndarray, n: int, positions: np.ndarray | None, left_out: np.ndarray | None, caps: Caps | None
+) -> np.ndarray:
+    """Places of the best `n` scores, best first, within the caps if there are any."""
+    if caps is None:
+        return best_first(scores, n, left_out)
+    return caps.choose(lambda count: best_first(scores, count, left_out), positions, n)
+
+
+def _number(value: float) -> float | None:
+    """A number as JSON has it, which knows no NaN."""
+    return None if value != value else value
+
+
 def _unknown(ids: np.ndarray, positions: np.ndarray, strict: bool) -> tuple[Any, ...]:
-    if positions.size and positions.min() >= 0:
+    if not positions.size or positions.min() >= 0:
         return ()
     unknown = ids[positions < 0].tolist()
     if strict:

@@ -36,14 +36,20 @@ class UserInputs:
         for number, user in enumerate(users):
             who = _who(number, users)
             if not isinstance(user, Mapping):
-                raise RequestError(f"{who}: expected features by name. Received: {user!r}")
+                raise RequestError(f"{who}: expected features by name. Received: {user!r}", field=_field(number, users))
             if unknown := [name for name in user if name not in self._names]:
-                raise RequestError(f"{who}: there is no user feature {unknown[0]!r}, choose of {sorted(self._names)}")
+                message = f"{who}: there is no user feature {unknown[0]!r}, choose of {sorted(self._names)}"
+                raise RequestError(message, field=_field(number, users, unknown[0]))
         return [_column(field, users) for field in self._fields]
 
 
 def _who(number: int, users: Sequence[User]) -> str:
     return "user" if len(users) == 1 else f"user {number + 1}"
+
+
+def _field(number: int, users: Sequence[User], feature: Any = None) -> str:
+    who = "user" if len(users) == 1 else f"users.{number}"
+    return who if feature is None else f"{who}.{feature}"
 
 
 def _column(field: Mapping[str, Any], users: Sequence[User]) -> np.ndarray:
@@ -52,16 +58,18 @@ def _column(field: Mapping[str, Any], users: Sequence[User]) -> np.ndarray:
     rows: list[Any] = []
     for number, user in enumerate(users):
         if name not in user and "default" not in field:
-            raise RequestError(f"{_who(number, users)}: feature {name!r} is missing")
+            message = f"{_who(number, users)}: feature {name!r} is missing"
+            raise RequestError(message, field=_field(number, users, name))
         value = user.get(name)
         try:
             if field["kind"] == "sequence":
-                rows.append(elements(value, kind, field.get("limit", 0)))
+                rows.append(elements(value, kind, field.get("limit", 0), field.get("separator", "")))
             else:
                 found = read(value, kind)
                 rows.append(missing if found is None else found)
         except WrongValueError as error:
-            raise RequestError(f"{_who(number, users)}: feature {name!r} {_is(error)}") from error
+            message = f"{_who(number, users)}: feature {name!r} {_is(error)}"
+            raise RequestError(message, field=_field(number, users, name)) from error
     if field["kind"] != "sequence":
         return np.array(rows, dtype)
     padded = np.full((len(rows), max(map(len, rows), default=0)), missing, object if dtype is np.str_ else dtype)
@@ -83,16 +91,14 @@ def item_ids(values: Any, kind: str, name: str = "candidates") -> np.ndarray:
         name: what the ids are, for messages.
 
     Raises:
-        RequestError: there is none, or one is null or no id; names its place, from 1.
+        RequestError: one is null or no id; names its place, from 1.
     """
     if isinstance(values, set | frozenset):
         values = list(values)
     elif not is_array(values):
         values = [values]  # one id; or a table, which is none and is not to be taken for its columns' names
-    if len(values) == 0:
-        raise RequestError(f"{name}: empty, expected at least one item id")
     try:
         return array(values, KINDS[kind], required=True)
     except WrongValueError as error:
         where = "" if error.place is None else f", place {error.place + 1}"
-        raise RequestError(f"{name}: an item id {_is(error)}{where}") from error
+        raise RequestError(f"{name}: an item id {_is(error)}{where}", field=name) from error

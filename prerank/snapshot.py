@@ -1,15 +1,21 @@
 """One version of an item index, ready to score: everything that a request needs to agree with itself."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from prerank import index
-from prerank.index import ItemStates
+from prerank import filters, index
+from prerank.calibration import Probabilities
+from prerank.errors import RequestError
+from prerank.item_states import ItemStates
 from prerank.kernels import ArrayLayout, Kernel
 from prerank.lookup import Lookup, lookup_of
+
+_PLAIN = Probabilities()
 
 
 @dataclass(frozen=True)
@@ -39,12 +45,59 @@ class Snapshot:
         version, states = index.read(folder, fingerprint, layout)
         return cls(version, stamp, states, lookup_of(states.ids))
 
+    @property
+    def number(self) -> int:
+        """The version's number."""
+        return int(self.version.removeprefix("v") or 0)
+
     def __len__(self) -> int:
-        return len(self.states.ids)
+        return len(self.states)
+
+    @property
+    def removed(self) -> np.ndarray:
+        """(R,) ascending places of items that were taken out."""
+        return self.states.removed
+
+    @cached_property
+    def _is_removed(self) -> np.ndarray:
+        found = np.zeros(len(self.states.ids), bool)
+        found[self.removed] = True
+        return found
 
     def positions(self, ids: np.ndarray) -> np.ndarray:
-        """Where each id lies (N,), -1 for one that is unknown."""
-        return self.lookup.positions(ids)
+        """Where each id lies (N,), -1 for one that is unknown or was taken out."""
+        found = self.lookup.positions(ids)
+        if len(self.removed):
+            found[(found >= 0) & np.take(self._is_removed, found)] = -1
+        return found
+
+    def meeting(self, wanted: Mapping[str, Any], positions: np.ndarray | None) -> np.ndarray | None:
+        """The ascending positions, of some or of all, whose items meet a filter; None for all without exception.
+
+        Raises:
+            RequestError: the filter is wrong; see :func:`prerank.filters.mask`.
+        """
+        found = filters.mask(self.states.attributes, wanted, len(self.states.ids))
+        if positions is not None:
+            return positions[np.take(found, positions)]
+        if found.all():
+            return None
+        if len(self.removed):
+            found &= ~self._is_removed
+        return np.flatnonzero(found)
+
+    def numbers(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """A numeric attribute: its distinct values (K,) float32, 0 where one is missing, and each item's place (N,).
+
+        Raises:
+            RequestError: there is no such attribute, or it has texts or lists.
+        """
+        attribute = filters.attribute_of(self.states.attributes, name, "value")
+        if attribute.kind == "text" or attribute.offsets is not None:
+            raise RequestError(
+                f"value: expected an attribute with one number an item. Received: {name!r}", field="value"
+            )
+        return attribute.numbers(), attribute.codes
 
     def ids(self, positions: np.ndarray) -> np.ndarray:
         """The ids (N,) at some positions: int64, or texts as objects."""
@@ -55,10 +108,25 @@ class Snapshot:
         """Logits (N,) float32 of a prepared user for the items at some positions, or for all."""
         return self.answer(kernel, user, positions)[0]
 
-    def answer(self, kernel: Kernel, user: Any, positions: np.ndarray | None = None) -> np.ndarray:
-        """Logits as by :meth:`score` and, where the kernel has it, the logs of probabilities, (outputs, N) float32."""
-        count = len(self) if positions is None else len(positions)
-        scores = np.empty((kernel.outputs, count), np.float32)
+    def answer(
+        self,
+        kernel: Kernel,
+        user: Any,
+        positions: np.ndarray | None = None,
+        value: tuple[np.ndarray, np.ndarray] | None = None,
+        probabilities: Probabilities = _PLAIN,
+    ) -> np.ndarray:
+        """Logits as by :meth:`score` and, where the kernel has it, the logs of probabilities, (outputs, N) float32.
+
+        Args:
+            kernel: the scorer.
+            user: what it prepared.
+            positions: (N,) which items, or None for all.
+            value: from :meth:`numbers`; there is then a last row of probability times value.
+            probabilities: of logits; by default not calibrated.
+        """
+        count = len(self.states.ids) if positions is None else len(positions)
+        scores = np.empty((kernel.outputs + (value is not None), count), np.float32)
         order = None
         if positions is not None and len(positions) > 1:
             # reads go forward through the file, and FIT's items of one query stay together
@@ -68,7 +136,10 @@ class Snapshot:
             span = slice(start, min(start + kernel.chunk, count))
             rows = span if positions is None else positions[span]
             items = {name: array.read(rows) for name, array in self.states.arrays.items()}
-            scores[:, span] = kernel.score(user, items)
+            scores[: kernel.outputs, span] = kernel.score(user, items)
+            if value is not None:
+                scores[-1, span] = probabilities.of(*scores[: kernel.outputs, span])
+                scores[-1, span] *= np.take(value[0], value[1][rows])
         if order is None:
             return scores
         unordered = np.empty_like(scores)

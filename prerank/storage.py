@@ -45,16 +45,16 @@ class StoredArray:
             return values * _rows(self.scales, rows)
         return values.astype(np.float32) if values.dtype == np.float16 else values
 
-    def merge(self, other: "StoredArray", kept: np.ndarray) -> "StoredArray":
-        """Rows `kept` of this array and then all rows of another."""
-        values = np.concatenate([np.take(self.values, kept, axis=1), other.values], axis=1)
+    def concatenate(self, other: "StoredArray") -> "StoredArray":
+        """The rows of this array and then those of another."""
+        values = np.concatenate([self.values, other.values], axis=1)
         if self.scales is None or other.scales is None:
             return StoredArray(values)
-        return StoredArray(values, np.concatenate([np.take(self.scales, kept, axis=1), other.scales], axis=1))
+        return StoredArray(values, np.concatenate([self.scales, other.scales], axis=1))
 
     def take(self, order: np.ndarray) -> "StoredArray":
-        """The rows in another order."""
-        return StoredArray(self.values[:, order], None if self.scales is None else self.scales[:, order])
+        """Some rows, in that order."""
+        return StoredArray(_rows(self.values, order), None if self.scales is None else _rows(self.scales, order))
 
     @property
     def bytes_per_item(self) -> int:

@@ -1,13 +1,16 @@
 """What command lines have in common."""
 
 import argparse
+import io
 import os
+import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
 from prerank.errors import InputError
+from prerank.hints import did_you_mean
 from prerank.names import place
 from prerank.numbers import LARGEST, SMALLEST, integer, number
 
@@ -28,7 +31,25 @@ class Parser(argparse.ArgumentParser):
             self.register("type", kind, flag(parse))
 
     def error(self, message: str) -> NoReturn:
-        raise InputError(message)
+        raise InputError(message + self._hint(message))
+
+    def _hint(self, message: str) -> str:
+        """What was probably meant by the flag or the command of argparse's message."""
+        if unknown := re.match(r"unrecognized arguments: (--[\w-]+)", message):
+            return did_you_mean(unknown[1], _flags_of(self))
+        if choice := re.search(r"invalid choice: '(\w+)' \(choose from (.*)\)", message):
+            return did_you_mean(choice[1], re.findall(r"\w+", choice[2]))
+        return ""
+
+
+def _flags_of(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """The flags of a parser and of its commands."""
+    for action in parser._actions:
+        if action.help != argparse.SUPPRESS:  # as an old name is
+            yield from (name for name in action.option_strings if name.startswith("--"))
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                yield from _flags_of(command)
 
 
 def flag(parse: Callable[[str], Any]) -> Callable[[str], Any]:
@@ -61,6 +82,12 @@ hours = numbers(0, _MOST_HOURS)
 """The type of a flag that takes a number of hours."""
 
 
+def line_buffered() -> None:
+    """Make standard output hand on each line at once, to a file too: what takes long is watched there."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)
+
+
 def write(text: str) -> None:
     """Print a line. A reader that has gone away ends the output quietly.
 
@@ -76,11 +103,10 @@ def write(text: str) -> None:
             raise InputError(f"cannot write to standard output: {error.strerror}") from error
 
 
-def run(main: Callable[[], None]) -> int:
-    """Run a program and return its exit code: 0, or 2 with one line for wrong input."""
+def run(main: Callable[[], int | None]) -> int:
+    """Run a program and return its exit code: its own, 0 if it gives none, or 2 with one line for wrong input."""
     try:
-        main()
+        return main() or 0
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_INPUT
-    return 0

@@ -48,6 +48,8 @@ EXPECTED: dict[Kind, str] = {
     "seconds": "an integer or a timestamp",
 }
 """What a column of a kind has to be, for messages."""
+LIST = "a list of values, each "
+"""What comes before that of the elements of a sequence."""
 _BEYOND: dict[Kind, str] = {
     "text": "a text of Unicode characters, without NUL",
     "int": "an integer of 64 bits",
@@ -132,6 +134,8 @@ def plain(value: Any) -> Any:
             return value.decode()
         except UnicodeDecodeError as error:
             raise wrong("text", value, beyond=True) from error
+    if isinstance(value, np.datetime64 | np.timedelta64) and np.isnat(value):
+        return None
     if isinstance(value, np.generic) or (isinstance(value, np.ndarray) and value.ndim == 0):
         # NumPy's item of a long double is a long double again; Python has no such number.
         known = value.dtype.kind in "biuSU" or (value.dtype.kind == "f" and value.dtype.itemsize <= 8)
@@ -174,7 +178,7 @@ def integer(value: Any, kind: Kind, raw: Any = None) -> int | None:
             raise wrong(kind, value)
         number = int(value)
     elif isinstance(value, float):
-        digits = np.finfo(raw.dtype).nmant if isinstance(raw, np.floating) else np.finfo(np.float64).nmant
+        digits = np.finfo(_float_type(raw)).nmant
         if not value.is_integer() or abs(value) > 2.0 ** (digits + 1):
             raise wrong(kind, value)
         number = int(value)
@@ -193,6 +197,13 @@ def integer(value: Any, kind: Kind, raw: Any = None) -> int | None:
     if not SMALLEST <= number <= LARGEST:
         raise wrong(kind, value, beyond=True)
     return number
+
+
+def _float_type(raw: Any) -> Any:
+    """The type of NumPy that tells floats apart as well as a raw float's own."""
+    if isinstance(raw, pa.Scalar) and pa.types.is_floating(raw.type):
+        return raw.type.to_pandas_dtype()
+    return raw.dtype if isinstance(raw, np.floating) else np.float64
 
 
 def _number(value: Any, kind: Kind) -> float | None:

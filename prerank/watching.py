@@ -61,9 +61,11 @@ class WatchedIndex:
             return self._load()
 
     def current(self) -> Snapshot:
-        """The snapshot for one request, a new one if the index was replaced."""
-        if not self._watch:
-            return self.snapshot
+        """The snapshot for one request; if it watches, a new one if the index was replaced."""
+        return self.refresh() if self._watch else self.snapshot
+
+    def refresh(self) -> Snapshot:
+        """The snapshot, a new one if the index was replaced by one that can be used; see the class."""
         try:
             stamp = index.stamp(self._folder)
         except ArtefactError as error:

@@ -30,8 +30,8 @@ from preprocess.own_data import OwnData
 from preprocess.parquet_rows import Source, read_parquet
 from preprocess.raw import Column, Layout, RawFile
 from preprocess.schema import Schema
-from prerank.answering import _read_candidates
 from prerank.encoding import Indexer
+from prerank.id_files import read_ids
 from prerank.items import columns, read_table
 from prerank.requests import UserInputs, item_ids
 from prerank.values import KINDS
@@ -198,7 +198,7 @@ def _items(make: Callable[[list[Any]], pa.Array]) -> Callable[[list[Any], Any, P
 
 def _candidates(values: list[Any], kind: Any, folder: Path, engine: Engine) -> list[Any]:
     (folder / "a.txt").write_bytes("\n".join(values).encode())
-    return _plainly(_read_candidates(folder / "a.txt", RAW_TYPES[kind]))
+    return _plainly(read_ids(folder / "a.txt", RAW_TYPES[kind], "--candidates"))
 
 
 def _request(values: list[Any], kind: Any, folder: Path, engine: Engine) -> list[Any]:

@@ -93,7 +93,7 @@ def movielens(folder: Path) -> Raw:
     _write(folder / "users.dat", [f"{user}::{'::'.join(known)}::01234" for user, known in described.items()], "latin-1")
     _write(folder / "movies.dat", [f"{movie}::Amélie::{genres}" for movie, genres in movies.items()], "latin-1")
     spelt = [
-        {"user_id": str(user), "movie_id": str(movie), "genres": movies[movie].split("|")}
+        {"user_id": str(user), "movie_id": str(movie), "genres": movies[movie]}
         | dict(zip(("gender", "age", "occupation"), described[user], strict=True))
         for user, movie, _, _ in rows
     ]
@@ -257,11 +257,8 @@ def _write_own(folder: Path, form: str, rows: list[Spelt]) -> list[Spelt]:
         }
         schema = SCHEMA | {"fields": fields}
         rows = [{name: _text(value) for name, value in row.items()} for row in rows]
-        joined = [{name: _joined(value) for name, value in row.items()} for row in rows]
-        cells = [",".join(f'"{value}"' for value in row.values()) for row in joined]
+        cells = [",".join(f'"{value}"' for value in row.values()) for row in rows]
         _write(folder / "rows.csv", [",".join(rows[0]), *cells])
-        sequences = [name for name, known in fields.items() if known.get("kind") == "sequence"]
-        rows = [row | {name: row[name] or None for name in sequences} for row in rows]  # an empty cell is no list
     else:
         types = {"wishes": pa.list_(pa.int64()), "page": pa.int64()}
         columns = {name: pa.array([row[name] for row in rows], types.get(name)) for name in rows[0]}
@@ -270,14 +267,10 @@ def _write_own(folder: Path, form: str, rows: list[Spelt]) -> list[Spelt]:
     return rows
 
 
-def _text(value: Any) -> Any:
+def _text(value: Any) -> str:
     if isinstance(value, list):
-        return [_text(element) for element in value]
+        return "|".join(map(_text, value))
     return "" if value is None else str(value)
-
-
-def _joined(value: Any) -> str:
-    return "|".join(value) if isinstance(value, list) else value
 
 
 def _options(kind: type[DataOptions], data_path: Path, **options: Any) -> Callable[[Path], DataOptions]:

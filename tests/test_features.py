@@ -30,6 +30,16 @@ def test_round_trip_through_json():
     assert FeatureSpec.from_dict(json.loads(json.dumps(SPEC.to_dict()))) == SPEC
 
 
+def test_a_separator_is_kept_where_there_is_one():
+    fields = tuple(dataclasses.replace(field, separator="|" * (field.name == "genres")) for field in SPEC.fields)
+    described = dataclasses.replace(SPEC, fields=fields).to_dict()
+    assert {field["name"]: field.get("separator") for field in described["fields"]} == {
+        field.name: "|" if field.name == "genres" else None for field in fields
+    }
+    assert FeatureSpec.from_dict(json.loads(json.dumps(described))).fields == fields
+    assert not any("separator" in field for field in SPEC.to_dict()["fields"])  # as it was before there were any
+
+
 def test_two_fields_of_one_name_are_refused():
     with pytest.raises(ValueError, match="field names must differ"):
         dataclasses.replace(SPEC, fields=(*SPEC.fields, Field("age", "item", "dense", "float32")))

@@ -83,7 +83,13 @@ for line in sys.argv[1:]:
         ([*SCRIPTS, *(f"benchmark.py {command}" for command in COMMANDS)], WITH_TENSORFLOW | HEAVY),
         (["preprocess.generate", "benchmarks.scale", "benchmarks.train_throughput"], WITH_TENSORFLOW | HEAVY),
         (["benchmarks.input_pipeline", "benchmarks.serving_latency", "export.rest_example"], WITH_TENSORFLOW),
-        ([f"prerank {command}" for command in ("", "top", "score", "index")], WITH_TENSORFLOW),
+        (
+            [
+                f"prerank {command}"
+                for command in ("", "top", "score", "index", "serve", "evaluate", "compare", "predict", "rollback")
+            ],
+            WITH_TENSORFLOW,
+        ),
     ],
     ids=["scripts", "tools", "measurements", "prerank"],
 )

@@ -18,16 +18,12 @@ from sample import prepared, sample_folder  # noqa: F401
 import train_movielens_whole_models as script
 from features import RESERVED
 from models import names, registry
-from models.options import ModelOptions
 from models.registry import get
-from preprocess.options import DataOptions
-from preprocess.own_data import OwnDataOptions
 from prerank import tensorflow_log
 from prerank.artefact import Artefact
 from prerank.items import columns, read_table
 from training.app import main
 from training.batches import read_columns
-from training.options import RunOptions
 
 ROOT = Path(__file__).parents[1]
 _SMALL = ["--hidden_units", "16,8", "--embedding_dim", "4", "--epoch", "1"]
@@ -164,6 +160,13 @@ def test_divergence_has_an_exit_code_of_its_own(here, sample_folder, capsys):  #
     ("flags", "words"),
     [
         (["--model_name", "nope"], ["--model_name", "dssm", "hit", "target_means"]),
+        (["--model_name", "HIT"], ["--model_name", "'HIT'", "did you mean hit?"]),
+        (["--batchsize", "3"], ["--batchsize", "did you mean --batch_size?"]),
+        (["--model-name", "dssm"], ["--model-name", "did you mean --model_name?"]),
+        (["--no-overwrit"], ["--no-overwrit", "did you mean --overwrite?"]),
+        (["--no-epoch"], ["--no-epoch", "there is no such option"]),
+        (["--meta_vectors", "3"], ["--meta_vectors", "hit has no such option; fit has it"]),
+        (["--config", "typo.yaml"], ["typo.yaml", "patiance", "did you mean patience?"]),
         (["--data_path", "nowhere"], ["nowhere"]),
         (["--batch_size", "0"], ["--batch_size", "greater than 0"]),
         (["--export_dir", "taken"], ["--export_dir", "taken"]),
@@ -176,6 +179,7 @@ def test_divergence_has_an_exit_code_of_its_own(here, sample_folder, capsys):  #
 def test_wrong_input_is_one_line_and_leaves_nothing(here, capsys, flags, words):
     (here / "taken").mkdir()
     (here / "taken" / "thesis.tex").write_text("")
+    (here / "typo.yaml").write_text("patiance: 3\n")
     if flags == ["--device", "gpu"] and tf.config.list_physical_devices("GPU"):
         pytest.skip("this machine has a GPU")
     assert main(script.SOURCE, flags) == 2
@@ -183,7 +187,7 @@ def test_wrong_input_is_one_line_and_leaves_nothing(here, capsys, flags, words):
     assert error.startswith("error: ")
     assert error.count("\n") == 1
     assert all(word in error for word in words), error
-    assert sorted(os.listdir(here)) == ["taken"]
+    assert sorted(os.listdir(here)) == ["taken", "typo.yaml"]
 
 
 def test_ratings_of_one_class_are_one_line(here, sample_folder, capsys):  # noqa: F811
@@ -214,30 +218,3 @@ def test_full_disk_while_training_is_one_line(here, sample_folder, prepared):  #
     assert "--output_dir" in done.stderr
     assert done.stderr.count("\n") == 1 or tensorflow_log.has_gpu()
     assert not [path for path in here.rglob("*") if path.is_file()]
-
-
-def _tables_of_flags():
-    """README's tables of flags: the heading of each, and the names that it lists."""
-    text = (ROOT / "README.md").read_text()
-    tables: dict[str, set[str]] = {}
-    heading = ""
-    for line in text[text.index("## Flags") : text.index("## How fast")].splitlines():
-        first = line.strip("| ").split(" | ")[0]
-        if line.startswith("| `--"):
-            tables[heading].add(first.strip("`-"))
-        elif line.startswith("| ") and " | default | |" in line:
-            heading = first
-            tables[heading] = set()
-    return tables
-
-
-def test_readme_lists_the_flags_that_there_are():
-    """Of the models it lists the flags of those that it names; a model that it does not name has `--help`."""
-    tables = _tables_of_flags()
-    run, data, every_model = (set(option.model_fields) for option in (RunOptions, DataOptions, ModelOptions))
-    common = [tables.pop(next(iter(tables))) for _ in range(3)]
-    assert common == [run, data | {"category"} | set(OwnDataOptions.model_fields), every_model]
-    assert {"`hit`", "`dssm`", "`fit`"} <= set(tables)
-    for heading, listed in tables.items():
-        models = [get(name.strip("` ")) for name in heading.split(",")]
-        assert listed == set().union(*(model.options.model_fields for model in models)) - every_model, heading

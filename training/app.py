@@ -15,6 +15,7 @@ from preprocess.prepare import prepare
 from preprocess.prepared import PreparedData
 from prerank import tensorflow_log
 from prerank.errors import InputError
+from prerank.terminal import line_buffered
 from training.config import Config, parse
 from training.exit_codes import EXIT_FINISHED, EXIT_INPUT, EXIT_INTERRUPTED
 from training.options import RunOptions
@@ -28,6 +29,7 @@ def main(source: DataSource, argv: Sequence[str] | None = None) -> int:
 
     0 finished, 2 wrong input, 3 diverged, 4 another worker of the training was lost, 130 interrupted.
     """
+    line_buffered()
     try:
         config = parse(
             sys.argv[1:] if argv is None else argv,
@@ -41,7 +43,7 @@ def main(source: DataSource, argv: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_INPUT
     except KeyboardInterrupt:
-        print("interrupted: the same command goes on from the last whole epoch", file=sys.stderr)
+        print("interrupted: the same command resumes after the last whole epoch", file=sys.stderr)
         return EXIT_INTERRUPTED
 
 

@@ -68,12 +68,18 @@ class BatchAssembly:
         score: Score | None = None,
     ):
         self.item_layout = item_layout
+        self.takes_unmasked = score is not None
         self._layout = layout
         self._keys = keys
         self._lists = lists
         self._draws = draws
         self._teacher = keys.teacher if teacher is None else teacher
         self._score = score
+
+    def labelled(self, rows: Rows) -> np.ndarray:
+        """How much each row (n,) counts in a loss over labels: its weight, 0 without a label."""
+        places = rows[0][:, -1]
+        return np.where(np.isnan(self._keys.labels[places]), 0.0, self._keys.weights[places])
 
     def bounds(self, rows: Rows, share: Share) -> list[tuple[int, int]]:
         """Where the slice of each replica of a share begins and ends in a batch, none of which cuts a list."""
@@ -87,7 +93,8 @@ class BatchAssembly:
         places = rows[0][:, -1]
         rng = np.random.default_rng([*key, _CANDIDATES])
         owner = np.repeat(np.arange(len(places)), self._draws.count if self._draws else 0)
-        drawn, items, fields, log_q = self._drawn(rows, places, owner, rng)
+        drawn, items, unmasked, log_q = self._drawn(rows, places, owner, rng)
+        fields = self._masked(unmasked, rng)
         kept = drawn.kept
         if self._lists is not None:
             lists = np.cumsum(_begins(self._lists[places]), dtype=np.int64) - 1
@@ -105,7 +112,7 @@ class BatchAssembly:
             items=of_items,
             labels=np.concatenate([keys.labels[places], nothing]),
             weights=np.concatenate([weights, np.where(kept, weights[owner], 0.0).astype(np.float32)]),
-            teacher=np.concatenate([self._teacher[places], self._scores(rows, fields, own[owner], items)]),
+            teacher=np.concatenate([self._teacher[places], self._scores(rows, unmasked, own[owner], items)]),
             stages=np.concatenate([keys.stages[places], np.zeros(len(owner), np.int32)]),
             log_q=log_q,
             lists=self._padded(np.concatenate([lists, lists[owner]]), np.concatenate([own >= 0, kept])),
@@ -114,7 +121,7 @@ class BatchAssembly:
     def _drawn(
         self, rows: Rows, places: np.ndarray, owner: np.ndarray, rng: np.random.Generator
     ) -> tuple[Drawn, np.ndarray, Rows, np.ndarray]:
-        """The candidates of rows `owner` (D,), their places among the batch's items, and the fields of new items.
+        """The candidates of rows `owner` (D,), their places among the batch's items, and fields of new ones, unmasked.
 
         The last is log_q (I,) of all items.
         """
@@ -128,14 +135,22 @@ class BatchAssembly:
         if draws.origin == "batch":
             others = (owner + rng.integers(1, max(count, 2), len(owner))) % count
             items = self._keys.items[places[others]]
-            drawn = Drawn(items, shares[others], (others != owner) & ~draws.candidates.hits(asking, items))
+            kept = (others != owner) & draws.candidates.known(asking, items) & ~draws.candidates.hits(asking, items)
+            drawn = Drawn(items, shares[others], kept)
             if not draws.states.vary:  # the other row's fields are those of any time, and are encoded already
                 return drawn, others, none, shares
         else:
             drawn = draws.candidates.draw(draws.origin, asking, rng)
         packed = draws.states.packed(drawn.items, self._keys.times[asking], self._item_side(rows, owner))
-        draws.mask(packed[0], self.item_layout, rng)
         return drawn, count + np.arange(len(owner)), packed, np.concatenate([shares, drawn.log_q])
+
+    def _masked(self, fields: Rows, rng: np.random.Generator) -> Rows:
+        """Fields of drawn items with ids masked, as those of rows are."""
+        if self._draws is None or not len(fields[0]):
+            return fields
+        integers = fields[0].copy()
+        self._draws.mask(integers, self.item_layout, rng)
+        return integers, fields[1]
 
     def _log_shares(self, draws: Draws, places: np.ndarray) -> np.ndarray:
         """log_q (R,) of the items of the rows themselves, of the same kind as that of candidates by popularity."""
@@ -145,11 +160,12 @@ class BatchAssembly:
         return draws.candidates.log_shares(items)
 
     def _item_side(self, rows: Rows, owner: np.ndarray) -> Rows:
-        """The packed fields of the item's side of rows, for each of `owner` (D,)."""
+        """The packed fields of the item's side of rows, for each of `owner` (D,), unmasked if rows come so."""
+        first = self._layout.width if self.takes_unmasked else 0
         names = [field.name for field, *_ in self.item_layout.indices]
         spans = [slice(start, stop) for field, start, stop in self._layout.indices if field.name in names]
         dense = [place for place, field in enumerate(self._layout.dense) if field in self.item_layout.dense]
-        columns = [column for span in spans for column in range(span.start, span.stop)]
+        columns = [first + column for span in spans for column in range(span.start, span.stop)]
         return rows[0][owner][:, columns], rows[1][owner][:, dense]
 
     def _in_list(self, lists: np.ndarray, places: np.ndarray, owner: np.ndarray, items: np.ndarray) -> np.ndarray:
@@ -160,9 +176,11 @@ class BatchAssembly:
         return np.isin(lists[owner] * count + items, known)
 
     def _scores(self, rows: Rows, fields: Rows, users: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """A teacher's logits of candidates, by ids that are not masked, as its logits of rows are."""
         if self._score is None or not len(users):
             return np.full(len(users), np.nan, np.float32)
-        features = self._layout.fields(*rows)
+        width = self._layout.width
+        features = self._layout.fields(rows[0][:, width : 2 * width], rows[1])
         for name, values in self.item_layout.fields(*fields).items():
             features[name] = np.concatenate([features[name], values])
         return self._score(features, users, items)

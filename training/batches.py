@@ -35,7 +35,7 @@ class Batches:
         oov_rate: share of ids replaced by UNSEEN, and a fifth of it by MISSING, so that both embeddings are trained.
         seed: seed of the order and of the replacements.
         assembly: makes more of the batches than their rows. For it each row's place within the part, from 0 on, is a
-            further int column.
+            further int column, the last. If it takes them, the ids before masking come before that, as many columns.
 
     Attributes:
         rows: how many rows an epoch has.
@@ -118,6 +118,8 @@ class Batches:
         integers, floats = (
             np.concatenate(parts) if len(pending) > 1 else parts[0] for parts in zip(*pending, strict=True)
         )
+        if self.assembly is not None and self.assembly.takes_unmasked:
+            integers = np.concatenate([integers[:, : self.layout.width], integers], axis=1)
         if self.oov_rate:
             mask_ids(integers[:, : self.layout.width], self.layout, self.oov_rate, rng)
         return integers, floats
@@ -127,7 +129,7 @@ class Batches:
 
         Args:
             names: which.
-            most_rows: of the first files alone that hold so many rows or all; of the training part a random sample.
+            most_rows: of only the first files that hold so many rows, or of all; of the training part a random sample.
         """
         if others := [name for name in names if name not in {*self.layout.names, self.layout.label}]:
             found = self.columns([name for name in names if name not in others], most_rows)

@@ -40,7 +40,7 @@ class EpochEnd(tf.keras.callbacks.Callback):
     """Validates on the whole validation part, saves, and stops early once the model lets it.
 
     Adds `val_auc`, `val_logloss`, the value that epochs are selected by, `examples_per_second` (training only,
-    validation left out) and the model's own diagnostics to Keras's logs. Of several workers the chief alone saves, and
+    validation left out) and the model's own diagnostics to Keras's logs. Of several workers only the chief saves, and
     decides.
 
     Args:

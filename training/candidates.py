@@ -1,7 +1,6 @@
 """Items drawn for rows of the training part, none of them known only later than the row.
 
-Items of other rows of a batch are drawn in :mod:`training.assembly`. Those may first appear later than the row, but
-their fields are as of the row's time.
+Items of other rows of a batch are drawn in :mod:`training.assembly`, with the same rule.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ class Candidates:
         self._items = len(first)
         by_first = np.argsort(first, kind="stable")
         self._by_first = by_first[: int((first != NEVER).sum())].astype(np.int32)
-        self._first = first[self._by_first]
+        self._first_of, self._first = first, first[self._by_first]
         by_time = np.argsort(keys.times, kind="stable")
         self._times, self._in_time = keys.times[by_time], keys.items[by_time]
         self._counts = Counts(keys.items, keys.times)
@@ -80,6 +79,10 @@ class Candidates:
         else:
             liked = np.zeros(len(rows), bool)
         return liked | (items == self._keys.items[rows])
+
+    def known(self, rows: np.ndarray, items: np.ndarray) -> np.ndarray:
+        """Whether `items` (m,) have a training row at the time of the rows at places `rows` (m,) or before it."""
+        return self._first_of[items] <= self._keys.times[rows]
 
     def draw(self, origin: Origin, rows: np.ndarray, rng: np.random.Generator) -> Drawn:
         """An item for each of `rows` (m,), places of training rows."""

@@ -3,11 +3,10 @@
 import hashlib
 import json
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from pydantic import BaseModel, ValidationError, create_model
@@ -18,10 +17,12 @@ from models import ModelOptions
 from preprocess.options import DataOptions, without_added
 from preprocess.yaml_files import read_yaml
 from prerank.errors import InputError
+from prerank.hints import closest
 from prerank.reading import problem
 from prerank.terminal import Parser
-from training.finished_runs import by_identity
+from training.finished_runs import by_identity, identity_of
 from training.objective_options import OF_DATA, used
+from training.option_help import help_text
 from training.options import RunOptions
 
 # Where results go and how they are shown does not change them. The strategy does, with more replicas than one.
@@ -70,6 +71,8 @@ class Config:
         values = {name: value for name, value in used(self.values()).items() if name not in NOT_IDENTITY}
         if self.run.teacher and OF_DATA not in self.run.teacher:
             values["teacher"] = list(by_identity(self.run.teacher, "--teacher"))
+        if self.run.init_from is not None:
+            values["init_from"] = identity_of(self.run.init_from, "--init_from")
         distributed = [self.run.strategy, replicas] if replicas > 1 else []
         text = json.dumps([without_added(values), data_fingerprint, *distributed], sort_keys=True)
         return f"seed{self.run.random_seed}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"
@@ -119,9 +122,17 @@ def parse(
     for key, value in (defaults or {}).items():
         if key in options.model_fields or key in RunOptions.model_fields:
             values.setdefault(key, value)
-    flags = _flags(options, data_options, program, description)
-    if unknown := [key for key in values if key not in flags.model_fields]:
-        raise InputError(f"{known.config}: {unknown[0]}: there is no such option for this model")
+    flags = _flags(options, data_options)
+    if {"-h", "--help"} & set(rest):
+        own = {key: values[key] for key in defaults or {} if key in values}
+        print(help_text(program, description, data_options, options, name, models.names(), own), end="")
+        raise SystemExit(0)
+    for key in values:
+        if key not in flags.model_fields:
+            raise InputError(f"{known.config}: {key}: {_unknown(key, flags, name)}")
+    for flag in _names_of_flags(rest):
+        if not _is_flag(flag, flags):
+            raise InputError(f"--{flag}: {_unknown(flag, flags, name, '--')}")
     try:
         parsed = flags(_cli_parse_args=list(rest), **values)
         return _split(options, parsed.model_dump(), data_options)
@@ -140,19 +151,15 @@ def _split(
     return Config(run=part(RunOptions), data=part(data_options), model=part(options))
 
 
-def _flags(
-    options: type[ModelOptions], data_options: type[DataOptions], program: str, description: str
-) -> type[BaseSettings]:
+def _flags(options: type[ModelOptions], data_options: type[DataOptions]) -> type[BaseSettings]:
     """A settings class with the fields of all three kinds of options, which reads flags and nothing else."""
 
     class Flags(BaseSettings):
         model_config = SettingsConfigDict(
             extra="forbid",
             protected_namespaces=(),
-            cli_prog_name=program,
             cli_implicit_flags=True,
             cli_exit_on_error=False,
-            cli_hide_none_type=True,
             cli_avoid_json=True,
             cli_shortcuts=_ALSO,
         )
@@ -161,12 +168,27 @@ def _flags(
         def settings_customise_sources(cls, settings_cls, init_settings, *_, **__):
             return (init_settings,)
 
-    combined: Any = create_model("Flags", __base__=(RunOptions, data_options, options, Flags))
-    combined.__doc__ = (
-        f"{description} Models: {', '.join(models.names())}. --config FILE reads the same options from YAML, "
-        "as a run's config.yaml has them; flags come before it."
-    )
-    return combined
+    return create_model("Flags", __base__=cast(Any, (RunOptions, data_options, options, Flags)))
+
+
+def _names_of_flags(argv: Sequence[str]) -> list[str]:
+    """The flags on a command line, without dashes before them and values behind them."""
+    return [argument[2:].partition("=")[0] for argument in argv if argument.startswith("--") and len(argument) > 2]
+
+
+def _is_flag(name: str, flags: type[BaseSettings]) -> bool:
+    fields = flags.model_fields
+    switch = name.removeprefix("no-")
+    return name in fields or name in _ALSO.values() or (switch in fields and fields[switch].annotation is bool)
+
+
+def _unknown(name: str, flags: type[BaseSettings], model: str, dashes: str = "") -> str:
+    """What to say of an option that this model and data set do not have."""
+    owners = [other for other in models.names() if name in models.get(other).options.model_fields]
+    if owners:
+        return f"{model} has no such option; {', '.join(owners)} {'has' if len(owners) == 1 else 'have'} it"
+    found = closest(name, flags.model_fields)
+    return "there is no such option" + (f"; did you mean {dashes}{found}?" if found else "")
 
 
 def _check_spaces(argv: Sequence[str]) -> None:
@@ -192,8 +214,3 @@ def _argparse_message(error: SettingsError) -> str:
     if unread:
         return f"--{unread[1]}: expected values, comma-separated"
     return str(error).removeprefix("error parsing CLI: ")
-
-
-def program_name() -> str:
-    """Name of the running script, for help texts."""
-    return Path(sys.argv[0]).name

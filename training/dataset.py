@@ -59,9 +59,18 @@ class Assembled(NamedTuple):
 
 
 class Assembly(Protocol):
-    """Draws candidates and makes lists; runs beside the training step."""
+    """Draws candidates and makes lists; runs beside the training step.
+
+    Attributes:
+        item_layout: of the packed fields of drawn items.
+        takes_unmasked: whether rows come with their ids before masking too, see :class:`training.batches.Batches`.
+    """
 
     item_layout: Layout
+    takes_unmasked: bool
+
+    def labelled(self, rows: Rows) -> np.ndarray:
+        """How much each row (n,) counts in a loss over labels: its weight, 0 without a label."""
 
     def bounds(self, rows: Rows, share: Share) -> list[tuple[int, int]]:
         """Where the slice of each replica of a share begins and ends in a batch, none of which cuts a list."""
@@ -91,12 +100,13 @@ def as_dataset(source: Source, first_epoch: int, plan: Plan | None, share: Share
     def epoch() -> Iterator[tuple]:
         number = next(numbers)
         for step, batch in enumerate(source.epoch(number)):
-            rows = len(batch[0])
-            bounds = share.bounds(rows) if assembly is None else assembly.bounds(batch, share)
+            bounds = share.bounds(len(batch[0])) if assembly is None else assembly.bounds(batch, share)
             for replica, (start, stop) in zip(share.replicas, bounds, strict=True):
                 part = (batch[0][start:stop], batch[1][start:stop])
                 found = () if assembly is None else assembly(part, (source.seed, number, step, replica))
-                yield *part, found, _planned(source, plan, part, found), np.float32((stop - start) / rows)
+                shares = _shares(batch, assembly, start, stop)
+                ids = part[0][:, : source.layout.width]
+                yield ids, part[1], found, _planned(source, plan, part, found), shares
 
     dataset = tf.data.Dataset.from_generator(epoch, output_signature=_signature(source, plan))
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(source) * len(share.replicas)))
@@ -104,15 +114,24 @@ def as_dataset(source: Source, first_epoch: int, plan: Plan | None, share: Share
     options = tf.data.Options()
     options.autotune.enabled = False
 
-    def unpack(integers: tf.Tensor, floats: tf.Tensor, found: Any, planned: dict, share_of_rows: tf.Tensor) -> Batch:
+    def unpack(integers: tf.Tensor, floats: tf.Tensor, found: Any, planned: dict, shares: tf.Tensor) -> Batch:
         features, labels = source.layout.unpack(integers, floats)
         if assembly is None:
-            return Batch.of_rows(features, labels, planned, share_of_rows)
+            return Batch.of_rows(features, labels, planned, shares[0])
         features = _with_drawn(features, assembly.item_layout.fields(found.integers, found.floats))
         further = {name: part for name, part in found._asdict().items() if name in Batch._fields}
-        return Batch(features=features, plan=planned, share=share_of_rows, **further)
+        return Batch(features=features, plan=planned, share=shares[0], labelled_share=shares[1], **further)
 
     return dataset.map(unpack).prefetch(4).with_options(options)
+
+
+def _shares(batch: Rows, assembly: Assembly | None, start: int, stop: int) -> np.ndarray:
+    """Of a slice of a batch, its share of the rows, and of what counts in a loss over labels, (2,) float32."""
+    of_rows = (stop - start) / len(batch[0])
+    counted = None if assembly is None else assembly.labelled(batch)
+    if counted is None or not counted.any():
+        return np.array([of_rows, of_rows], np.float32)
+    return np.array([of_rows, counted[start:stop].sum() / counted.sum()], np.float32)
 
 
 def _planned(source: Source, plan: Plan | None, rows: Rows, found: Any) -> dict[str, np.ndarray]:
@@ -149,9 +168,9 @@ def _signature(source: Source, plan: Plan | None) -> tuple:
             lists=integers,
         )
     return (
-        tf.TensorSpec([None, layout.width + (assembly is not None)], tf.int32),
+        tf.TensorSpec([None, layout.width], tf.int32),
         tf.TensorSpec([None, len(layout.dense) + 1], tf.float32),
         found,
         {} if plan is None else dict(plan.signature),
-        tf.TensorSpec([], tf.float32),
+        tf.TensorSpec([2], tf.float32),
     )

@@ -41,7 +41,7 @@ class Distribution:
 
     Attributes:
         strategy: what makes variables and runs steps on all replicas.
-        worker: this process's number; number 0 is the chief, who alone writes.
+        worker: this process's number; number 0 is the chief, which is the only one that writes.
         names: the names of all workers.
     """
 

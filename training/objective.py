@@ -26,6 +26,9 @@ from models.inputs import Inputs, paired
 from training.objective_options import ObjectiveOptions
 
 _DRAWN_BY_POPULARITY = ("batch", "popularity")
+_BIAS_UNIT = 10.0
+"""Adam moves a number by about the learning rate a step. The log odds of an item in a list are far from 0 by several
+units, more than its few steps an epoch would take. Until the bias is there, the model's logit learns what it is for."""
 
 
 class ItemBias:
@@ -41,12 +44,12 @@ class ItemBias:
 
     def __init__(self, items: int):
         self._log_factor = tf.Variable(0.0, name="list_log_factor")
-        self._bias = tf.Variable(tf.zeros([items]), name="list_item_bias")
+        self._bias = tf.Variable(tf.zeros([items]), name="list_item_bias")  # in units of :data:`_BIAS_UNIT`
         self.variables = (self._log_factor, self._bias)
 
     def __call__(self, logits: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         """Logits (P,) float32 as the losses see them, of pairs with the items of these indices (P,)."""
-        return tf.exp(self._log_factor) * logits + tf.gather(self._bias, items)
+        return tf.exp(self._log_factor) * logits + _BIAS_UNIT * tf.gather(self._bias, items)
 
 
 class TrainingObjective:
@@ -75,10 +78,15 @@ class TrainingObjective:
         self._teacher_loss = teacher_loss(options) if options.teacher else None
 
     def __call__(self, model: PreRankingModel, inputs: Inputs, batch: Batch) -> dict[str, tf.Tensor]:
-        """The terms of the loss of a batch, scalars by name."""
+        """The terms of the loss of a batch, scalars by name.
+
+        A step weights them by the share of rows that a replica has. The own loss is a mean over the rows with a label,
+        so it is to be weighted by the share of these.
+        """
         drawn = bool(self.options.candidates_per_row)
         scored = model.scored(inputs, batch.users, batch.items) if drawn else model.scored(inputs)
-        terms = self._own(model, inputs, batch, scored)
+        of_labels = tf.math.divide_no_nan(batch.labelled_share, batch.share)
+        terms = {name: of_labels * term for name, term in self._own(model, inputs, batch, scored).items()}
         if self._list_loss is not None:
             logits = scored.logits
             if self.item_bias is not None:

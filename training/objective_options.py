@@ -39,7 +39,7 @@ class ObjectiveOptions(ExposureOptions):
         None, description="put whole requests, or all rows of a user in a file, into a batch, as a list"
     )
     list_size: PositiveInt = Field(
-        50, description="most rows of a list; of a longer one the positives are kept first, then a random choice"
+        50, description="maximum number of rows of a list; a longer one keeps its positives first, then a random choice"
     )
     loss: ListLossName = Field(
         "cross_entropy",

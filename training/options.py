@@ -16,11 +16,11 @@ class RunOptions(ObjectiveOptions):
     """
 
     model_name: str = Field("hit", description="model to train")
-    epoch: PositiveInt = Field(30, description="most epochs to train")
+    epoch: PositiveInt = Field(30, description="maximum number of epochs")
     patience: PositiveInt = Field(
         2, description="epochs without a better value on the validation part before training stops"
     )
-    batch_size: PositiveInt = Field(2048, description="rows a batch, of all replicas together")
+    batch_size: PositiveInt = Field(2048, description="rows per batch, over all replicas")
     lr: float = Field(1e-3, gt=0, description="learning rate of Adam")
     embedding_l2: float = Field(1e-5, ge=0, description="L2 penalty on the embedding rows that a batch looks up")
     oov_rate: float | None = Field(
@@ -41,9 +41,18 @@ class RunOptions(ObjectiveOptions):
     export_examples: NonNegativeInt = Field(
         2000, description="labelled test rows in raw spelling that go with the exported model; 0 for none"
     )
+    init_from: Path | None = Field(
+        None,
+        description="begin with the weights of this finished run of the same model; ids that it did not know are new",
+    )
+    calibrate: Literal["none", "temperature", "isotonic"] = Field(
+        "none",
+        description="fit the exported probability to the validation part: temperature divides the logit; isotonic is "
+        "any rising function",
+    )
     save_predictions: bool = Field(False, description="keep the test part's predictions in the run's folder")
     download: bool = Field(False, description="fetch the data set first")
-    prepare_only: bool = Field(False, description="prepare the data, and train nothing")
+    prepare_only: bool = Field(False, description="prepare the data and stop")
     device: Literal["auto", "cpu", "gpu"] = Field(
         "auto", description="where to train; auto takes a GPU if there is one"
     )
@@ -58,7 +67,7 @@ class RunOptions(ObjectiveOptions):
     @model_validator(mode="after")
     def _check(self) -> "RunOptions":
         if self.jit and self.strategy != "single":
-            raise ValueError(f"--jit works with --strategy single alone. Received: --strategy {self.strategy}")
+            raise ValueError(f"--jit works with --strategy single only. Received: --strategy {self.strategy}")
         if self.list_item_bias and self.strategy != "single":
             raise ValueError(f"--list_item_bias works with --strategy single only. Received: {self.strategy}")
         if self.prepare_only and self.export_dir is not None:

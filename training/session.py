@@ -21,6 +21,8 @@ from training.exit_codes import EXIT_DIVERGED, EXIT_FINISHED, EXIT_WORKER_LOST
 from training.run_folder import to_json
 from training.trainer import RunResult, assist, finished, train
 
+_OF_MAP = ("ece", "pcoc", "logloss")
+
 
 def run(config: Config, place: Path | None, locate: Callable[[], Path], prepare: Callable[[Path], PreparedData]) -> int:
     """Train, evaluate and export, with all workers that `--strategy` asks for, and return the exit code.
@@ -91,7 +93,9 @@ def _export(config: Config, data: PreparedData, result: RunResult, place: Path) 
     }
     if config.run.export_examples:
         files[EXAMPLES] = examples(data, config.run.export_examples)
-    export(result.model, vocabularies, place, files, config.run.export_format)
+    print(f"exporting as {config.run.export_format}")
+    calibration = (result.metrics.get("calibration") or {}).get("map")
+    export(result.model, vocabularies, place, files, config.run.export_format, calibration=calibration)
     print(f"exported to {place}")
 
 
@@ -110,7 +114,19 @@ def _print_results(result: RunResult) -> None:
     for title, row in rows.items():
         if row and row["rows"]:
             print(f"{title:28}" + "".join(_cell(row[name]) for name in names) + f"{row['rows']:11d}")
+    if (test := rows["test"]) and test["rows"]:
+        left_out = test.get("gauc_users_left_out")
+        if left_out is not None and not math.isnan(left_out):
+            print(f"gauc leaves out {left_out:.1%} of the test part's users: their labels are all equal")
+    if values.get("calibration"):
+        after = values["calibration"]["test"]
+        changes = (f"{name} {_plain(after[f'{name}_before'])} -> {_plain(after[f'{name}_after'])}" for name in _OF_MAP)
+        print(f"calibrated on validation, on test: {', '.join(changes)}")
     print(f"results in {result.folder}")
+
+
+def _plain(value: float | None) -> str:
+    return _cell(value).strip()
 
 
 def _cell(value: float | None) -> str:

@@ -2,14 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from features import FeatureSpec
+
+_BESIDE = ("timestamp", "weight")
+"""What a model may read beside its fields and the label."""
 
 
 def seen(spec: FeatureSpec, with_privileged: bool) -> FeatureSpec:
     """The specification of what a model sees: all fields, or all but the privileged ones."""
     return spec if with_privileged else without(spec, spec.privileged)
+
+
+def as_seen(read: Callable[..., Any], data: FeatureSpec, model: FeatureSpec) -> Callable[..., Any]:
+    """A :class:`models.contracts.ReadColumns` that takes and gives the names of a model's specification.
+
+    A column beside the fields has another name where a field of the data is called as the column is. A model that does
+    not see that field knows nothing of it.
+
+    Args:
+        read: takes and gives the names of the data's specification.
+        data: that specification.
+        model: the model's.
+    """
+    stored_as = {model.beside(name): data.beside(name) for name in _BESIDE}
+
+    def columns(names: Sequence[str], *arguments: Any, **options: Any) -> dict[str, Any]:
+        stored = [stored_as.get(name, name) for name in names]
+        found = read(stored, *arguments, **options)
+        return {name: found[column] for name, column in zip(names, stored, strict=True)}
+
+    return columns
 
 
 def without(spec: FeatureSpec, names: tuple[str, ...]) -> FeatureSpec:

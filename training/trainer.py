@@ -22,8 +22,9 @@ from models import PreRankingModel
 from preprocess.prepared import PreparedData
 from prerank import folders
 from prerank.errors import InputError
-from training import exposure, row_kernels
+from training import exposure, row_kernels, warm_start
 from training.batches import Batches, read_beside, read_columns
+from training.calibration import fit, measured
 from training.callbacks import EpochEnd, copy_weights, predict
 from training.config import Config
 from training.distribution import Distribution
@@ -35,7 +36,7 @@ from training.rated import Rated
 from training.records import read_metrics
 from training.run_folder import METRICS, RunFolder, to_json
 from training.selection import selection
-from training.spec import seen
+from training.spec import as_seen, seen
 
 _EVALUATION_BATCH = 8192
 _PACKAGES = ("tensorflow", "tf-keras", "deepctr", "numpy", "scikit-learn")
@@ -72,13 +73,14 @@ def train(
         config: the run's configuration.
         data: the prepared data set.
         report: takes lines meant for the user.
-        distribution: the replicas that train, with this process as their chief; this process alone if None.
+        distribution: the replicas that train, with this process as their chief; only this process if None.
 
     Raises:
         InputError: the run is finished already, another process is at it, a model lacks a field it needs, a part
-            holds one class alone, or the workers do not agree on what to train.
+            holds one class only, or the workers do not agree on what to train.
     """
     distribution = distribution or Distribution()
+    data = warm_start.scaled_as_before(data, config.run)
     folder = _run_folder(config, data, distribution)
     with folder.open(config.run.overwrite):
         if _chief_says(folder.complete, distribution):
@@ -119,6 +121,7 @@ def finished(config: Config, data: PreparedData, replicas: int = 1) -> RunResult
     Raises:
         InputError: its files are missing or damaged.
     """
+    data = warm_start.scaled_as_before(data, config.run)
     folder = _folder(config, data, replicas)
     folders.recover(folder.final)
     return _read_finished(config, data, folder) if folder.final.exists() else None
@@ -148,6 +151,7 @@ def assist(config: Config, data: PreparedData, distribution: Distribution, repor
     Raises:
         InputError: as for :func:`train`.
     """
+    data = warm_start.scaled_as_before(data, config.run)
     folder = _run_folder(config, data, distribution)
     if not _chief_says(False, distribution):
         _fit(config, data, _build(config, data), folder, distribution, report)
@@ -207,8 +211,9 @@ def _fit(
     """Train `model`; the chief's ends with the weights of the best epoch."""
     run = config.run
     check(config, data)
+    warm_start.begin(model, data, run)
     exposure.prepare(model, run, data)
-    if model.fit_directly(training_batches(config, data).columns):
+    if model.fit_directly(as_seen(training_batches(config, data).columns, data.spec, model.spec)):
         return Progress(epochs=1, best_epoch=0, stopped=True)
     training, objective = prepared_training(config, data)
     validation = Batches(data, "validation", _EVALUATION_BATCH)
@@ -225,7 +230,7 @@ def _fit(
     distribution.check_equal(progress.epochs, "find another state to go on from: --output_dir has to be one for all")
     copy_weights(model, trained)
     if progress.epochs:
-        report(f"going on after epoch {progress.epochs} of an interrupted run")
+        report(f"resuming after epoch {progress.epochs} of an interrupted run")
     rated = Rated.read(data, "validation")
     value = selection(run.select_by, data, model)
     epoch_end = EpochEnd(
@@ -235,6 +240,7 @@ def _fit(
     if distribution.is_chief:
         callbacks.append(tf.keras.callbacks.TensorBoard(folder.working / "tensorboard", write_graph=False))
     if not progress.stopped and progress.epochs < run.epoch:
+        report("tracing the training step: the first epoch takes longer than the others")
         trained.fit(
             distribution.dataset(training, progress.epochs, trained.plan_lookups()),
             steps_per_epoch=len(training),
@@ -286,16 +292,23 @@ def _describe(
 def _evaluate(config: Config, data: PreparedData, model: PreRankingModel, folder: RunFolder) -> dict[str, Any]:
     """Metrics of the validation and test parts, of seen and unseen users apart, and the floor's."""
     results: dict[str, Any] = {}
+    calibration: dict[str, Any] = {}
     for part in ("validation", "test"):
         rated = Rated.read(data, part)
         logits = predict(model, Batches(data, part, _EVALUATION_BATCH).dataset())
         results[part] = rated.evaluate(logits)
+        if config.run.calibrate != "none":
+            rows = (logits[rated.rows], rated.labels, rated.weights)
+            calibration.setdefault("map", fit(config.run.calibrate, *rows))
+            calibration[part] = measured(calibration["map"], *rows)
         if part == "test":
             unseen = _of_unseen_users(data)
             for name, chosen in (("test_seen_users", ~unseen), ("test_unseen_users", unseen)):
                 results[name] = rated.evaluate(logits, chosen)
             if config.run.save_predictions:
                 _save_predictions(folder, read_beside(data, "test", "group", "row"), logits)
+    if calibration:
+        results["calibration"] = calibration
     results["floor"] = results["test"] if config.run.model_name == "target_means" else floor(data)
     return results
 
@@ -315,7 +328,7 @@ def floor(data: PreparedData) -> dict[str, float] | None:
     if spec.user_mean is None or spec.item_mean is None:
         return None
     model = models.build("target_means", spec)
-    model.fit_directly(Batches(data, "train", _EVALUATION_BATCH).columns)
+    model.fit_directly(as_seen(Batches(data, "train", _EVALUATION_BATCH).columns, data.spec, spec))
     logits = predict(model, Batches(data, "test", _EVALUATION_BATCH).dataset())
     return Rated.read(data, "test").evaluate(logits)
 

@@ -11,7 +11,7 @@ from preprocess.prepared import PreparedData
 from prerank.order import best_first
 from training.batches import Batches
 from training.requests import Requests
-from training.spec import seen
+from training.spec import as_seen, seen
 
 _SEED = 20_250_104
 
@@ -55,7 +55,7 @@ def floor(data: PreparedData) -> PreRankingModel | None:
     if spec.user_mean is None or spec.item_mean is None:
         return None
     model = models.build("target_means", spec)
-    model.fit_directly(Batches(data, "train", 1).columns)
+    model.fit_directly(as_seen(Batches(data, "train", 1).columns, data.spec, spec))
     return model
 
 

@@ -41,7 +41,7 @@ class Spread:
         return cls(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None, len(values))
 
     def text(self, digits: int = 4, factor: float = 1.0) -> str:
-        """`mean ± deviation`; the mean alone for one seed, or if the seeds do not differ."""
+        """`mean ± deviation`; only the mean for one seed, or if the seeds do not differ."""
         mean = f"{self.mean * factor:,.{digits}f}"
         return f"{mean} ± {self.deviation * factor:,.{digits}f}" if self.deviation else mean
 

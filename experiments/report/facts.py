@@ -158,6 +158,10 @@ class Facts:
         found = tables.models_overview(dataset, self.board(dataset, "strict"), self.board(dataset, "reference"))
         return found.markdown()
 
+    def models_in_short(self, dataset: str) -> str:
+        """Every model that was run, with its paper, its kind and its AUC under `strict`."""
+        return tables.models_in_short(self.board(dataset, "strict")).markdown()
+
     def _both(self, dataset: str) -> list[Board]:
         return [board for name in ("strict", "reference") if (board := self.board(dataset, name))]
 

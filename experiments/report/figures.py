@@ -13,6 +13,7 @@ from matplotlib.axes import Axes  # noqa: E402
 from experiments.report import published  # noqa: E402
 from experiments.report.changes import head_entries  # noqa: E402
 from experiments.report.entries import Board, Entry  # noqa: E402
+from experiments.report.labels import label  # noqa: E402
 from experiments.report.tables import Latencies  # noqa: E402
 from prerank.folders import write_bytes  # noqa: E402
 
@@ -51,8 +52,6 @@ def against_published(path: Path, boards: Sequence[Board]) -> bool:
             axes.scatter(
                 row.auc, entry.mean(), marker=_MARKERS[row.paper], facecolors=filled, edgecolors=_COLOURS[protocol]
             )
-            if protocol == "reference":
-                _label(axes, entry.model, row.auc, entry.mean())
         low = min(min(row.auc, entry.mean()) for row, entry, _ in points)
         high = max(max(row.auc, entry.mean()) for row, entry, _ in points)
         axes.plot([low, high], [low, high], color="grey", linewidth=1, linestyle="--")
@@ -62,7 +61,9 @@ def against_published(path: Path, boards: Sequence[Board]) -> bool:
         for paper in sorted({row.paper for row, *_ in points}):
             axes.scatter([], [], marker=_MARKERS[paper], color="grey", label=f"published by {paper}")
         axes.set(xlabel="published AUC", ylabel="measured AUC")
+        axes.margins(x=0.1)
         axes.legend(fontsize=8)
+        label(axes, [(e.model, row.auc, e.mean()) for row, e, protocol in points if protocol == "reference"])
 
     draw(path, content, height=6.0)
     return True
@@ -132,21 +133,18 @@ def latency(path: Path, board: Board | None, latencies: Latencies) -> bool:
         for entry in known:
             face = "tab:blue" if entry.decoupled else "none"
             axes.scatter(latencies[entry.model], entry.mean(), facecolors=face, edgecolors="tab:blue")
-            _label(axes, entry.model, latencies[entry.model], entry.mean())
         axes.scatter([], [], color="tab:blue", label="decoupled")
         axes.scatter([], [], facecolors="none", edgecolors="tab:blue", label="one tower")
         axes.set(
             xscale="log", xlabel="median request, best 100 of 10,000 items (ms)",
             ylabel=f"test AUC, {board.setting.title}",
         )  # fmt: skip
-        axes.legend(fontsize=8)
+        axes.margins(x=0.12, y=0.12)
+        axes.legend(fontsize=8, loc="lower right")
+        label(axes, [(entry.model, latencies[entry.model], entry.mean()) for entry in known])
 
     draw(path, content)
     return True
-
-
-def _label(axes: Axes, text: str, x: float, y: float) -> None:
-    axes.annotate(text, (x, y), xytext=(4, 3), textcoords="offset points", fontsize=7)
 
 
 def _deviation(entry: Entry) -> float:

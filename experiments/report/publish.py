@@ -1,4 +1,4 @@
-"""Publishes results: `docs/results`, the pages in `docs/` and the tables in README.md, from committed runs only."""
+"""Publishes results: `docs/results`, the pages in `docs/` and README.md, from committed runs only."""
 
 import shutil
 import tempfile
@@ -22,6 +22,7 @@ from prerank.errors import InputError
 from prerank.locks import LOCK, locked
 
 README = Path("README.md")
+MODELS = Path("docs/models.md")
 _COMPARED = ("dataset", "data", "setting", "model", "options", "seeds")
 _OF_LATENCY = ("serving_latency.md", "serving_latency.png")
 
@@ -69,7 +70,15 @@ def _publish(out: Path, drop: bool, data: Mapping[str, str]) -> list[str]:
     files.replace(PUBLISHED, record, [])
     shown_data = sorted({board.setting.dataset for board in facts.shown})
     told += [f"{README} and docs/ show {name} on the data {facts.data(name)}" for name in shown_data]
-    return [*told, f"published {PUBLISHED}, {README} and {', '.join(map(str, PAGES))}"]
+    return [*told, f"published {PUBLISHED}, {README}, {MODELS} and {', '.join(map(str, PAGES))}"]
+
+
+def marked(facts: Facts) -> dict[Path, dict[str, str]]:
+    """By page that is otherwise written by hand, what its marked places hold."""
+    return {
+        README: {"findings": facts.fill("findings.md.j2").rstrip(), "models": facts.models_in_short("movielens")},
+        MODELS: {"models": facts.models("movielens"), "results": facts.fill("results.md.j2").rstrip()},
+    }
 
 
 def _make(new: Path, data: Mapping[str, str]) -> tuple[Facts, dict[Path, str]]:
@@ -77,8 +86,7 @@ def _make(new: Path, data: Mapping[str, str]) -> tuple[Facts, dict[Path, str]]:
     found = boards(read_all(new / "runs"))
     facts = Facts(found, shown.read_record(PUBLISHED), data)
     pages = {page: facts.fill(template) for page, template in PAGES.items()}
-    places = {"models": facts.models("movielens"), "results": facts.fill("results.md.j2").rstrip()}
-    pages[README] = inserted(README, places)
+    pages |= {page: inserted(page, contents) for page, contents in marked(facts).items()}
     if unused := sorted(data.keys() - {board.setting.dataset for board in facts.shown}):
         raise InputError(f"--data {unused[0]}: README.md and docs/ show no results of this data set")
     new.mkdir(exist_ok=True)

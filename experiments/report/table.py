@@ -9,7 +9,7 @@ class Cell:
     """A cell.
 
     Attributes:
-        text: what it shows, Markdown with code and bold alone.
+        text: what it shows, Markdown with code and bold only.
         value: what it is sorted by; None: as text if `text` is no dash, and else last.
     """
 

@@ -180,11 +180,28 @@ def models_overview(dataset: str, strict: Board | None, reference: Board | None)
             continue
         size = next((e.spread("parameters", None) for e in found if e and e.finished), None)
         order = (not entry.decoupled, -found[0].mean() if found[0] and found[0].finished else 0.0)
-        row = [code(name), Cell(entry.source), Cell(entry.kind), Cell("yes" if entry.decoupled else "no")]
+        row = [code(name), _paper(entry), Cell(entry.kind), Cell("yes" if entry.decoupled else "no")]
         row += [cell(whole(size), 0), *map(auc_and_logloss, found), published_cell(dataset, name)]
         rows.append((order, row))
     header = ["model", "source", "kind", "decoupled", "parameters", "`strict`", "`reference`", "published"]
     return Table("Models", header, [row for _, row in sorted(rows, key=lambda pair: pair[0])])
+
+
+def models_in_short(strict: Board | None) -> Table:
+    """Every model that was run under `strict`, in the order of :func:`models_overview`, with one number."""
+    rows = []
+    for found in strict.defaults if strict else []:
+        entry = models.get(found.model)
+        order = (not entry.decoupled, -found.mean() if found.finished else 0.0)
+        family = entry.kind.partition(":")[0]
+        row = [code(entry.name), _paper(entry), Cell(family), Cell("yes" if entry.decoupled else "no")]
+        rows.append((order, [*row, cell(found.spread("auc")) if found.finished else Cell(found.runs[0].status)]))
+    header = ["model", "paper", "kind", "decoupled", "AUC, `strict`"]
+    return Table("Models", header, [row for _, row in sorted(rows, key=lambda pair: pair[0])])
+
+
+def _paper(entry: models.ModelEntry) -> Cell:
+    return Cell(f"[{entry.source}]({entry.link})" if entry.link else entry.source)
 
 
 def auc_and_logloss(entry: Entry | None) -> Cell:

@@ -10,7 +10,7 @@ from models.deepctr_model import DeepCTRModel
 class AutoInt(DeepCTRModel):
     """Self-attention over the fields beside a deep network. Song et al., CIKM 2019; deepctr's `AutoInt`.
 
-    As in deepctr, numbers enter the deep network alone.
+    As in deepctr, numbers enter the deep network only.
     """
 
     def __init__(self, spec: FeatureSpec, options: AutoIntOptions, **kwargs):

@@ -19,5 +19,6 @@ ENTRY = register(
     options=AutoIntOptions,
     kind="ranking model of DeepCTR",
     source="Song et al., CIKM 2019",
+    link="https://arxiv.org/abs/1810.11921",
     decoupled=False,
 )

@@ -19,5 +19,6 @@ ENTRY = register(
     options=COLDOptions,
     kind="light single tower: fields gated by squeeze-and-excitation",
     source="Wang et al., DLP-KDD 2020",
+    link="https://arxiv.org/abs/2007.16122",
     decoupled=False,
 )

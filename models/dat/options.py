@@ -22,4 +22,5 @@ ENTRY = register(
     options=DATOptions,
     kind="early interaction: augmented vectors that mimic the other side",
     source="Yu et al., DLP-KDD 2021",
+    link="https://dlp-kdd.github.io/assets/pdf/DLP-KDD_2021_paper_4.pdf",
 )

@@ -17,5 +17,6 @@ ENTRY = register(
     options=DCNOptions,
     kind="ranking model of DeepCTR",
     source="Wang et al., ADKDD 2017",
+    link="https://arxiv.org/abs/1708.05123",
     decoupled=False,
 )

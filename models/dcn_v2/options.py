@@ -8,5 +8,6 @@ ENTRY = register(
     options=DCNOptions,
     kind="ranking model of DeepCTR",
     source="Wang et al., WWW 2021",
+    link="https://arxiv.org/abs/2008.13535",
     decoupled=False,
 )

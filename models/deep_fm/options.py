@@ -8,5 +8,6 @@ ENTRY = register(
     options=RankingOptions,
     kind="ranking model of DeepCTR",
     source="Guo et al., IJCAI 2017",
+    link="https://arxiv.org/abs/1703.04247",
     decoupled=False,
 )

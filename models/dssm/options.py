@@ -19,4 +19,5 @@ ENTRY = register(
     options=DSSMOptions,
     kind="vanilla two-tower: cosine with a learned scale",
     source="Huang et al., CIKM 2013",
+    link="https://doi.org/10.1145/2505515.2505665",
 )

@@ -30,6 +30,7 @@ ENTRY = register(
     options=EASEOptions,
     kind="retrieval: item-to-item weights in closed form, and recent popularity",
     source="after Steck, WWW 2019",
+    link="https://arxiv.org/abs/1905.03375",
     limits={
         "calibrated": "its score orders the items of a user, it is not the log-odds of a positive",
         "differentiable": "its weights have a closed form",

@@ -40,4 +40,5 @@ ENTRY = register(
     options=FITOptions,
     kind="early and late interaction: meta queries, a learned scorer of all pairs of heads",
     source="Xiong et al., SIGIR 2025, arXiv 2509.12948",
+    link="https://arxiv.org/abs/2509.12948",
 )

@@ -20,6 +20,7 @@ ENTRY = register(
     options=GBDTOptions,
     kind="boosted trees on the tabular features",
     source="scikit-learn's HistGradientBoostingClassifier",
+    link="https://scikit-learn.org/stable/modules/generated/sklearn.ensemble.HistGradientBoostingClassifier.html",
     decoupled=False,
     limits={"differentiable": "trees are grown, not trained by gradient steps"},
 )

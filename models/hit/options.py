@@ -37,4 +37,5 @@ ENTRY = register(
     options=HITOptions,
     kind="early and late interaction: generators of mimic vectors, several heads a side",
     source="Yang et al., arXiv 2505.19849",
+    link="https://arxiv.org/abs/2505.19849",
 )

@@ -23,7 +23,7 @@ class IntTowerOptions(TowerOptions):
     cir_weight: float = Field(0.1, ge=0, description="weight of the contrastive regularisation; 0 leaves it out")
     cir_temperature: float = Field(0.07, gt=0, description="temperature of the contrastive regularisation")
     only_last_layer: bool = Field(
-        False, description="score by the last user layer alone, the published faster inference; training uses all"
+        False, description="score by the last user layer only, the published faster inference; training uses all"
     )
 
 
@@ -32,4 +32,5 @@ ENTRY = register(
     options=IntTowerOptions,
     kind="late interaction: every user layer meets the item's last; contrastive regularisation",
     source="Li et al., CIKM 2022, arXiv 2210.09890",
+    link="https://arxiv.org/abs/2210.09890",
 )

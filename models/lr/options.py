@@ -8,4 +8,5 @@ ENTRY = register(
     options=ModelOptions,
     kind="linear: a weight for every id and number",
     source="Li et al., CIKM 2022, table 2",
+    link="https://arxiv.org/abs/2210.09890",
 )

@@ -19,5 +19,6 @@ ENTRY = register(
     options=MINDOptions,
     kind="retrieval: several interests a user, sampled softmax on positives",
     source="Li et al., CIKM 2019, arXiv 1904.08030",
+    link="https://arxiv.org/abs/1904.08030",
     limits={"calibrated": NOT_CALIBRATED},
 )

@@ -23,4 +23,5 @@ ENTRY = register(
     options=MVKEOptions,
     kind="early interaction: virtual kernels, each with an expert of its own",
     source="Xu et al., KDD 2022",
+    link="https://arxiv.org/abs/2106.07356",
 )

@@ -23,4 +23,5 @@ ENTRY = register(
     options=PolyEncoderOptions,
     kind="late interaction: several views of the user, weighed by the item",
     source="Humeau et al., ICLR 2020",
+    link="https://arxiv.org/abs/1905.01969",
 )

@@ -26,4 +26,5 @@ ENTRY = register(
     options=RankTowerOptions,
     kind="late interaction: gated heads that attend over prototypes of the other side's; our decoupled variant",
     source="after Yan & Li, arXiv 2407.12385",
+    link="https://arxiv.org/abs/2407.12385",
 )

@@ -8,5 +8,6 @@ ENTRY = register(
     options=RankingOptions,
     kind="ranking model of DeepCTR",
     source="Cheng et al., DLRS 2016",
+    link="https://arxiv.org/abs/1606.07792",
     decoupled=False,
 )

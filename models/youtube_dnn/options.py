@@ -8,5 +8,6 @@ ENTRY = register(
     options=RetrievalOptions,
     kind="retrieval: sampled softmax on positives",
     source="Covington et al., RecSys 2016",
+    link="https://doi.org/10.1145/2959100.2959190",
     limits={"calibrated": NOT_CALIBRATED},
 )

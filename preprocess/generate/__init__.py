@@ -2,7 +2,8 @@
 
 One module a data set, found by its name; a module whose name starts with an underscore is no data set. Each offers
 `generate(folder, *, rows, seed)`, `ceiling_auc(folder)` and `SAMPLE_ROWS`, the size used where there is no data.
-Those of :data:`COMMANDS` hold a cascade's requests: they offer `main(arguments)`, a command line of their own.
+Those of :data:`COMMANDS` hold a cascade's requests, or logs of several days: they offer `main(arguments)`, a command
+line of their own.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Protocol, cast
 from preprocess.generate._folder import ExistsError
 from prerank.errors import InputError
 
-COMMANDS = ("requests", "recflow", "kuairec")
+COMMANDS = ("requests", "recflow", "kuairec", "ads")
 """Modules with a command line of their own."""
 _TRUTH = "truth"
 

@@ -15,7 +15,7 @@ from prerank.terminal import Parser, integers, positive, random_seed
 def _parser() -> Parser:
     parser = Parser(
         prog="python -m preprocess.generate",
-        description="Write a generated data set. With the name of a cascade's data as the first word "
+        description="Write a generated data set. With the name of other data as the first word "
         f"({', '.join(COMMANDS)}), the options are others: see `python -m preprocess.generate {COMMANDS[0]} --help`.",
     )
     parser.add_argument("--dataset", required=True, metavar="NAME", help=f"which: {', '.join(names())}")

@@ -7,7 +7,7 @@ The log odds that a user likes an item, once the user looks at it, are
 
 A vector is the sum of the vectors of its attributes (age group, gender, segment and country; category, brand and the
 logarithm of the price), of 85 % of its variance, and of a remainder of its own. So what is observable explains about
-0.85² of the affinity. Vectors have the mean 0 over all users and over all items, so quality alone is what all users
+0.85² of the affinity. Vectors have the mean 0 over all users and over all items, so only quality is what all users
 share. Quality depends on the brand in part. Popularity is what a logging policy likes besides: it has a correlation of
 0.4 with quality, and none with anything else.
 """

@@ -11,7 +11,7 @@ from prerank.kernels.states import norm, only, row_products, unit
 class Gate:
     """MVKE's virtual-kernel gate (Xu et al., KDD 2022).
 
-    `scale · sim(Σ_k a_k u_k, v) + bias` with `a = softmax(<v, kernel_k> / √D)`, which depends on the item alone and is
+    `scale · sim(Σ_k a_k u_k, v) + bias` with `a = softmax(<v, kernel_k> / √D)`, which depends on the item only and is
     stored with it.
     """
 

@@ -10,7 +10,7 @@ import numpy as np
 from experiments import bootstrap
 from experiments.plan import PlannedRun, flags_of
 from preprocess.options import DataOptions
-from training.config import parse
+from training.config import Config, parse
 from training.run_folder import RunFolder
 
 _LEAKS = ["target_mean", "history", "user_filter", "encoders", "scaler"]
@@ -86,12 +86,19 @@ def write_run(
 
 def write_untrained_run(root: Path, data, model: str, seed: int, *flags: str, options=DataOptions) -> Path:
     """A finished run of prepared data whose weights are those before training; its metrics are made up."""
-    import models  # TensorFlow
-
     argv = [f"--model_name={model}", f"--random_seed={seed}", f"--prepared_dir={data.path.parents[1]}", *flags]
     config = parse(argv, program="", description="", data_options=options)
     folder = root / data.spec.dataset / "strict" / model / config.identity(data.fingerprint)
-    built = models.build(model, data.spec, seed=seed)
+    write_untrained(folder, config, data)
+    return folder
+
+
+def write_untrained(folder: Path, config: Config, data) -> None:
+    """As :func:`write_untrained_run`, in the folder of a planned run."""
+    import models  # TensorFlow
+
+    model, seed = config.run.model_name, config.run.random_seed
+    built = models.build(model, data.spec, config.model, seed=seed, entire_space=config.run)
     built.build_weights()
     (folder / "checkpoints").mkdir(parents=True)
     built.save_trained(folder / "checkpoints")
@@ -102,7 +109,6 @@ def write_untrained_run(root: Path, data, model: str, seed: int, *flags: str, op
         "data_fingerprint": data.fingerprint, "validation": _part(0.8), "seconds": 10.0,
     }  # fmt: skip
     (folder / "metrics.json").write_text(json.dumps(metrics))
-    return folder
 
 
 def _agreement(overlap: float, unseen: float | None) -> dict:

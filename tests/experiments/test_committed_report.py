@@ -13,6 +13,7 @@ from experiments.report.build import build
 from experiments.report.entries import boards
 from experiments.report.facts import PAGES, Facts
 from experiments.report.insert import insert
+from experiments.report.publish import marked
 from experiments.report.shown import RECORD, read_record, record
 from experiments.runs import read_all
 
@@ -51,9 +52,10 @@ def test_pages_are_filled_from_the_runs(found):
     facts = Facts(found, read_record(RESULTS))
     for page, template in PAGES.items():
         assert (ROOT / page).read_text() == facts.fill(template), page
-    readme = (ROOT / "README.md").read_text()
-    assert insert(readme, "models", facts.models("movielens")) == readme
-    assert insert(readme, "results", facts.fill("results.md.j2").rstrip()) == readme
+    for page, places in marked(facts).items():
+        text = (ROOT / page).read_text()
+        for name, content in places.items():
+            assert insert(text, name, content) == text, (page, name)
     assert (RESULTS / RECORD).read_text() == record(facts.shown)
 
 

@@ -259,7 +259,9 @@ def _train(script, runs, watcher, deadline):
             folder.finish()
 
 
-@_SOME_OR_ALL
+@pytest.mark.parametrize(
+    "points", [6, pytest.param(30, marks=pytest.mark.slow), pytest.param(None, marks=pytest.mark.long)]
+)
 def test_tuning_tries_the_same(root, points, monkeypatch):
     monkeypatch.setattr(tuning, "execute", _train)
 

@@ -14,12 +14,14 @@ from experiments.report.dropped import summary
 from prerank.errors import InputError
 
 ROOT = Path(__file__).parents[2]
-_README = "# A title\n<!-- models -->\n<!-- end of models -->\n\n<!-- results -->\n<!-- end of results -->\n"
+_README = "# A title\n<!-- findings -->\n<!-- end of findings -->\n\n<!-- models -->\n<!-- end of models -->\n"
+_MODELS = "# A title\n<!-- models -->\n<!-- end of models -->\n\n<!-- results -->\n<!-- end of results -->\n"
 _RAW, _OTHER = "f" * 16, "0" * 16  # the other comes first in the order of hashes
 _LATENCIES = (
     f"dataset,raw_data,model,part,items,p50_ms\nmovielens,{_RAW},hit,top 100,10000,1.25\n"
     f"movielens,{_RAW},dssm,top 100,10000,0.75\n"
 )
+_PAGES = ("README.md", "docs/models.md", "docs/movielens.md", "docs/reproducibility.md")
 _AUCS = {"hit": 0.91, "dssm": 0.9}
 
 
@@ -39,6 +41,8 @@ def repository(tmp_path_factory):
     write_run(folder / "results" / "runs", "hit", 0, 0.88, options={"user_heads": "1", "item_heads": "1"}, data="f",
               raw_data=_RAW)  # fmt: skip
     (folder / "README.md").write_text(_README)
+    (folder / "docs").mkdir()
+    (folder / "docs" / "models.md").write_text(_MODELS)
     for name in ("csv", "md", "png"):
         (folder / "results" / f"serving_latency.{name}").write_text(_LATENCIES)
     with pytest.MonkeyPatch.context() as patch:
@@ -65,15 +69,19 @@ def test_all_that_shows_results_is_written_from_the_committed_runs(here):
     written = {str(path) for path in files.contents(here) if path.parts[:3] != ("docs", "results", "runs")}
     figures = {f"docs/results/figures/movielens-{kind}.png" for kind in ("heads", "latency", "protocols", "published")}
     assert written == figures | {
-        "README.md", "docs/reproducibility.md", "docs/movielens.md", "docs/defaults.md", "docs/results/README.md",
-        "docs/results/report.html", "docs/results/leaderboard.csv", "docs/results/runs.csv", "docs/results/pages.csv",
+        "README.md", "docs/models.md", "docs/reproducibility.md", "docs/movielens.md", "docs/defaults.md",
+        "docs/results/README.md", "docs/results/report.html", "docs/results/leaderboard.csv", "docs/results/runs.csv",
+        "docs/results/pages.csv",
         "docs/results/serving_latency.csv", "docs/results/serving_latency.md", "docs/results/serving_latency.png",
     }  # fmt: skip
     assert len(list(here.glob("docs/results/runs/movielens/*/*/*/metrics.json"))) == 9
     readme = (here / "README.md").read_text()
     assert "| `hit` |" in readme
-    assert "0.9105 ± 0.0007" in readme
-    assert f"`{_RAW}`" in readme
+    assert "| 0.9105 ± 0.0007 |" in readme
+    assert "`hit` less `dssm` is +0.0100 AUC under the published" in readme
+    models = (here / "docs" / "models.md").read_text()
+    assert "0.9105 ± 0.0007 / " in models
+    assert f"`{_RAW}`" in models
     assert [row["latency_ms"] for row in _rows(here / "docs/results", setting="strict")] == ["1.25", "0.75", ""]
 
 
@@ -149,10 +157,10 @@ def test_what_is_dropped_leaves_no_figure(here):
 
 
 def test_a_page_without_its_places_stops_it(here):
-    (here / "README.md").write_text(_README.replace("<!-- end of results -->", ""))
+    (here / "README.md").write_text(_README.replace("<!-- end of findings -->", ""))
     write_run(here / "results" / "runs", "cold", 0, 0.92, data="f", raw_data=_RAW)
     before = files.contents(here)
-    with pytest.raises(InputError, match=r"README.md: cannot be filled in: .*<!-- results -->"):
+    with pytest.raises(InputError, match=r"README.md: cannot be filled in: .*<!-- findings -->"):
         main(["report", "--publish"])
     assert files.contents(here) == before
 
@@ -188,7 +196,7 @@ def test_after_a_failure_the_same_command_completes(here, monkeypatch):
 
 @pytest.mark.parametrize("raw", [_OTHER, None], ids=["raw data named", "raw data not named"])
 def test_other_data_under_the_same_titles_are_tables_of_their_own(here, raw, capsys):
-    pages = {page: (here / page).read_text() for page in ("README.md", "docs/movielens.md", "docs/reproducibility.md")}
+    pages = {page: (here / page).read_text() for page in _PAGES}
     figures = list(here.glob("docs/results/figures/*.png"))
     _write_runs(here / "results" / "runs", shift=-0.3, data="0", raw_data=raw)
     main(["report"])
@@ -247,22 +255,25 @@ def test_a_new_setting_of_the_same_data_is_shown_and_one_of_others_is_not(here):
         text = place.read_text().replace('"split": "time"', f'"split": "{split}"')
         place.write_text(text.replace('"state": "online"', f'"state": "{state}"'))
     main(["report", "--publish"])
-    readme = (here / "README.md").read_text()
-    assert "| `strict, random, frozen` | `dssm` |" in readme
-    assert "user_time" not in readme
+    models = (here / "docs" / "models.md").read_text()
+    assert "| `strict, random, frozen` | `dssm` |" in models
+    assert "user_time" not in models
     assert "strict, user_time, online, data 0-user-strict-0" in (here / "docs/results/README.md").read_text()
 
 
 def test_the_first_publication_of_several_data_asks_which(here):
     shutil.rmtree(here / "docs")
+    (here / "docs").mkdir()
+    (here / "docs" / "models.md").write_text(_MODELS)
     (here / "README.md").write_text(_README)
     for data, raw in (("f", _RAW), ("0", _OTHER)):
         _write_runs(here / "results" / "runs", data=data, raw_data=raw)
+    before = files.contents(here)
     with pytest.raises(InputError, match=f"--data movielens=DATA has to say .*{_OTHER} .*; {_RAW} "):
         main(["report", "--publish"])
-    assert not (here / "docs").exists()
+    assert files.contents(here) == before
     main(["report", "--publish", "--data", f"movielens={_RAW}"])
-    assert f"`{_RAW}`" in (here / "README.md").read_text()
+    assert f"`{_RAW}`" in (here / "docs" / "models.md").read_text()
 
 
 def test_a_damaged_file_is_named_where_it_lies(here):

@@ -130,7 +130,7 @@ def test_stops_when_the_time_is_up_and_goes_on(tmp_path, script):
     watcher = Lines()
     execute(script, [run], watcher, deadline=Deadline(1.2 / 3600))
     assert statuses.status(run) is Status.BEGUN
-    assert watcher.lines == ["0.000333333 hours are up: the same command goes on"]
+    assert watcher.lines == ["0.000333333 hours are up: the same command resumes"]
     done = len(list(run.folder.working.glob("epoch*")))
     execute(script, [run], watcher, deadline=Deadline())
     assert statuses.status(run) is Status.FINISHED

@@ -67,7 +67,8 @@ def test_exported_model_agrees_in_a_fresh_process(name, prepared, tmp_path):
     np.testing.assert_allclose(answer["probability"], 1 / (1 + np.exp(-expected)), atol=1e-5)
     assert np.isfinite(answer["probability"]).all()
     assert ("score" in answer) == models.get(name).decoupled
-    assert json.loads((place / "features.json").read_text())["calibrated"] == models.get(name).calibrated
+    described = json.loads((place / "features.json").read_text())
+    assert (described["log_odds"], described["calibrated"]) == (models.get(name).calibrated, False)
     if models.get(name).decoupled:
         np.testing.assert_allclose(answer["score"], expected, atol=1e-5)
         one_user = {key: [value[0]] * 4 if prepared.spec[key].side == "user" else value for key, value in raw.items()}
@@ -137,6 +138,8 @@ def test_features_json_and_companions(prepared, tmp_path):
         "limit": 50,
         "order": "oldest first, padded on the right", "default": [],
     }  # fmt: skip
+    assert {name for name, item in by_name.items() if "separator" in item} == {"genres"}
+    assert by_name["genres"]["separator"] == "|"
     assert by_name["user_mean_rating"]["default"] == prepared.spec["user_mean_rating"].default
     assert set(described["outputs"]) == {"serving_default", "user_tower", "item_tower", "score"}
     assert described["outputs"]["user_tower"] == {"user_heads": [None, 2, 16]}
@@ -171,7 +174,7 @@ def test_failed_export_leaves_nothing(prepared, tmp_path):
 def quick(monkeypatch):
     """An export that computes nothing: its files say which model it is of."""
 
-    def write(model, vocabularies, folder, files, export_format):
+    def write(model, vocabularies, folder, files, export_format, calibration):
         (folder / "model").write_text(model)
         item = {"name": "movie_id", "side": "item", "kind": "sparse", "dtype": "int64", "missing": -1}
         item |= {"vocabulary": "movie_id", "vocabulary_size": 3}

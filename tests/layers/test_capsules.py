@@ -65,3 +65,13 @@ def test_gradients_are_bounded_at_zero():
         loss = tf.reduce_sum(layer([behaviours, tf.ones([2, 5], tf.bool)]))
     assert np.isfinite(tape.gradient(loss, behaviours)).all()
     assert len(layer.trainable_weights) == 1
+
+
+def test_routing_starts_in_directions_that_differ():
+    layer = InterestCapsules(40, seed=1)
+    layer.build([(None, 5, 30), (None, 5)])
+    directions = np.array(layer.directions)
+    assert directions.shape == (30, 40)
+    assert np.std(directions) == pytest.approx(1.0, abs=0.1)
+    assert np.mean(directions) == pytest.approx(0.0, abs=0.1)
+    assert np.abs(np.corrcoef(directions.T) - np.eye(40)).max() < 0.8

@@ -130,3 +130,9 @@ def test_weights_have_names_of_their_own():
     layer = tower()
     names = [getattr(weight, "path", weight.name) for weight in layer.weights]
     assert len(set(names)) == len(names)
+
+
+def test_batch_norm_takes_the_moments_of_all_replicas_where_there_are_several():
+    assert [norm.synchronized for norm in Tower((8, 5))._norms] == [False, False]
+    with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+        assert [norm.synchronized for norm in Tower((8, 5))._norms] == [True, True]

@@ -175,6 +175,17 @@ def test_options_without_it_are_refused():
             ExposureOptions(**{option: 0.5})
 
 
+@pytest.mark.parametrize(
+    ("option", "allowed", "refused"),
+    [("exposure_weight", 1e-9, 0.0), ("exposure_scale", 1.0, 1.001), ("exposure_scale", 1e-9, 0.0),
+     ("exposure_half_life", 0.0, -0.5)],
+)  # fmt: skip
+def test_the_ends_of_what_is_allowed(option, allowed, refused):
+    assert getattr(ExposureOptions(entire_space=True, **{option: allowed}), option) == allowed
+    with pytest.raises(ValueError, match=option):
+        ExposureOptions(entire_space=True, **{option: refused})
+
+
 def test_the_weight_of_the_exposures_loss():
     inputs, labels = random_batch(SPEC, 64)
     one, three = (

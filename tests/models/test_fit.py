@@ -22,6 +22,51 @@ def build(spec=SPEC, seed=0, **options):
     return model
 
 
+def _weight(unit, query, element):
+    """An interaction unit's weight of an element for a query: `MLP([q, e, q − e, q ⊙ e])`."""
+    kernel, bias, output, output_bias = (np.array(value, np.float64) for value in unit.weights)
+    joined = np.concatenate([query, element, query - element, query * element])
+    return (np.maximum(joined @ kernel + bias, 0) @ output + output_bias)[0]
+
+
+def _tower_input(model, inputs, row, query):
+    """What the user's tower takes of a row for a query, by hand from the tables and the units' weights."""
+    table, starts = model.encoder.embedding.table.numpy().astype(np.float64), model.encoder.embedding._start
+
+    def embedded(name, index):
+        return table[starts[model.spec[name].vocabulary] + index]
+
+    fields = {name: embedded(name, int(inputs[name][row])) for name in ("user_id", "gender", "age")}
+    history = [embedded("user_hist", index) for index in inputs["user_hist"][row].numpy() if index != 0]
+    nothing = np.zeros(SMALL["embedding_dim"])
+    pooled = np.mean(history, axis=0) if history else nothing
+    own = [*fields.values(), pooled, [float(inputs["user_mean_rating"][row])]]
+    kernel, bias = (np.array(value, np.float64) for value in model.query_projection.weights)
+    projected = query @ kernel + bias
+    behaviours = sum((_weight(model.history_unit, projected, element) * element for element in history), nothing)
+    others = [_weight(model.field_unit, projected, element) * element for element in fields.values()]
+    return np.concatenate([*own, behaviours, *others])
+
+
+def test_the_input_of_the_users_tower_by_hand():
+    """The user's own fields, the history weighed by the query and summed, and the other fields weighed by it."""
+    model, rows = build(meta_vectors=3), 9
+    inputs, _ = random_batch(SPEC, rows)
+    lengths = (inputs["user_hist"].numpy() != 0).sum(axis=1)
+    assert lengths.min() == 0
+    assert lengths.max() > 2
+    queries = model.meta_query.queries().numpy().astype(np.float64)
+    taken = np.array([_tower_input(model, inputs, row, query) for row in range(rows) for query in queries], np.float32)
+    expected = model.user_representer(model.user_dnn(taken, training=False)).numpy().reshape(rows, 3, 4, 3)
+    assert np.std(expected, axis=0).min() > 1e-3
+    np.testing.assert_allclose(model.user_tower(inputs)["user_heads"], expected, rtol=1e-3, atol=1e-4)
+    item = model.item_tower(inputs)
+    chosen = expected[np.arange(rows), item["item_meta_index"].numpy()]
+    np.testing.assert_allclose(
+        model(inputs, training=False), model.scorer([chosen, item["item_heads"]]) + model.bias, rtol=1e-3, atol=1e-4
+    )
+
+
 def test_training_takes_soft_queries_and_inference_hard_ones():
     model = build()
     model.plan_training(1, 10)

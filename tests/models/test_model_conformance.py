@@ -78,6 +78,24 @@ def test_missing_and_unseen_values_and_empty_sequences_give_finite_logits(name, 
         assert np.isfinite(model(inputs, training=False)).all()
 
 
+@every_model
+def test_more_padding_changes_no_logit(name, randomised):
+    """Empty, short and full sequences, each with three more columns of padding."""
+    model = randomised(name)
+    inputs, _ = random_batch(SPEC, 64)
+    padded = {
+        field.name: tf.pad(inputs[field.name], [[0, 0], [0, 3]]) if field.kind == "sequence" else inputs[field.name]
+        for field in SPEC.fields
+    }
+    for field in SPEC.fields:
+        if field.kind == "sequence":
+            assert padded[field.name].shape == (64, field.max_length + 3)
+            lengths = set(np.count_nonzero(inputs[field.name], axis=1).tolist())
+            assert {0, 1, field.max_length} <= lengths
+    expected = model(inputs, training=False)
+    np.testing.assert_allclose(model(padded, training=False), expected, rtol=0, atol=1e-5)
+
+
 # The two-tower contract
 
 

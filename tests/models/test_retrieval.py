@@ -159,3 +159,14 @@ def test_interests_of_mind(interests):
     np.testing.assert_array_equal(found, model.user_tower(inputs)["user_interests"])
     empty = model.user_tower({**inputs, "user_hist": tf.zeros_like(inputs["user_hist"])})["user_interests"].numpy()
     np.testing.assert_allclose(empty, np.repeat(empty[:, :1], interests, axis=1), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "trained"),
+    [("mind", False), ("youtube_dnn", False), ("ease", False), ("gbdt", False), ("dssm", True), ("lr", True)],
+)
+def test_the_bias_is_trained_where_the_loss_depends_on_it(name, trained):
+    """A softmax over the items of a user does not see what is added to all of them."""
+    model = models.build(name, SPEC)
+    assert [weight.name for weight in model.weights if weight is model.bias]
+    assert any(weight is model.bias for weight in model.trainable_weights) == trained

@@ -89,7 +89,7 @@ def test_a_connection_that_breaks_is_continued(server, tmp_path):
 def broken(server, tmp_path):
     """A part of 18 pieces that an earlier call left."""
     server.breaks = [6 * PIECE] * 3
-    with pytest.raises(InputError, match="goes on where it broke off") as failure:
+    with pytest.raises(InputError, match="the same command resumes") as failure:
         fetch([f"{server.url}/a.gz"], tmp_path / "a.gz", wait=0)
     assert "\n" not in str(failure.value)
     assert names(tmp_path) == [".part-a.gz", ".part-a.gz.json"]

@@ -2,9 +2,15 @@
 
 import collections
 
+import ibis
+import pyarrow as pa
 import pytest
+from support_specs import SHOP
 from taobao_files import make, without_log
+from test_hashing import by_hand
 
+from preprocess import negatives
+from preprocess.names import LABEL, ROW, TIMESTAMP
 from preprocess.options import DataOptions
 from preprocess.prepare import prepare
 from preprocess.taobao import ADAPTER
@@ -73,3 +79,36 @@ def test_the_order_of_lines_does_not_matter(clicks, found, samples, tmp_path):
         for prepared in (found, prepare(ADAPTER, options, lambda line: None))
     ]
     assert keys[0] == keys[1]
+
+
+def test_no_item_that_the_user_has_a_row_with_is_drawn_whatever_its_label(engine):
+    """User 0 has all items but 8 and 9, most of them as negatives; user 1 has met them all by then."""
+    rows = [(0, item, 5, 0) for item in range(7)] + [(0, 7, 50, 1)] + [(1, item, 6, 0) for item in range(10)]
+    table = pa.Table.from_pylist(
+        [dict(zip(("reader", "book", TIMESTAMP, LABEL), row, strict=True)) | {ROW: n} for n, row in enumerate(rows)]
+    )
+    found = engine.table(negatives.with_negatives(engine, ibis.memtable(table), SHOP, 4)).to_pylist()
+    kept = sorted(
+        (row["reader"], row["book"], row[TIMESTAMP], row[LABEL], row[ROW] // 5) for row in found if row[ROW] % 5 == 0
+    )
+    assert kept == sorted((*row, n) for n, row in enumerate(rows))
+    drawn = [row for row in found if row[ROW] % 5]
+    assert {(row["reader"], row["book"], row[TIMESTAMP], row[LABEL]) for row in drawn} == {(0, 8, 50, 0), (0, 9, 50, 0)}
+    assert {row[ROW] for row in drawn} == {7 * 5 + 1, 7 * 5 + 2}
+
+
+def test_the_same_user_and_item_at_another_time_draw_anew(engine):
+    alive = ibis.memtable({TIMESTAMP: [1, 2, 3], "_alive": [1000] * 3})
+    positives = ibis.memtable([{ROW: n, "reader": 4, "book": 5, TIMESTAMP: n + 1} for n in range(3)])
+    found = engine.table(negatives._drawn(positives, alive, SHOP, 20)).to_pylist()
+    of_row = collections.defaultdict(dict)
+    for row in found:
+        of_row[row[ROW]][row["_draw"]] = row["_place"]
+    assert [len(draws) for draws in of_row.values()] == [20] * 3
+    expected = {n: {draw: by_hand((4, 5, n + 1, draw), 701) % 1000 for draw in range(20)} for n in range(3)}
+    assert of_row == expected
+    for one in of_row:
+        assert len(set(of_row[one].values())) > 15
+        for two in of_row:
+            same = sum(of_row[one][draw] == of_row[two][draw] for draw in range(20))
+            assert same == 20 if one == two else same < 3

@@ -110,10 +110,14 @@ def as_lists(table):
     return table.assign(genres=table.genres.str.split("|"))
 
 
-@pytest.mark.parametrize("spelling", ["lists", "text", "floats", "timestamps", "categories", "milliseconds"])
+@pytest.mark.parametrize(
+    "spelling", ["lists", "lists or text", "text", "floats", "timestamps", "categories", "milliseconds"]
+)
 def test_parquet_in_several_spellings(joined, as_movielens, read_own, tmp_path, spelling):
     table, schema = frame(joined), MOVIES
-    if spelling != "text":
+    if spelling == "lists or text":
+        table = as_lists(table)
+    elif spelling != "text":
         table, schema = as_lists(table), with_fields(genres={"side": "item", "kind": "sequence"})
     if spelling == "floats":
         table = table.astype({"user_id": float, "rating": float, "timestamp": float})
@@ -235,6 +239,19 @@ def error_of(prepare_own, schema, data_path, tmp_path, **options):
         ),
         (with_fields(gender={"side": "user", "kinds": "x"}), "fields.gender.kinds: there is no such key"),
         (with_fields(gender={"side": "user", "separator": ","}), "fields.gender.separator: the field is no sequence"),
+        (with_fields(gender={"side": "user", "column": ""}), "fields.gender.column: String should have at least 1"),
+        *(
+            (changed(**{key: spelt}), f"{key}{where}: String should have at least 1 character. Received: ''")
+            for key in ("label", "time", "request", "stage", "weight", "teacher")
+            for spelt, where in (("", ""), ({"column": ""}, ".column"))
+            if key not in ("weight", "teacher") or spelt == ""
+        ),
+        *(
+            (changed(delimiter=mark), "delimiter: a quote or a line end cannot stand between values")
+            for mark in ('"', "\n", "\r")
+        ),
+        (changed(delimiter=""), "delimiter: String should have at least 1 character"),
+        (changed(delimiter=";;"), "delimiter: String should have at most 1 character"),
         (with_fields(_place={"side": "user"}), "fields._place: String should match pattern"),
         (with_fields(Sex={"side": "user"}), "fields.Sex: String should match pattern"),
     ],
@@ -257,7 +274,7 @@ def test_a_wrong_schema_names_its_key(joined, prepare_own, tmp_path, schema, mes
             "genres has to be a list of values, each an integer. Received: ",
         ),
         (changed(label="rating"), "rating has to be 0 or 1, or the schema needs label.positive_from. Received: "),
-        (changed(label={"column": "timestamp", "positive_from": 0}), "positives alone"),
+        (changed(label={"column": "timestamp", "positive_from": 0}), "positives only"),
         (with_fields(rating={"side": "user"}), "has other values on an earlier line (rating)"),
         (
             with_fields(stars={"side": "user", "kind": "dense", "column": "rating"}),
@@ -273,7 +290,7 @@ def test_a_column_that_does_not_fit_is_named(joined, prepare_own, tmp_path, sche
 @pytest.mark.parametrize(
     ("column", "values", "message"),
     [
-        ("gender", None, "no column gender. Received: user_id, movie_id"),
+        ("gender", None, "no column gender; did you mean genres? Received: user_id, movie_id"),
         ("user_id", lambda ids: ids.where(ids.index != 7), "row 8: user_id is null, and may not be missing"),
         (
             "user_id",

@@ -208,7 +208,7 @@ def test_clicks_alone_need_a_random_split_and_negatives(tiny, tmp_path):
     tiny.write_clicks(tmp_path / "raw")
     with pytest.raises(InputError, match="--split time: the taobao data given have no time, only --split random"):
         prepare_(tmp_path / "raw", tmp_path / "out")
-    with pytest.raises(InputError, match="hold positives alone: --negatives N"):
+    with pytest.raises(InputError, match="hold positives only: --negatives N"):
         prepare_(tmp_path / "raw", tmp_path / "out", split="random")
     found = prepare_(tmp_path / "raw", tmp_path / "out", split="random", negatives=2)
     assert found.spec.history is None

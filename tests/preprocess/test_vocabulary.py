@@ -3,13 +3,18 @@
 import collections
 import dataclasses
 
+import ibis
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from features import MISSING, RESERVED, UNSEEN, FeatureSpec
+from features import MISSING, RESERVED, UNSEEN, FeatureSpec, Field
+from preprocess import vocabulary
 from preprocess.movielens import ADAPTER
+from preprocess.names import WEIGHT
 from preprocess.options import DataOptions
 from preprocess.prepare import prepare
 from prerank import hashed_ids
@@ -170,3 +175,44 @@ def test_fields_of_many_values_are_hashed(small, prepared):
             inside = [value for value in values if hashed_ids.hashed(value) % 20 == bucket]
             assert value == min(inside, default=-1)
     assert FeatureSpec.from_dict(found.spec.to_dict()) == found.spec
+
+
+_TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=6)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    kind=st.sampled_from(["int64", "string"]),
+    known=st.lists(st.integers(-3, 9), max_size=12),
+    asked=st.lists(st.one_of(st.none(), st.integers(-3, 9)), max_size=12),
+    min_count=st.integers(1, 2),
+    texts=st.lists(_TEXTS, min_size=13, max_size=13, unique=True),
+)
+def test_a_vocabulary_gives_back_what_it_was_given(engine, kind, known, asked, min_count, texts):
+    """Every known value has an index of its own, in the order of values, and the index leads back to it."""
+    values = dict(zip(range(-3, 10), texts if kind == "string" else range(-3, 10), strict=True))
+    raw = pa.int64() if kind == "int64" else pa.string()
+    field = Field("book", "item", "sparse", kind, "book", 0)
+    rows = pa.table(
+        {"book": pa.array([values[key] for key in known], raw), WEIGHT: pa.array([1] * len(known), pa.int64())}
+    )
+    options = DataOptions(min_count=min_count).resolved()
+    found = vocabulary.fit(engine, [(field, ibis.memtable(rows))], options)
+    missing = -1 if kind == "int64" else ""
+    counts = collections.Counter(values[key] for key in known)
+    kept = [value for value, count in counts.items() if count >= min_count and value != missing]
+    expected = sorted(kept, key=lambda value: value if kind == "int64" else value.encode())
+    listed = engine.table(found["book"].values.order_by("index")).to_pylist()
+    assert [row["value"] for row in listed] == expected
+    assert [row["index"] for row in listed] == list(range(RESERVED, RESERVED + len(expected)))
+    assert found["book"].size == len(expected)
+    wanted = [None if key is None else values[key] for key in asked]
+    table = pa.table({"book": pa.array(wanted, raw), "place": pa.array(range(len(wanted)), pa.int64())})
+    indexed = engine.table(vocabulary.with_index(ibis.memtable(table), "place", field, found).order_by("place"))
+    for value, index in zip(wanted, indexed["_index_book"].to_pylist(), strict=True):
+        if value is None or value == missing:
+            assert index == MISSING
+        elif value in expected:
+            assert expected[index - RESERVED] == value
+        else:
+            assert index == UNSEEN

@@ -1,7 +1,11 @@
 """Every kernel and storage type against the plain formula, on more items than are scored at a time."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from prerank.fallback import ExportedScorer
 from prerank.index import ItemStates
@@ -10,31 +14,46 @@ from prerank.lookup import lookup_of
 from prerank.snapshot import Snapshot
 from prerank.storage import StoredArray
 
-WIDTH, USER_HEADS, ITEM_HEADS, QUERIES, HIDDEN = 6, 2, 3, 4, 5
+
+class Sizes(NamedTuple):
+    """How wide vectors are, and how many there are of what."""
+
+    width: int = 6
+    user_heads: int = 2
+    item_heads: int = 3
+    queries: int = 4
+    hidden: int = 5
+
+
 SCALE, BIAS = 1.5, 0.25
 TOLERANCE = {"float32": 2e-5, "float16": 0.02, "int8": 0.15}
 ONE_VECTOR = ("cosine", "dot")
 HEADS = ("fully_connected", "lss", "max_sim")
 
 
-def _weights(random, kind):
+def _weights(random, kind, sizes):
+    width, users, items, queries, hidden = sizes
     inner = kind.split("/")[-1]
     weights = {"scale": np.float32(SCALE), "bias": np.float32(BIAS)}
     if inner == "fully_connected":
-        weights |= {"output_kernel": random.normal(size=(USER_HEADS * ITEM_HEADS, 1)), "output_bias": np.ones(1)}
+        weights |= {"output_kernel": random.normal(size=(users * items, 1)), "output_bias": np.ones(1)}
     if inner == "lss":
         weights |= {
-            "rows_kernel": random.normal(size=(ITEM_HEADS, HIDDEN)), "rows_bias": random.normal(size=HIDDEN),
-            "columns_kernel": random.normal(size=(USER_HEADS, HIDDEN)), "columns_bias": random.normal(size=HIDDEN),
-            "output_kernel": random.normal(size=(HIDDEN * HIDDEN, 1)) / HIDDEN, "output_bias": np.ones(1),
+            "rows_kernel": random.normal(size=(items, hidden)), "rows_bias": random.normal(size=hidden),
+            "columns_kernel": random.normal(size=(users, hidden)), "columns_bias": random.normal(size=hidden),
+            "output_kernel": random.normal(size=(hidden * hidden, 1)) / hidden, "output_bias": np.ones(1),
         }  # fmt: skip
     if kind.startswith("gate"):
-        weights["keys"] = random.normal(size=(QUERIES, WIDTH))
+        weights["keys"] = random.normal(size=(queries, width))
     return {name: np.asarray(value, np.float32) for name, value in weights.items()}
 
 
+def _norm(vector):
+    return max(np.linalg.norm(vector), 1e-3)
+
+
 def _cosine(left, right):
-    return left @ right / (np.linalg.norm(left) * np.linalg.norm(right))
+    return left @ right / (_norm(left) * _norm(right))
 
 
 def _softmax(values):
@@ -49,7 +68,7 @@ def _plain(kind, weights, user, item):
         return _plain(inner, weights, user[item["query"]], item)
     vector, heads = item["vector"], item["heads"]
     if outer == "gate":
-        user = _softmax(weights["keys"] @ vector / np.sqrt(WIDTH)) @ user
+        user = _softmax(weights["keys"] @ vector / np.sqrt(len(vector))) @ user
     if outer == "attention":
         user = _softmax(user @ vector) @ user
     if inner == "additive":
@@ -68,23 +87,24 @@ def _plain(kind, weights, user, item):
     return SCALE * products.reshape(-1) @ weights["output_kernel"][:, 0] + weights["output_bias"][0] + BIAS
 
 
-def _states(random, kind, count):
+def _states(random, kind, count, sizes):
     """Users and items as the towers give them, and the items' parts for the plain formula."""
+    width, user_heads, item_heads, queries, _ = sizes
     outer, _, inner = kind.rpartition("/")
     items = {
-        "number": random.normal(size=count), "vector": random.normal(size=(count, WIDTH)),
-        "heads": random.normal(size=(count, ITEM_HEADS, WIDTH)) / 2, "query": random.integers(0, QUERIES, count),
+        "number": random.normal(size=count), "vector": random.normal(size=(count, width)),
+        "heads": random.normal(size=(count, item_heads, width)) / 2, "query": random.integers(0, queries, count),
     }  # fmt: skip
     if inner in HEADS:
-        user, used = random.normal(size=(USER_HEADS, WIDTH)), "heads"
+        user, used = random.normal(size=(user_heads, width)), "heads"
     else:
         used = "number" if inner == "additive" else "vector"
-        user = random.normal() if inner == "additive" else random.normal(size=WIDTH)
+        user = random.normal() if inner == "additive" else random.normal(size=width)
     if inner == "max_interest" or outer in ("gate", "attention"):
-        user = random.normal(size=(QUERIES, WIDTH))
+        user = random.normal(size=(queries, width))
     state = {"item_state": items[used].astype(np.float32)}
     if outer == "meta_query":
-        user = random.normal(size=(QUERIES, *user.shape))
+        user = random.normal(size=(queries, *user.shape))
         items["query"].sort()  # as an index keeps them
         state["item_meta_index"] = items["query"].astype(np.int32)
     return user, state, [{name: values[row] for name, values in items.items()} for row in range(count)]
@@ -102,7 +122,7 @@ CHUNKS = {"7": (7, 60), "5000": (5000, 10_003), "its own": (None, None)}
 @pytest.mark.parametrize("kind", KINDS)
 def test_scores_of_many_chunks_are_those_of_the_plain_formula(kind, chunk, monkeypatch):
     random = np.random.default_rng(3)
-    weights = _weights(random, kind)
+    weights = _weights(random, kind, Sizes())
     kernel = make_kernel(kind, weights)
     length, count = CHUNKS[chunk]
     if length is not None:
@@ -110,7 +130,7 @@ def test_scores_of_many_chunks_are_those_of_the_plain_formula(kind, chunk, monke
         if kind.startswith("meta_query"):
             monkeypatch.setattr(kernel._heads, "chunk", length)
     count = count or 2 * kernel.chunk + 3
-    user, state, items = _states(random, kind, count)
+    user, state, items = _states(random, kind, count, Sizes())
     checked = np.unique([0, count - 1, *random.integers(0, count, 200), *_edges(kernel.chunk, count)])
     expected = np.array([_plain(kind, weights, user, items[row]) for row in checked])
     assert np.std(expected) > 0.1, "a difference would not be noticed"
@@ -127,6 +147,40 @@ def test_scores_of_many_chunks_are_those_of_the_plain_formula(kind, chunk, monke
         np.testing.assert_allclose(whole[checked], expected, rtol=0, atol=limit)
         some = snapshot.score(kernel, prepared, shuffled)
         np.testing.assert_allclose(some[np.argsort(shuffled)][checked], expected, rtol=0, atol=limit)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    kind=st.sampled_from(KINDS),
+    sizes=st.builds(Sizes, *(st.integers(1, most) for most in (9, 3, 3, 5, 4))),
+    chunk=st.integers(1, 12),
+    count=st.integers(1, 40),
+    dtype=st.sampled_from(list(TOLERANCE)),
+    seed=st.integers(0, 2**32 - 1),
+    data=st.data(),
+)
+def test_any_shape_type_chunk_and_order_gives_the_plain_formula(kind, sizes, chunk, count, dtype, seed, data):
+    """In float32 the plain formula; in fewer bits, whose own error is for `test_storage`, what one piece gives."""
+    random = np.random.default_rng(seed)
+    weights = _weights(random, kind, sizes)
+    kernel, in_one_piece = make_kernel(kind, weights), make_kernel(kind, weights)
+    kernel.chunk = chunk
+    if kind.startswith("meta_query"):
+        kernel._heads.chunk = chunk
+    user, state, items = _states(random, kind, count, sizes)
+    prepared, arranged, ids = kernel.prepare({"user_state": np.float32(user)}), kernel.arrange(state), np.arange(count)
+
+    def stored(dtype):
+        arrays = {name: StoredArray.encode(array, dtype) for name, array in arranged.items()}
+        return Snapshot("", (0, 0), ItemStates(ids, arrays, dtype), lookup_of(ids))
+
+    expected = [_plain(kind, weights, user, item) for item in items]
+    np.testing.assert_allclose(stored("float32").score(kernel, prepared), expected, rtol=3e-4, atol=3e-4)
+    arrays = stored(dtype).states.arrays
+    at_once = in_one_piece.score(prepared, {name: array.read(slice(0, count)) for name, array in arrays.items()})
+    places = np.array(data.draw(st.lists(st.integers(0, count - 1), max_size=30)), np.int64)
+    np.testing.assert_allclose(stored(dtype).score(kernel, prepared), at_once, rtol=3e-4, atol=3e-4)
+    np.testing.assert_allclose(stored(dtype).score(kernel, prepared, places), at_once[places], rtol=3e-4, atol=3e-4)
 
 
 def _edges(chunk, count):

@@ -63,7 +63,7 @@ def test_rows_of_different_lengths_are_padded(exported, prepared):
         ({"gender": [["M"]]}, ["gender, row 1 has to be a text"]),
         ({"user_hist": [1, 2]}, ["user_hist, row 1 has to be a sequence. Received: 1"]),
         ({"user_hist": np.array([[1, 2], [3, 4.5]])}, ["user_hist, row 2 has to be an integer. Received: 4.5"]),
-        ({"genres": ["Drama"]}, ["genres, row 1 has to be a sequence. Received: 'Drama'"]),
+        ({"user_hist": ["1"]}, ["user_hist, row 1 has to be a sequence. Received: '1'"]),
         ({"genres": "Drama"}, ["genres has to be an array of rank 2, or a list of lists"]),
         ({"user_mean_rating": ["half"]}, ["user_mean_rating, row 1 has to be a number. Received: 'half'"]),
         ({"user_mean_rating": [0.5, 1e39]}, ["user_mean_rating, row 2 has to be a finite number of 32 bits"]),

@@ -75,8 +75,8 @@ def test_log_sigmoid_of_numbers_near_and_far():
     numbers = np.array([0, 1e-6, -1e-6, 3, -3, 20, -20, 88, -88, 1e4, -1e4], np.float32)
     wide = numbers.astype(np.float64)
     expected = np.where(wide > 0, -np.log1p(np.exp(-np.abs(wide))), wide - np.log1p(np.exp(-np.abs(wide))))
-    found = log_sigmoid(numbers)
-    assert found.dtype == np.float32
+    found = np.empty_like(numbers)
+    log_sigmoid(numbers, found)
     np.testing.assert_allclose(found, expected, rtol=1e-6, atol=2e-7)
 
 
@@ -140,8 +140,8 @@ def test_a_model_without_a_kernel_is_scored_by_its_saved_model(exported, tmp_pat
 
 def test_features_json_lists_the_tasks(exported):
     described = json.loads((exported("dssm") / "out" / "features.json").read_text())
-    assert described["calibrated"] is True
-    assert [(task["name"], task["probability"], task["calibrated"]) for task in described["tasks"]] == [
+    assert (described["log_odds"], described["calibrated"]) == (True, False)
+    assert [(task["name"], task["probability"], task["log_odds"]) for task in described["tasks"]] == [
         ("positive", "probability", True),
         ("exposed", "probability_exposed", False),
     ]

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from artefacts import export_small, saved_model_scores, users, write_items
 
-from prerank import index, index_command
+from prerank import build_index, index, index_command
 from prerank.artefact import Artefact
 from prerank.build_index import build
 from prerank.command_line import main
@@ -69,6 +69,17 @@ def test_update_replaces_some_items_adds_others_and_keeps_the_rest(name, dtype, 
     if dtype == "float32":
         whole = saved_model_scores(artefact, user, first)
         assert_same(scores(artefact, out), {**whole, **changed})
+
+
+@pytest.mark.parametrize("batch", [1, 7, len(IDS) - 1, len(IDS)])
+def test_items_of_every_batch_are_encoded(batch, model, tmp_path, monkeypatch):
+    """Whatever the size of a batch, the last item of each one included."""
+    items, artefact = write_items(tmp_path / "items.parquet", IDS), model("hit")
+    monkeypatch.setattr(build_index, "_BATCH", batch)
+    states = build(artefact, items, tmp_path / "index").states
+    assert states.ids.tolist() == IDS
+    assert {array.values.shape[1] for array in states.arrays.values()} == {len(IDS)}
+    assert_same(scores(artefact, tmp_path / "index"), saved_model_scores(artefact, users(1)[0], items))
 
 
 def test_update_needs_an_index_of_the_same_type(model, tmp_path):

@@ -119,8 +119,8 @@ def test_what_is_missing_or_no_text_is_refused(values, received):
 
 @pytest.mark.parametrize("values", [pd.Series([], dtype="int64"), pa.array([], pa.int64()), pa.chunked_array([[]])])
 def test_empty_arrays(values):
-    with pytest.raises(RequestError, match="candidates: empty"):
-        item_ids(values, "int64")
+    found = item_ids(values, "int64")
+    assert (found.dtype, found.shape) == (np.int64, (0,))
 
 
 @pytest.fixture(scope="module", params=["saved_model", "onnx"])
@@ -173,3 +173,9 @@ def test_raw_values_for_onnx_with_a_nul_are_refused(tmp_path):
         with pytest.raises(InputError, match="row 2 has to be a .*without NUL"):
             Indexer(place).encode(raw)
     assert Indexer(place).encode({"gender": ["F", "M"]})["gender"].tolist() == [2, 3]
+
+
+@pytest.mark.parametrize(("values", "place"), [([1, "x", 3], 2), ([None, 2], 1), ([1, 2, 2.5], 3), ("x", 1)])
+def test_the_place_of_what_is_no_id_is_named(values, place):
+    with pytest.raises(RequestError, match=rf"^exclude: an item id .*, place {place}$"):
+        item_ids(values, "int64", "exclude")

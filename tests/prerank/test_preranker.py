@@ -75,6 +75,15 @@ def test_top_among_candidates_and_without_some(ranker, expected):
     assert ranker.top(user, 10, exclude=IDS).ids.size == 0
 
 
+@pytest.mark.parametrize("none", [[], (), set(), np.array([], np.int64)])
+def test_of_no_candidates_comes_an_empty_answer(none, ranker):
+    for found in (
+        ranker.top(users(1)[0], 3, candidates=none, strict=True),
+        ranker.score(users(1)[0], none, strict=True),
+    ):
+        assert (len(found.ids), len(found.scores), found.unknown, found.version) == (0, 0, (), ranker.version)
+
+
 def test_unknown_candidates_are_reported(ranker, expected):
     found = ranker.score(users(1)[0], np.array([5, 2, 7, 900]))
     assert found.unknown == (2, 900)
@@ -135,8 +144,6 @@ def test_a_wrong_user_is_named(change, message, ranker):
 @pytest.mark.parametrize(
     ("candidates", "message"),
     [
-        ([], "candidates: empty"),
-        (np.array([], np.int64), "candidates: empty"),
         (["a"], "candidates: an item id has to be an integer. Received: 'a'"),
         ([1, math.nan], "candidates: an item id has to be an integer. Received: nan"),
         ([1.5], "candidates: an item id has to be an integer. Received: 1.5"),

@@ -2,11 +2,12 @@
 
 import logging
 import shutil
+import threading
 
 import pytest
 from artefacts import export_small, users, write_items
 
-from prerank import watching
+from prerank import index, watching
 from prerank.artefact import Artefact
 from prerank.build_index import build
 from prerank.errors import ArtefactError
@@ -110,3 +111,52 @@ def test_without_watching_only_reload_reads_again(place, folder):
     assert watched.current().version == "v000001"
     assert watched.reload().version == "v000002"
     assert watched.current().version == "v000002"
+
+
+def test_a_version_that_comes_while_another_is_read_is_picked_up_by_the_next_request(place, folder, monkeypatch):
+    read = index.read
+
+    def replaced_after(*args):
+        found = read(*args)
+        monkeypatch.setattr(index, "read", read)
+        shutil.copytree(folder / "v000001", folder / "v000002")
+        point(folder, "v000002")
+        return found
+
+    monkeypatch.setattr(index, "read", replaced_after)
+    watched = WatchedIndex(folder, Artefact(place).fingerprint)
+    assert watched.snapshot.version == "v000001"
+    assert watched.current().version == "v000002"
+
+
+def test_one_thread_reads_a_replacement_while_the_others_go_on(place, folder, monkeypatch):
+    watched = WatchedIndex(folder, Artefact(place).fingerprint)
+    shutil.copytree(folder / "v000001", folder / "v000002")
+    point(folder, "v000002")
+    opened, reading, go_on, opens = watching.Snapshot.open, threading.Event(), threading.Event(), []
+
+    def slow(*args):
+        opens.append(threading.current_thread())
+        reading.set()
+        assert go_on.wait(60)
+        return opened(*args)
+
+    monkeypatch.setattr(watching.Snapshot, "open", slow)
+    found = []
+    reader = threading.Thread(target=lambda: found.append(watched.current().version))
+    reader.start()
+    assert reading.wait(60)
+    others = [threading.Thread(target=lambda: found.append(watched.current().version)) for _ in range(3)]
+    for thread in others:
+        thread.start()
+    for thread in others:
+        thread.join(5)
+    waiting = [thread for thread in others if thread.is_alive()]
+    go_on.set()
+    for thread in (reader, *others):
+        thread.join(60)
+    assert not waiting
+    assert opens == [reader]
+    assert found == ["v000001"] * 3 + ["v000002"]
+    assert watched.current().version == "v000002"
+    assert opens == [reader]

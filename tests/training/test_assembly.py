@@ -1,10 +1,14 @@
 """Batches of requests, with candidates, against the prepared rows, one by one."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from request_data import requests_data  # noqa: F401
 
 from prerank.errors import InputError
+from training import objective_setup
+from training.assembly import BatchAssembly
 from training.batches import Batches, read_columns
 from training.config import parse
 from training.dataset import Share
@@ -112,9 +116,8 @@ def test_candidates_follow_the_rows_and_hits_are_masked(requests_data, origin, b
             kept_ones += kept
             assert kept == (pair in listed)
             assert not (kept and hit)
-            if kept and origin != "batch":
-                assert first[item] <= keys.times[row]
             if kept:
+                assert first[item] <= keys.times[row]
                 assert found.weights[pair] == keys.weights[row]
     assert kept_ones > 100
 
@@ -173,6 +176,53 @@ def test_slices_of_replicas_cut_no_list(requests_data):  # noqa: F811
         assert sum(map(len, owners)) == len(set.union(*owners))
 
 
+def test_slices_of_replicas_know_their_share_of_the_labels(requests_data):  # noqa: F811
+    batches, _ = prepared_training(config("--list_by", "request"), requests_data)
+    keys = RowKeys.read(requests_data)
+    counted = np.where(np.isnan(keys.labels), 0, keys.weights)
+    given = iter(batches.dataset(0, None, Share(range(3), 3)))
+    for integers, floats in batches.epoch(0):
+        places, shares = integers[:, -1], []
+        for start, stop in batches.assembly.bounds((integers, floats), Share(range(3), 3)):
+            part = next(given)
+            assert float(part.share) == pytest.approx((stop - start) / len(places))
+            shares.append(float(part.labelled_share))
+            assert shares[-1] == pytest.approx(counted[places[start:stop]].sum() / counted[places].sum())
+        assert sum(shares) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("origin", ["catalogue", "batch", "request"])
+def test_a_teacher_sees_ids_of_candidates_and_their_rows_unmasked(requests_data, origin, monkeypatch):  # noqa: F811
+    spec, keys, asked = requests_data.spec, RowKeys.read(requests_data), []
+
+    class Listener:
+        def of_training_rows(self):
+            return np.zeros(len(keys.labels), np.float32)
+
+        def score(self, features, users, items):
+            asked.append((features[spec.user_id][users], features[spec.item_id][items]))
+            return np.arange(len(users), dtype=np.float32)
+
+    monkeypatch.setattr(objective_setup.Teacher, "open", lambda *_: Listener())
+    flags = ["--candidates_per_row", "2", "--candidates_from", origin, "--oov_rate", "0.5"]
+    batches, _ = prepared_training(config(*flags, "--teacher", "run", "--teacher_on", "both"), requests_data)
+    stored = read_columns(requests_data, "train", [spec.user_id, spec.item_id])
+    known = set(stored[spec.item_id].tolist())
+    masked = []
+    for step, rows in enumerate(batches.epoch(0)):
+        found, places = batches.assembly(rows, (0, 0, step, 0)), rows[0][:, -1]
+        users, items = asked[-1]
+        np.testing.assert_array_equal(users, stored[spec.user_id][np.repeat(places, 2)])
+        assert set(items.tolist()) <= known
+        assert len(found.teacher) == 3 * len(places)
+        own = batches.layout.fields(*rows)
+        drawn = batches.assembly.item_layout.fields(found.integers, found.floats)
+        masked += [own[spec.user_id] <= 1, drawn[spec.item_id] <= 1]
+    assert np.concatenate(masked).mean() > 0.3
+    batch = next(iter(batches.dataset(0)))
+    assert batch.features[spec.user_id].shape[0] < batch.features[spec.item_id].shape[0]
+
+
 def test_the_same_epoch_gives_the_same_candidates_and_another_does_not(requests_data):  # noqa: F811
     def drawn(number):
         return [
@@ -213,3 +263,21 @@ def test_without_options_batches_are_plain(prepared):
 def test_what_an_option_needs(prepared, argv, message):
     with pytest.raises(InputError, match=message):
         prepared_training(config(*argv), prepared)
+
+
+def test_a_candidate_is_known_where_it_is_a_positive_of_its_own_rows_list():
+    """Of lists 0 and 1 with the items 0 to 4; what another list likes, or this one does not, is no hit."""
+    keys = SimpleNamespace(items=np.array([3, 1, 4, 0, 2, 1]), labels=np.array([1, 0, 1, 1, 0, np.nan]))
+    lists, places = np.array([0, 0, 0, 1, 1, 1]), np.arange(6)
+    likes = {0: {3, 4}, 1: {0}}
+    owner, items = np.repeat([0, 2, 3, 5], 5), np.tile(np.arange(5), 4)
+    found = BatchAssembly._in_list(SimpleNamespace(_keys=keys), lists, places, owner, items)
+    assert found.tolist() == [
+        item in likes[lists[row]] for row, item in zip(owner.tolist(), items.tolist(), strict=True)
+    ]
+    # the rows of a batch are anywhere in the part
+    order = np.array([5, 3, 0, 2, 4, 1])
+    found = BatchAssembly._in_list(SimpleNamespace(_keys=keys), lists[order], order, owner, items)
+    assert found.tolist() == [
+        item in likes[lists[order][row]] for row, item in zip(owner.tolist(), items.tolist(), strict=True)
+    ]

@@ -1,4 +1,7 @@
+from types import SimpleNamespace
+
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
@@ -71,8 +74,8 @@ def test_a_plain_batch_is_its_rows(prepared):  # noqa: F811
 
 
 def test_an_assembly_gets_the_places_of_the_rows(prepared):  # noqa: F811
-    def rows(numbered):
-        assembly = object() if numbered else None
+    def rows(numbered, unmasked=False):
+        assembly = SimpleNamespace(takes_unmasked=unmasked) if numbered else None
         batches = Batches(prepared, "train", 500, shuffle=True, oov_rate=0.2, seed=3, assembly=assembly)
         return np.concatenate([integers for integers, _ in _epoch(batches)])
 
@@ -82,6 +85,10 @@ def test_an_assembly_gets_the_places_of_the_rows(prepared):  # noqa: F811
     stored = read_columns(prepared, "train", ["user_id"])["user_id"][numbered[:, -1]]
     kept = numbered[:, 0] > UNSEEN
     assert np.array_equal(numbered[kept, 0], stored[kept])
+    both, width = rows(True, unmasked=True), plain.shape[1]
+    assert np.array_equal(both[:, :width], plain)
+    assert np.array_equal(both[:, width], read_columns(prepared, "train", ["user_id"])["user_id"][both[:, -1]])
+    assert np.array_equal(both[:, -1], numbered[:, -1])
 
 
 def test_columns_are_those_of_the_files(prepared):  # noqa: F811
@@ -159,3 +166,45 @@ def test_positions_are_those_of_a_shares_rows_in_the_part(prepared):  # noqa: F8
         np.testing.assert_array_equal(users, labels["user_id"][seen[-1]])
         np.testing.assert_array_equal(found, labels["label"][seen[-1]])
     assert sorted(np.concatenate(seen)) == list(range(batches.rows))
+
+
+class _InFiles:
+    """A prepared data set whose training part lies in several files."""
+
+    def __init__(self, data, folder, sizes):
+        whole = pa.concat_tables([pq.read_table(path) for path in data.parts("train")])
+        self.spec, self._files, start = data.spec, [], 0
+        for number, size in enumerate(sizes):
+            self._files.append(folder / f"part-{number:05}.parquet")
+            pq.write_table(whole.slice(start, size), self._files[-1])
+            start += size
+        self.first = [int(n) for n in np.cumsum([0, *sizes[:-1]])]
+
+    def parts(self, part):
+        return self._files
+
+    def rows(self, part):
+        return sum(pq.read_metadata(path).num_rows for path in self._files)
+
+
+def test_files_are_visited_in_another_order_each_epoch_if_shuffled_and_in_theirs_if_not(prepared, tmp_path):  # noqa: F811
+    data = _InFiles(prepared, tmp_path, [30] * 8)
+    rows = np.hstack(_epoch(Batches(data, "train", 240))[0])
+    assert len(rows) == 240
+    where = {row.tobytes(): place for place, row in enumerate(rows)}
+
+    def order(epoch, **options):
+        found = np.concatenate([np.hstack(batch) for batch in _epoch(Batches(data, "train", 50, **options), epoch)])
+        return [where[row.tobytes()] for row in found]
+
+    assert order(0) == order(3) == list(range(240))
+    visits = []
+    for epoch in range(6):
+        places = order(epoch, shuffle=True, seed=2)
+        assert sorted(places) == list(range(240))
+        files = [place // 30 for place in places]
+        assert all(len(set(files[start : start + 30])) == 1 for start in range(0, 240, 30)), "a file at a time"
+        assert places[:30] != sorted(places[:30]), "and its rows in another order"
+        visits.append(tuple(files[::30]))
+    assert len(set(visits)) == 6
+    assert tuple(range(8)) not in visits

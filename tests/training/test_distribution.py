@@ -12,6 +12,8 @@ from training.batches import Batches, Share
 from training.callbacks import copy_weights
 from training.config import parse
 from training.distribution import Distribution, check_strategy, connect
+from training.objective import TrainingObjective
+from training.objective_options import ObjectiveOptions
 from training.optimizer import LazyAdam
 from training.options import RunOptions
 from training.progress import CheckpointStore
@@ -113,6 +115,37 @@ def test_two_replicas_step_as_one(two, name):
             np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-6, err_msg=weight.name)
 
 
+def test_replicas_with_few_labels_step_as_one(two):
+    """The slices differ in how many of their rows have a label, and in the weights of these."""
+    alone = _compiled(build("dssm", seed=3, dropout=0.0))
+    together = two.replicated(alone, lambda: build("dssm", seed=3, dropout=0.0))
+    with two.strategy.scope():
+        _compiled(together)
+    copy_weights(alone, together)
+    alone.objective = together.objective = TrainingObjective(ObjectiveOptions(), unlabelled=True)
+    inputs, labels = random_batch(SPEC, 65)
+    labels = labels.numpy().astype(np.float32)
+    labels[3:30] = np.nan
+    weights = np.random.default_rng(0).choice([0.5, 1, 4], 65).astype(np.float32)
+    counted = np.where(np.isnan(labels), 0, weights)
+
+    def batch(start, stop):
+        part = take(inputs, range(start, stop))
+        made = Batch.of_rows(part, labels[start:stop], _planned(alone, part), (stop - start) / 65)
+        share = tf.constant(counted[start:stop].sum() / counted.sum(), tf.float32)
+        return made._replace(weights=tf.constant(weights[start:stop]), labelled_share=share)
+
+    wanted = alone.train_step(batch(0, 65))
+    slices = [batch(*bounds) for bounds in Share(range(2), 2).bounds(65)]
+    assert float(slices[0].labelled_share) < 0.3 < float(slices[0].share)
+    run = tf.function(lambda data: two.strategy.run(together.train_step, args=(data,)))
+    found = run(replicas(two, slices.__getitem__))
+    (loss, *_) = two.strategy.experimental_local_results(found["loss"])
+    assert float(loss) == pytest.approx(float(wanted["loss"]), rel=1e-4)
+    for weight, a, b in zip(alone.weights, together.get_weights(), alone.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-6, err_msg=weight.name)
+
+
 def test_replicas_drop_different_elements(two):
     with two.strategy.scope():
         layer = Dropout(0.5, seed=3)
@@ -161,7 +194,7 @@ def test_two_replicas_interrupted_and_resumed_end_as_one_process(prepared, tmp_p
     monkeypatch.setattr(CheckpointStore, "save", save)
     said = []
     together = train(config, prepared, said.append, two)
-    assert any("going on after epoch 1" in line for line in said)
+    assert any("resuming after epoch 1" in line for line in said)
     assert together.folder != alone.folder
     assert (together.metrics["strategy"], together.metrics["replicas"]) == ("mirrored", 2)
     for part in ("validation", "test"):

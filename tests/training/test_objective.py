@@ -35,7 +35,7 @@ def batch_of(lists):
     users = {field.name for field in SPEC.side("user")}
     features = {name: value[:ROWS] if name in users else value for name, value in features.items()}
     parts = map(tf.constant, (USERS, ITEMS, LABELS, WEIGHTS, TEACHER, STAGES, LOG_Q, lists))
-    return Batch(features, {}, *parts, share=tf.constant(1.0))
+    return Batch(features, {}, *parts, share=tf.constant(1.0), labelled_share=tf.constant(1.0))
 
 
 def made(name="dssm", **options):
@@ -180,7 +180,7 @@ def test_losses_over_lists_with_a_bias_of_each_item(model, logits):
     factor.assign(0.4)
     table.assign(biases)
     batch = batch_of(OWN)
-    seen = np.exp(0.4) * logits + biases[batch.features["movie_id"].numpy()[ITEMS]]
+    seen = np.exp(0.4) * logits + 10 * biases[batch.features["movie_id"].numpy()[ITEMS]]  # the variable's unit is 10
     found = terms(model, asked, batch)
     assert found["pairwise"] == pytest.approx(pairwise(seen, rows_of(OWN)), rel=1e-4)
     own = mean([(WEIGHTS[i], bce(LABELS[i], logits[i])) for i in range(3)])

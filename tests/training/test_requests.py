@@ -3,7 +3,9 @@
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from request_data import requests_data  # noqa: F401
 
+from features import UNLABELLED
 from preprocess.movielens import ADAPTER
 from preprocess.options import DataOptions
 from preprocess.prepare import prepare
@@ -212,3 +214,31 @@ def test_positives_of_a_request_are_those_from_its_time_on():
     found = module._items_of(rows.group[first], np.array([7, 8, 9]), rows, rows.timestamp[first])
     assert sorted(map(len, found)) == [1, 2, 3]
     assert module._first_moments(rows, by_user=True, count=10).tolist() == [0]
+
+
+@pytest.mark.parametrize("part", ["validation", "test"])
+@pytest.mark.parametrize("by_user", [False, True])
+def test_items_that_a_user_meets_again_are_left_out_though_they_are_liked_again(requests_data, part, by_user):  # noqa: F811
+    """Row by row, on data where users have met an item in the training part that they like later."""
+    names = [*_NAMES, "request"]
+    found = {name: read_columns(requests_data, name, names) for name in ("train", "validation", "test")}
+    before = ("train", "validation")[: 1 if part == "validation" else 2]
+    items = sorted({item for name in (*before, part) for item in found[name]["item_group"].tolist()})
+    rows = {name: list(zip(*(found[name][key].tolist() for key in names), strict=True)) for name in found}
+    firsts = {}
+    for user, _, time, _, line, request in sorted(rows[part], key=lambda row: row[2]):
+        firsts.setdefault(user if by_user else request, (user, time, line))
+    made = Requests.of(requests_data, part, 10_000, by_user)
+    assert made.count == len(firsts)
+    again = unlabelled = 0
+    for place, (user, time, _) in enumerate(firsts[key] for key in sorted(firsts)):
+        trained = {item for who, item, _, label, *_ in rows["train"] if who == user and label != UNLABELLED}
+        shown = {item for who, item, _, label, *_ in rows["train"] if who == user and label == UNLABELLED}
+        liked = {item for who, item, at, label, *_ in rows[part] if who == user and label == 1 and at >= time}
+        again += bool(liked & trained)
+        assert made.groups[place] == user
+        assert [items[index] for index in made.left_out[place]] == sorted(trained)
+        assert [items[index] for index in made.positives[place]] == sorted(liked - trained)
+        unlabelled += bool(shown - trained)
+    assert again > 1
+    assert unlabelled > 1, "what was shown without a label is not left out"

@@ -10,9 +10,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from sklearn.metrics import log_loss, roc_auc_score
 
+from features import UNSEEN
 from prerank.errors import InputError
-from training.callbacks import divergence
+from training import callbacks
+from training.batches import Batches, read_columns
+from training.callbacks import divergence, predict
 from training.config import parse
 from training.progress import CheckpointStore
 from training.trainer import train
@@ -49,8 +53,50 @@ def test_run_folder_holds_what_is_promised(prepared, tmp_path):
     assert len((result.folder / "history.csv").read_text().splitlines()) == 3
     assert pq.read_table(result.folder / "predictions.parquet").num_rows == prepared.rows("test")
     assert list((result.folder / "tensorboard").rglob("events.*"))
+    _check_metrics(prepared, result, stored)
     with pytest.raises(InputError, match="--overwrite"):
         train(config, prepared, _quiet)
+
+
+def _check_metrics(prepared, result, stored):
+    """What is stored of the parts is what scikit-learn says of the predictions and the prepared rows."""
+    table = pq.read_table(result.folder / "predictions.parquet").to_pydict()
+    found = read_columns(prepared, "test", ["row", "group", "label", "user_id"])
+    assert table["row"] == found["row"].tolist()
+    assert table["group"] == found["group"].tolist()
+    labels, logits, unseen = found["label"], np.array(table["logit"]), found["user_id"] == UNSEEN
+    assert 0 < unseen.sum() < len(unseen) / 2
+    for name, rows in (("test", slice(None)), ("test_seen_users", ~unseen), ("test_unseen_users", unseen)):
+        assert stored[name]["rows"] == len(labels[rows])
+        assert stored[name]["positives"] == labels[rows].sum()
+        assert stored[name]["auc"] == pytest.approx(roc_auc_score(labels[rows], logits[rows]), abs=1e-9)
+        loss = log_loss(labels[rows], 1 / (1 + np.exp(-logits[rows])), labels=[0, 1])
+        assert stored[name]["logloss"] == pytest.approx(loss, rel=1e-6)
+    labels = read_columns(prepared, "validation", ["label"])["label"]
+    logits = predict(result.model, Batches(prepared, "validation", 500).dataset())
+    history = [line.split(",") for line in (result.folder / "history.csv").read_text().splitlines()]
+    best = dict(zip(history[0], map(float, history[stored["best_epoch"]]), strict=True))
+    loss = log_loss(labels, 1 / (1 + np.exp(-logits.astype(np.float64))))
+    assert best["epoch"] == stored["best_epoch"]
+    assert best["val_auc"] == pytest.approx(roc_auc_score(labels, logits), abs=1e-5)
+    assert best["val_logloss"] == pytest.approx(loss, rel=1e-4)
+    assert stored["validation"]["logloss"] == pytest.approx(best["val_logloss"], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("aucs", "patience", "best", "epochs"),
+    [([0.7, 0.7, 0.8, 0.8, 0.75], 9, 3, 5), ([0.6, 0.7, 0.7, 0.7, 0.8], 2, 2, 4)],
+)
+def test_the_first_of_equally_good_epochs_is_the_best(prepared, tmp_path, monkeypatch, aucs, patience, best, epochs):
+    """And the patience counts from it."""
+    given = iter(aucs)
+    monkeypatch.setattr(callbacks.metrics, "auc", lambda *_: next(given, 0.5))
+    flags = ["--epoch", str(len(aucs)), "--patience", str(patience), "--batch_size", "4096"]
+    config = parse(
+        ["--output_dir", str(tmp_path), "--model_name", "lr", *flags], program="train.py", description="Train."
+    )
+    metrics = train(config, prepared, _quiet).metrics
+    assert (metrics["best_epoch"], metrics["epochs"]) == (best, epochs)
 
 
 def test_best_weights_are_kept(prepared, tmp_path):
@@ -153,7 +199,7 @@ def test_killed_training_goes_on_to_the_same_metrics(sample_folder, tmp_path):
     (file,) = killed.glob("runs/**/progress.json")
     assert 1 <= json.loads(file.read_text())["epochs"] < 4
     again = subprocess.run(_command(killed, sample_folder), check=True, capture_output=True, text=True)
-    assert "going on after epoch" in again.stdout
+    assert "resuming after epoch" in again.stdout
     first, second = _stored_metrics(whole), _stored_metrics(killed)
     for name in ("test", "validation", "best_epoch", "epochs"):
         assert first[name] == second[name]

@@ -88,7 +88,7 @@ def test_two_workers_lose_one_go_on_and_end_as_one_process(sample_folder, tmp_pa
     workers = _start(tmp_path, sample_folder)
     (chief_said, chief_errors), (other_said, other_errors) = [w.communicate(timeout=MOST_SECONDS) for w in workers]
     assert [worker.returncode for worker in workers] == [0, 0], chief_errors + other_errors
-    assert "going on after epoch" in chief_said
+    assert "resuming after epoch" in chief_said
     assert "results in" in chief_said
     assert "results in" not in other_said
     _check_rows(tmp_path)

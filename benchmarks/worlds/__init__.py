@@ -1,0 +1,1 @@
+"""What `benchmarks.planted_worlds` is made of."""

@@ -1,0 +1,1 @@
+"""The command `prerank serve`: an HTTP service over :class:`prerank.PreRanker`."""

@@ -1,0 +1,1 @@
+from servers import artefact, reference  # noqa: F401

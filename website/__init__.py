@@ -1,0 +1,1 @@
+"""What the documentation's site is made with: generated reference pages, and hooks of MkDocs."""
