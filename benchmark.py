@@ -4,18 +4,9 @@ import sys
 
 from experiments.command_line import main
 from prerank.allocator import keep_freed_memory
-from prerank.terminal import line_buffered, run
-
-
-def _main() -> int:
-    line_buffered()  # hours of progress, often to a file
-    try:
-        return run(lambda: main(sys.argv[1:]))
-    except KeyboardInterrupt:
-        print("interrupted: the same command resumes", file=sys.stderr)
-        return 130
-
+from prerank.terminal import line_buffered, run_resumable
 
 if __name__ == "__main__":
     keep_freed_memory()
-    sys.exit(_main())
+    line_buffered()  # hours of progress, often to a file
+    sys.exit(run_resumable(lambda: main(sys.argv[1:])))

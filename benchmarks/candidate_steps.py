@@ -89,9 +89,5 @@ def _stepping(name: str, flags: Sequence[str], data: PreparedData, count: int) -
     return lambda: float(train(next(given))["loss"])
 
 
-def _main() -> int:
-    return run(lambda: main(sys.argv[1:]))
-
-
 if __name__ == "__main__":
-    sys.exit(_main())
+    sys.exit(run(lambda: main(sys.argv[1:])))

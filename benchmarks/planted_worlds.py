@@ -8,7 +8,7 @@ For each world and seed: generates requests (`python -m preprocess.generate requ
 training script, and judges the pre-rankers as `benchmark.py cascade` does. The first compares `dssm` and `hit` with
 default options, which learn from rated rows only, with the same models trained for the whole catalogue. The second does
 so for each way of training and more models. Tables are in OUT/README.md, all numbers in OUT/<table>.csv. Data, runs and
-records are left in `--work_dir`, and nothing there is made twice. If the command is killed, start it again: it goes on.
+records are left in `--work_dir`, and nothing there is made twice. If the command is killed, the same command resumes.
 If `--max_hours` are up, the tables show what is trained by then.
 """
 
@@ -19,8 +19,7 @@ from pathlib import Path
 from benchmarks.worlds.design import BIASES, FULL, QUICK, TABLES
 from preprocess.generate.requests import Bias
 from prerank.errors import InputError
-from prerank.numbers import integer
-from prerank.terminal import Parser, hours, run
+from prerank.terminal import Parser, hours, run_resumable, seeds
 
 _WORK = Path("results/planted_worlds")
 
@@ -41,7 +40,7 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--max_hours", type=hours, metavar="H", help="stop training after so many hours")
     parser.add_argument("--quick", action="store_true", help="small worlds and one epoch: to see that it works")
     flags = parser.parse_args(arguments)
-    worlds = [(bias, seed) for seed in _seeds(flags.seeds) for bias in _biases(flags.worlds)]
+    worlds = [(bias, seed) for seed in seeds(flags.seeds) for bias in _biases(flags.worlds)]
 
     from benchmarks.worlds.results import write  # TensorFlow, which help does without
     from benchmarks.worlds.world import World
@@ -69,23 +68,5 @@ def _biases(text: str) -> list[Bias]:
     return [bias for name in names for bias in BIASES if bias == name]
 
 
-def _seeds(text: str) -> list[int]:
-    try:
-        seeds = [integer(word, 0, 2**32 - 1) for word in text.split(",")]
-    except InputError as error:
-        raise InputError(f"--seeds: expected integers, comma-separated: {error}") from error
-    if len(set(seeds)) < len(seeds):
-        raise InputError(f"--seeds: expected different integers. Received: {text!r}")
-    return seeds
-
-
-def _main() -> int:
-    try:
-        return run(lambda: main(sys.argv[1:]))
-    except KeyboardInterrupt:
-        print("interrupted: the same command resumes", file=sys.stderr)
-        return 130
-
-
 if __name__ == "__main__":
-    sys.exit(_main())
+    sys.exit(run_resumable(lambda: main(sys.argv[1:])))

@@ -16,7 +16,7 @@ from preprocess.addresses import located
 from prerank.errors import InputError
 from prerank.locks import LOCK, locked
 from prerank.numbers import integer
-from prerank.terminal import Parser, flag, hours, positive, random_seed
+from prerank.terminal import Parser, flag, hours, positive, random_seed, seeds
 
 if TYPE_CHECKING:
     from experiments.runs import Run
@@ -256,7 +256,7 @@ def _train(flags, changes: Callable[[str], list[tuple[str, dict[str, str]]]], tu
     values = plan.overrides(flags.options)
     planner = plan.Planner(chosen, flags.data_path, flags.output_dir)
     runs: dict[Path, plan.PlannedRun] = {}  # by folder: an option may be named at its default
-    for seed in _seeds(flags.seeds):
+    for seed in seeds(flags.seeds):
         for protocol in _protocols(flags.protocols):
             for model, change in changes(protocol):
                 run = planner.run(model, protocol, seed, {**change, **values})
@@ -391,13 +391,3 @@ def _protocols(text: str) -> list[str]:
     if unknown := [name for name in names if name not in _PROTOCOLS]:
         raise InputError(f"--protocols: choose of {', '.join(_PROTOCOLS)}. Received: {', '.join(unknown)}")
     return names
-
-
-def _seeds(text: str) -> list[int]:
-    try:
-        seeds = [integer(word, 0, 2**32 - 1) for word in text.split(",")]
-    except InputError as error:
-        raise InputError(f"--seeds: expected integers, comma-separated: {error}") from error
-    if len(set(seeds)) < len(seeds):
-        raise InputError(f"--seeds: expected different integers. Received: {text!r}")
-    return seeds

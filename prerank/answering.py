@@ -80,8 +80,8 @@ def answer(flags: Any) -> None:
     if flags.top is None:
         found = ranker.score(user, candidates, strict=flags.strict)
     else:
-        wanted = _read_object("--filter", flags.filter) if flags.filter else None
-        caps = _read_object("--at_most", flags.at_most) if flags.at_most else None
+        wanted = _read_object("--filter", flags.filter) if flags.filter is not None else None
+        caps = _read_object("--at_most", flags.at_most) if flags.at_most is not None else None
         found = ranker.top(
             user,
             flags.top,

@@ -44,6 +44,8 @@ class Caps:
             positions: the items' positions in the index by place, or None where both are the same.
             n: how many.
         """
+        if not self._caps:
+            return best(n)
         looked = _FIRST * n
         while True:
             places = best(looked)

@@ -81,6 +81,8 @@ def lists(values: pa.Array | pa.ChunkedArray, kind: Kind, separator: str = "") -
         try:
             values = pc.split_pattern(column(values, "text"), separator)
         except WrongValueError as error:
+            if isinstance(error.value, str):  # a text, of characters that none may have
+                raise WrongValueError(f"{LIST}{error.expected}", error.value, error.place) from error
             raise _no_list(kind, error.value, error.place, separator) from error
     lengths = pc.list_value_length(values).fill_null(0).to_numpy()
     offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])

@@ -226,7 +226,7 @@ class PreRanker:
             raise RequestError(f"top: expected a positive integer. Received: {n!r}", field="n")
         snapshot = self._index.current()
         numbers = None if value is None else snapshot.numbers(value)
-        caps = None if not at_most else Caps(snapshot.states.attributes, at_most)
+        caps = None if at_most is None else Caps(snapshot.states.attributes, at_most)
         positions, left_out, unknown = self._choice(snapshot, candidates, exclude, strict, filter)
         results = []
         for user, prepared in self._prepare(users):
@@ -248,7 +248,7 @@ class PreRanker:
             positions = snapshot.positions(ids)
             unknown = _unknown(ids, positions, strict)
             positions = np.unique(positions[positions >= 0])
-        if filter:
+        if filter is not None:
             positions = snapshot.meeting(filter, positions)
         left_out = self._left_out(snapshot, exclude)
         if positions is not None:

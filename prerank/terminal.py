@@ -14,7 +14,7 @@ from prerank.hints import did_you_mean
 from prerank.names import place
 from prerank.numbers import LARGEST, SMALLEST, integer, number
 
-EXIT_INPUT = 2
+EXIT_INPUT, EXIT_INTERRUPTED = 2, 130
 _MOST_HOURS = 1e6
 
 
@@ -82,6 +82,21 @@ hours = numbers(0, _MOST_HOURS)
 """The type of a flag that takes a number of hours."""
 
 
+def seeds(text: str) -> list[int]:
+    """The random seeds of `--seeds`, comma-separated and different.
+
+    Raises:
+        InputError: the text spells none, or one twice.
+    """
+    try:
+        found = [integer(word, 0, 2**32 - 1) for word in text.split(",")]
+    except InputError as error:
+        raise InputError(f"--seeds: expected integers, comma-separated: {error}") from error
+    if len(set(found)) < len(found):
+        raise InputError(f"--seeds: expected different integers. Received: {text!r}")
+    return found
+
+
 def line_buffered() -> None:
     """Make standard output hand on each line at once, to a file too: what takes long is watched there."""
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -110,3 +125,12 @@ def run(main: Callable[[], int | None]) -> int:
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_INPUT
+
+
+def run_resumable(main: Callable[[], int | None]) -> int:
+    """As :func:`run`, for a program that starts again where it was; its exit code is 130 if it is interrupted."""
+    try:
+        return run(main)
+    except KeyboardInterrupt:
+        print("interrupted: the same command resumes", file=sys.stderr)
+        return EXIT_INTERRUPTED

@@ -48,7 +48,7 @@ def read_rows(model: Artefact, path: Path, label: str | None = None, weight: str
         model: whose features the columns are.
         path: a Parquet file or folder.
         label: column of the labels; by default the data set's own name of it.
-        weight: column of the rows' weights, or None.
+        weight: column of the rows' weights, 1 where it is missing; or None.
 
     Raises:
         InputError: the file cannot be read, has no labelled row, or lacks a column; or a value is wrong.
@@ -62,7 +62,7 @@ def read_rows(model: Artefact, path: Path, label: str | None = None, weight: str
         raise InputError("there are no rows with a label", path=path)
     if wrong := [value for value in np.unique(labels).tolist() if value not in (0, 1)]:
         raise InputError(f"column {label!r}: expected 0 and 1 only. Received: {wrong[0]:g}", path=path)
-    weights = None if weight is None else _numbers(table, weight, path)
+    weights = None if weight is None else np.nan_to_num(_numbers(table, weight, path), nan=1.0)
     if weights is not None and not (weights >= 0).all():
         raise InputError(f"column {weight!r}: expected numbers of 0 or more", path=path)
     user_id = model.features["specification"]["user_id"]

@@ -53,8 +53,8 @@ def test_a_name_is_taken_once():
 @pytest.mark.parametrize("call", [models.get, lambda name: models.build(name, SPEC)])
 def test_an_unknown_name_lists_those_there_are(call):
     with pytest.raises(InputError) as error:
-        call("hti")
-    assert "'hti'" in str(error.value)
+        call("nothing")
+    assert "'nothing'" in str(error.value)
     assert ", ".join(models.names()) in str(error.value)
     assert "\n" not in str(error.value)
 

@@ -197,6 +197,26 @@ def test_a_wrong_cap_is_named(caps, message, ranker):
         ranker.top(users(1)[0], 3, at_most=caps)
 
 
+def test_of_no_conditions_and_no_caps_all_items_are_taken(ranker):
+    user = users(1)[0]
+    found = ranker.top(user, 5, filter={}, at_most={})
+    assert found.ids.tolist() == ranker.top(user, 5).ids.tolist()
+
+
+@pytest.mark.parametrize("wrong", [[], "", 0, False])
+@pytest.mark.parametrize("name", ["filter", "at_most"])
+def test_what_is_empty_and_no_mapping_is_refused(name, wrong, ranker):
+    with pytest.raises(RequestError, match=f"{name}: expected"):
+        ranker.top(users(1)[0], 5, **{name: wrong})
+
+
+@pytest.mark.parametrize("flag", ["--filter", "--at_most"])
+def test_an_empty_condition_is_named(flag, place, capsys):
+    flags = ["top", "--model", str(place), "--user", json.dumps(users(1)[0]), flag, ""]
+    assert main(flags) == 2
+    assert capsys.readouterr().err.startswith(f"error: {flag}: ")
+
+
 def test_attributes_are_read_by_the_contract(tmp_path):
     table = pa.table(
         {

@@ -83,7 +83,7 @@ def test_any_sequence_of_updates_and_removals_is_that_of_a_dictionary(dtype, cha
         new = {int(item): random.normal(size=(2, 3)).astype(np.float32) for item in ids}
         update = kind == "update" and present is not None
         expected = {**(expected if update else {}), **new}
-        states = _merge(present, _states(new, dtype)) if update else _states(new, dtype)
+        states = _merge(present, _states(new, dtype), None, folder) if update else _states(new, dtype)
         with index.writing(folder):
             version = index.publish(folder, states, {"fingerprint": MODEL})
         found_version, present = index.read(folder, MODEL)

@@ -93,7 +93,7 @@ def test_help_lists_every_option(capsys):
         _parse("--help", "--model_name", "hit")
     assert exit_.value.code == 0
     text = capsys.readouterr().out
-    for flag in ("--model_name", "--generation_loss", "--protocol", "--leak", "--embedding_dim", "--no-overwrite"):
+    for flag in ("--model_name", "--generation_loss", "--protocol", "--leak", "--embedding_dim", "--overwrite"):
         assert flag in text
     assert "--config" in text
     assert "target_means" in text

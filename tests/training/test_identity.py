@@ -55,10 +55,17 @@ def changed(whole, part, name):
     return replace(whole, **{part: options.model_copy(update={name: value})})
 
 
-@pytest.mark.parametrize("name", sorted(set(RunOptions.model_fields) - {"model_name"}))
+@pytest.mark.parametrize("name", sorted(set(RunOptions.model_fields) - {"model_name", "init_from"}))
 def test_options_of_a_run(name):
     same = changed(config(), "run", name).identity("data") == config().identity("data")
     assert same == (name in HARMLESS)
+
+
+def test_the_run_that_a_training_begins_from(monkeypatch):
+    monkeypatch.setattr("training.config.identity_of", lambda folder, option: folder.name)
+    whole = config()
+    begun = [replace(whole, run=whole.run.model_copy(update={"init_from": Path(name)})) for name in ("a", "b")]
+    assert len({each.identity("data") for each in (whole, *begun)}) == 3
 
 
 @pytest.mark.parametrize("name", sorted(DataOptions.model_fields))

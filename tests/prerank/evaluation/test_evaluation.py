@@ -118,6 +118,15 @@ def test_weights_count(models, rows, predicted, capsys):
     )
 
 
+def test_a_missing_weight_is_one(models, tmp_path, capsys):
+    weights = [None if row % 3 == 0 else 0.5 for row in range(ROWS)]
+    named = [
+        evaluate(models, write_rows(tmp_path / f"{place}.parquet", importance=values), capsys, "--weight", "importance")
+        for place, values in enumerate((weights, [1.0 if value is None else value for value in weights]))
+    ]
+    assert named[0][1]["all"] == named[1][1]["all"]
+
+
 def test_what_training_never_saw_is_counted(models, rows, capsys):
     found = evaluate(models, rows, capsys)[1]
     movies = pq.read_table(rows)["movie_id"].to_numpy()
