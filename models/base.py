@@ -91,7 +91,6 @@ class PreRankingModel(tf.keras.Model):
         if tf.keras.mixed_precision.global_policy().compute_dtype == "float16":
             optimizer = tf.keras.mixed_precision.LossScaleOptimizer(optimizer)
         super().compile(optimizer=optimizer, **kwargs)
-        self._means.prepare()
 
     def next_seed(self) -> int:
         """A seed that no other layer of this model has, nor any layer of a model of another seed."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from models.base import PreRankingModel
 
 State = dict[str, tf.Tensor]
-_MEANS = 8
 
 
 class ReadColumns(Protocol):
@@ -55,28 +54,29 @@ class Objective(Protocol):
 
 
 class RunningMeans:
-    """Means of named values since the last reset. In an object of its own, or Keras counts them among the weights.
-
-    A `tf.function` that creates a variable is traced twice. So :meth:`prepare` makes some means before the step is
-    traced, when the names are not known yet.
-    """
+    """Means of named values since the last reset. In an object of its own, or Keras counts them among the weights."""
 
     def __init__(self) -> None:
         self.metrics: dict[str, tf.keras.metrics.Mean] = {}
-        self._unnamed: list[tf.keras.metrics.Mean] = []
-
-    def prepare(self) -> None:
-        """Make enough means for most models; what comes beyond is made in the step."""
-        while len(self.metrics) + len(self._unnamed) < _MEANS:
-            self._unnamed.append(tf.keras.metrics.Mean())
 
     def update(self, values: dict[str, tf.Tensor], weight: tf.Tensor | None) -> dict[str, tf.Tensor]:
         for name, value in values.items():
             if name not in self.metrics:
-                self.metrics[name] = self._unnamed.pop() if self._unnamed else tf.keras.metrics.Mean()
-                self.metrics[name]._name = name
+                self.metrics[name] = self._mean(name)
             self.metrics[name].update_state(value, weight)
         return {name: self.metrics[name].result() for name in values}
+
+    @staticmethod
+    def _mean(name: str) -> tf.keras.metrics.Mean:
+        if tf.distribute.has_strategy():  # each replica has its own, which the strategy makes
+            return tf.keras.metrics.Mean(name)
+        with tf.init_scope(), tf.variable_creator_scope(_outside_of_functions):
+            return tf.keras.metrics.Mean(name)
+
+
+def _outside_of_functions(make: Callable[..., tf.Variable], **options: Any) -> tf.Variable:
+    """Makes a variable that is no part of a `tf.function` being traced, which would be traced once more for it."""
+    return make(**{**options, "experimental_enable_variable_lifting": False})
 
 
 def of_logit(logit: tf.Tensor) -> dict[str, tf.Tensor]:

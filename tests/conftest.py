@@ -14,6 +14,15 @@ tf.config.set_logical_device_configuration(
 )
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """In the quick tests TensorFlow does not optimise the graphs of this process, which takes longer than it saves.
+
+    Graphs of processes that a test starts are optimised, and those of the slow tests.
+    """
+    tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": item.get_closest_marker("slow") is None})
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder with the real data sets."""

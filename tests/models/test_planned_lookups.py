@@ -87,17 +87,6 @@ def test_no_operation_of_a_step_touches_a_whole_table():
     assert [op.name for op in graph.get_operations() for out in op.outputs if out.shape.as_list() == table] == []
 
 
-def test_a_step_is_traced_once(monkeypatch):
-    """A variable that is made in the step would have it traced twice."""
-    model, traced = compiled("dssm"), []
-    model.optimizer.build(model.trained_variables)
-    step = model.train_step
-    monkeypatch.setattr(model, "train_step", lambda data: traced.append(data) or step(data))
-    history = model.fit(tf.data.Dataset.from_tensors(random_batch(SPEC, 64)).repeat(3), verbose=0).history
-    assert len(traced) == 1
-    assert {"loss", "cross_entropy"} <= history.keys()
-
-
 @every_model
 def test_keras_knows_every_variable(name):
     """It does not track a layer that hides an attribute of the model's class, and nothing else would tell."""

@@ -43,7 +43,7 @@ _MORE = {
     "preprocess/prepare.py": ("test_options", "test_prepare"),
     "preprocess/prepared.py": ("test_prepare", "test_damaged_files"),
     "preprocess/raw.py": ("test_bad_input", "test_options", "test_own_data"),
-    "preprocess/samples.py": ("test_movielens", "test_request_rows", "test_prepare"),
+    "preprocess/samples.py": ("test_movielens", "test_request_rows", "test_splits", "test_prepare"),
     "preprocess/schema.py": ("test_own_data",),
     "preprocess/sequences.py": ("test_sequences", "test_prepare"),
     "preprocess/splits.py": ("test_splits", "test_request_rows"),
@@ -170,6 +170,7 @@ def _named(root: Path, file: str) -> Iterator[str]:
         yield f"test_{own}"
     yield from more
     if package == "layers":
+        yield "test_defaults"
         yield f"test_layer_conformance:{_class_name(root, file)}"
     if package == "models" and stem == "model":
         yield f"{_CONFORMANCE}:[{own}]"
