@@ -3,6 +3,6 @@
 import legacy_keras
 
 SWITCH = "PRERANK_NATIVE"
-"""The environment variable; `off` builds and loads nothing."""
+"""The environment variable: `off` builds and loads nothing; `on`, as if it were not set."""
 
 legacy_keras.require()

@@ -122,15 +122,27 @@ void InParts(OpKernelContext* context, const int32_t* segments, int64_t count, i
   });
 }
 
-// Whether all of `values` lie in [0, limit), and rise if that is asked for.
-absl::Status Check(const Tensor& values, int64_t limit, bool rising, const char* name) {
+// Whether a variable is what the loops below take it for.
+absl::Status CheckTable(Var* variable) {
+  const Tensor& values = *variable->tensor();
+  if (variable->is_initialized && values.dtype() == tensorflow::DT_FLOAT && values.dims() == 2) return absl::OkStatus();
+  return absl::InvalidArgumentError("a table and its moments must be initialised, float32 and of rank 2");
+}
+
+enum class Order { kAny, kRising, kDistinct };
+
+// Whether all of `values` lie in [0, limit), and rise if that is asked for. Rows that are written must be distinct, or
+// two threads would write one.
+absl::Status Check(const Tensor& values, int64_t limit, Order order, const char* name) {
   const auto flat = values.flat<int32_t>();
   bool wrong = false;
   for (int64_t i = 0; i < flat.size(); i++) {
     wrong |= flat(i) < 0 || flat(i) >= limit;
   }
+  const bool rising = order != Order::kAny;
   if (rising) {
-    for (int64_t i = 1; i < flat.size(); i++) wrong |= flat(i) < flat(i - 1);
+    const int32_t least = order == Order::kDistinct ? 1 : 0;
+    for (int64_t i = 1; i < flat.size(); i++) wrong |= flat(i) - least < flat(i - 1);
   }
   if (!wrong) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(name, " must lie in [0, ", limit, ")", rising ? " and rise" : ""));
@@ -157,11 +169,14 @@ class PoolRows : public OpKernel {
     tensorflow::core::RefCountPtr<Var> table;
     OP_REQUIRES_OK(context, LookupResource(context, HandleFromInput(context, 0), &table));
     tensorflow::tf_shared_lock lock(*table->mu());
+    OP_REQUIRES_OK(context, CheckTable(table.get()));
     const Tensor &distinct = context->input(1), &elements = context->input(2), &slots = context->input(3);
+    OP_REQUIRES(context, context->input(4).NumElements() == 1 && context->input(4).scalar<int32_t>()() >= 0,
+                absl::InvalidArgumentError("slot_count must be a number of at least 0"));
     const int64_t slot_count = context->input(4).scalar<int32_t>()();
-    OP_REQUIRES_OK(context, Check(distinct, table->tensor()->dim_size(0), false, "distinct"));
-    OP_REQUIRES_OK(context, Check(elements, distinct.NumElements(), false, "elements"));
-    OP_REQUIRES_OK(context, Check(slots, slot_count, true, "slots"));
+    OP_REQUIRES_OK(context, Check(distinct, table->tensor()->dim_size(0), Order::kAny, "distinct"));
+    OP_REQUIRES_OK(context, Check(elements, distinct.NumElements(), Order::kAny, "elements"));
+    OP_REQUIRES_OK(context, Check(slots, slot_count, Order::kRising, "slots"));
     OP_REQUIRES(context, elements.NumElements() == slots.NumElements(),
                 absl::InvalidArgumentError("elements and slots differ in number"));
     const int64_t width = table->tensor()->dim_size(1);
@@ -241,6 +256,7 @@ class LazyAdam : public OpKernel {
     const tensorflow::mutex_lock table_lock(*variables[0]->mu());
     const tensorflow::mutex_lock first_lock(*variables[1]->mu());
     const tensorflow::mutex_lock second_lock(*variables[2]->mu());
+    for (auto& variable : variables) OP_REQUIRES_OK(context, CheckTable(variable.get()));
     for (auto& variable : variables) {
       OP_REQUIRES(context, variable->tensor()->shape() == variables[0]->tensor()->shape(),
                   absl::InvalidArgumentError("the table and its moments differ in shape"));
@@ -249,13 +265,14 @@ class LazyAdam : public OpKernel {
     const int64_t rows = variables[0]->tensor()->dim_size(0), width = variables[0]->tensor()->dim_size(1);
     const Tensor &gradient = context->input(3), &distinct = context->input(4);
     const Tensor &sorted_rows = context->input(5), &sorted_slots = context->input(6);
+    OP_REQUIRES(context, context->input(7).NumElements() == 1, absl::InvalidArgumentError("rate must be a number"));
     OP_REQUIRES(context, gradient.dims() == 2 && gradient.dim_size(1) == width,
                 absl::InvalidArgumentError("the gradient must have a vector of the table's width for each slot"));
     OP_REQUIRES(context, sorted_rows.NumElements() == sorted_slots.NumElements(),
                 absl::InvalidArgumentError("sorted_rows and sorted_slots differ in number"));
-    OP_REQUIRES_OK(context, Check(distinct, rows, false, "distinct"));
-    OP_REQUIRES_OK(context, Check(sorted_rows, distinct.NumElements(), true, "sorted_rows"));
-    OP_REQUIRES_OK(context, Check(sorted_slots, gradient.dim_size(0), false, "sorted_slots"));
+    OP_REQUIRES_OK(context, Check(distinct, rows, Order::kDistinct, "distinct"));
+    OP_REQUIRES_OK(context, Check(sorted_rows, distinct.NumElements(), Order::kRising, "sorted_rows"));
+    OP_REQUIRES_OK(context, Check(sorted_slots, gradient.dim_size(0), Order::kAny, "sorted_slots"));
     const std::array<float*, 3> state = {Data(*variables[0]), Data(*variables[1]), Data(*variables[2])};
     ByWidth(width, [&](auto known) { Update<decltype(known)::value>(context, state, static_cast<int>(width)); });
   }

@@ -17,6 +17,9 @@ def choose(model: PreRankingModel, replicas: int, report: Report) -> None:
         model: not traced yet.
         replicas: how many replicas train it.
         report: takes the line.
+
+    Raises:
+        InputError: as for :func:`native.library.load`.
     """
     if model.plan_lookups() is None:
         return
@@ -26,6 +29,13 @@ def choose(model: PreRankingModel, replicas: int, report: Report) -> None:
         report(f"embedding rows: TensorFlow's operations ({error})")
     else:
         report("embedding rows: compiled operations")
+
+
+def used(model: PreRankingModel) -> str | None:
+    """What a trained model's rows were trained by, for its record: `compiled`, `tensorflow`; None as for `choose`."""
+    if model.plan_lookups() is None:
+        return None
+    return "tensorflow" if model.encoder.embedding.kernels is None else "compiled"
 
 
 def _compiled(replicas: int, report: Report) -> CompiledRows:

@@ -93,6 +93,7 @@ def train(
         progress = _fit(config, data, model, folder, distribution, report)
         results = _describe(config, data, model, progress, folder.final.name)
         results |= {"strategy": config.run.strategy, "replicas": distribution.replicas}
+        results["embedding_rows"] = row_kernels.used(model)
         results["seconds"] = time.perf_counter() - started
         if not progress.diverged:
             report("evaluating on the test part")

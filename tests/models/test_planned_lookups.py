@@ -42,15 +42,56 @@ def test_compiled_operations_train_the_same_to_the_last_bit(name, kernels):
     if one.plan_lookups() is None:
         return
     other.encoder.embedding.kernels = kernels
+    check_same_to_the_last_bit((one, one.train_step), (other, other.train_step))
+
+
+def check_same_to_the_last_bit(*sides):
+    """Of two models, each with its training step."""
+    (one, _), (other, _) = sides
     for number in range(STEPS):
         inputs, labels = random_batch(SPEC, 64, number)
-        wanted, found = (model.train_step(planned(model, inputs, labels)) for model in (one, other))
+        wanted, found = (step(planned(model, inputs, labels)) for model, step in sides)
         for term in wanted:
             assert float(found[term]) == float(wanted[term]), term
     pairs = [*zip(one.weights, other.weights, strict=True)]
     pairs += zip(one.optimizer.variables, other.optimizer.variables, strict=True)
     for a, b in pairs:
         np.testing.assert_array_equal(a, b, err_msg=a.name)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_compiled_operations_train_the_same_in_half_precision(policy, kernels):
+    """Traced, as the scale of the loss then is a condition in the graph."""
+    tf.keras.mixed_precision.set_global_policy(policy)
+    try:
+        one, other = compiled("dssm"), compiled("dssm")
+    finally:
+        tf.keras.mixed_precision.set_global_policy("float32")
+    other.encoder.embedding.kernels = kernels
+    assert isinstance(one.optimizer, tf.keras.mixed_precision.LossScaleOptimizer) == (policy == "mixed_float16")
+    sides = [(model, tf.function(model.train_step, reduce_retracing=True)) for model in (one, other)]
+    check_same_to_the_last_bit(*sides)
+    batch = planned(one, *random_batch(SPEC, 64))
+    kinds = [compiled_kinds(step.get_concrete_function(batch).graph) for _, step in sides]
+    assert kinds == [set(), {"PrerankPoolRows", "PrerankLazyAdam"}]
+
+
+def test_what_is_exported_or_evaluated_has_no_compiled_operation(kernels):
+    """Its model may have been trained by them in the same process."""
+    model = compiled("dssm")
+    model.encoder.embedding.kernels = kernels
+    inputs, labels = random_batch(SPEC, 64)
+    model.train_step(planned(model, inputs, labels))
+    for function in (model.preference, model.named_outputs, model.user_tower, model.item_tower):
+        graph = tf.function(function).get_concrete_function(inputs).graph
+        assert not compiled_kinds(graph)
+
+
+def compiled_kinds(graph):
+    """Our own operations among those of a graph and of the functions that it calls, as branches of a condition are."""
+    definition = graph.as_graph_def()
+    nodes = [*definition.node, *(node for function in definition.library.function for node in function.node_def)]
+    return {node.op for node in nodes if node.op.startswith("Prerank")}
 
 
 @every_differentiable_model

@@ -141,6 +141,20 @@ def test_a_batch_without_elements(kernels):
     np.testing.assert_array_equal(table, before)
 
 
+def test_tables_of_another_kind(kernels):
+    """In place of what would end the process."""
+    _, tensors = planned(0)
+    zeros, moments = tf.zeros([int(tensors["lookup/slot_count"]), 8]), (tables(8), tables(8))
+    for wrong in (tf.Variable(tf.zeros([ROWS, 8], tf.float16)), tf.Variable(tf.zeros([ROWS]))):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="float32 and of rank 2"):
+            kernels.pool(wrong, tensors)
+        with pytest.raises(tf.errors.InvalidArgumentError, match="float32 and of rank 2"):
+            kernels.lazy_adam(wrong, moments, zeros, tensors, tf.constant(0.1), AdamConstants(0.9, 0.999, 1e-7, 0.0))
+    repeated = tensors | {DISTINCT: tf.fill([tf.size(tensors[DISTINCT])], 3)}
+    with pytest.raises(tf.errors.InvalidArgumentError, match="distinct must lie in"):
+        kernels.lazy_adam(tables(8), moments, zeros, repeated, tf.constant(0.1), AdamConstants(0.9, 0.999, 1e-7, 0.0))
+
+
 @pytest.mark.parametrize("name", [DISTINCT, ELEMENTS, SLOTS, SORTED_ROWS, SORTED_SLOTS])
 @pytest.mark.parametrize("wrong", [-1, 10**6])
 def test_places_outside(kernels, name, wrong):
