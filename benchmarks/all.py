@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from benchmarks import serving_quick, train_throughput
 from benchmarks.alternation import Found, alternate, medians, ratios, shown
@@ -26,6 +26,7 @@ from benchmarks.machine import machine
 from native import SWITCH as NATIVE
 from prerank.allocator import SWITCH as MALLOC
 from prerank.folders import write_text
+from prerank.layout import StorageType
 from prerank.terminal import Parser, positive, run, write
 
 _OURS = "ours"
@@ -103,8 +104,12 @@ def _preparation(size: Size, torch_python: str, scratch: Path) -> dict[str, Foun
 
 
 def _serving(size: Size, torch_python: str, scratch: Path) -> dict[str, Found]:
-    """Scoring all items for a user and taking the best 100, one thread, vectors of 64."""
-    return {f"{count:,} items": serving_quick.measure(count, size.rounds, write) for count in size.items}
+    """One thread, vectors of 64: all items for a user and the best 100 of them; scores of all items for 16 users."""
+    found = {f"{count:,} items": serving_quick.measure(count, size.rounds, write) for count in size.items}
+    for dtype in get_args(StorageType):
+        measured = serving_quick.measure_users(size.items[0], dtype, size.rounds, write)
+        found[f"{size.items[0]:,} items, {dtype}, 16 users"] = measured
+    return found
 
 
 AREAS: dict[str, Callable[[Size, str, Path], dict[str, Found]]] = {

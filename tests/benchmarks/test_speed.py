@@ -11,7 +11,7 @@ from benchmarks import all as everything
 from benchmarks import train_throughput
 from benchmarks.alternation import alternate, medians, ratios, shown
 from benchmarks.machine import machine
-from benchmarks.serving_quick import measure
+from benchmarks.serving_quick import measure, measure_users
 from benchmarks.throughput import table
 from training.batches import Batches
 
@@ -77,3 +77,5 @@ def test_both_sides_of_serving_are_measured():
     found = measure(500, rounds=1, said=lambda line: None)
     assert found.keys() == {"ours", "plain NumPy"}
     assert all(0 < rows[0]["request, ms"] < 1000 for rows in found.values())
+    found = measure_users(500, "int8", rounds=1, said=lambda line: None)
+    assert found.keys() == {"ours", "one user after the other"}
