@@ -225,7 +225,10 @@ class PreRankingModel(tf.keras.Model):
         return self.preference(data if isinstance(data, Mapping) else as_batch(data).features)
 
     def gather(self, plan: Mapping[str, tf.Tensor]) -> tf.Tensor | None:
-        """The embeddings (U, E) of the table rows that a planned batch needs, each once; None without a plan."""
+        """The embeddings of the table rows that a planned batch needs; None without a plan.
+
+        (U, E), each row once; with compiled `kernels` (S, E), summed by the plan's slots.
+        """
         return self.encoder.gather(plan) if hasattr(self, "encoder") else None
 
     def losses(self, batch: Batch, rows: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
@@ -249,8 +252,9 @@ class PreRankingModel(tf.keras.Model):
             return
         *pairs, (of_rows, _) = self.optimizer.compute_gradients(total, [*variables, rows], tape=tape)
         gradients = {variable.ref(): gradient for gradient, variable in pairs}
-        table = self.encoder.embedding.table.ref()
-        gradients[table] = with_gathered(gradients[table], of_rows, rows, plan)
+        embedding = self.encoder.embedding
+        table = embedding.table.ref()
+        gradients[table] = with_gathered(gradients[table], of_rows, rows, plan, embedding.kernels)
         self.optimizer.apply_gradients([(gradient, key.deref()) for key, gradient in gradients.items()])
 
     @property

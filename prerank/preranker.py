@@ -1,6 +1,6 @@
 """Scores of cached items for a user, and the best of them."""
 
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,9 @@ from prerank.order import best_first
 from prerank.requests import User, UserInputs, item_ids
 from prerank.snapshot import Snapshot
 from prerank.watching import WatchedIndex
+
+_MOST_SCORES = 1 << 22
+"""How many scores are held at a time, of users that are answered together."""
 
 
 @dataclass(frozen=True)
@@ -160,8 +163,7 @@ class PreRanker:
         unknown = _unknown(candidates, positions, strict)
         known = positions if not unknown else positions[positions >= 0]
         results = []
-        for user, prepared in self._prepare(users):
-            scores = self._finite(snapshot, user, prepared, known)
+        for scores in self._answers(snapshot, self._prepare(users), known):
             if unknown:
                 scores, found = np.full((len(scores), len(positions)), np.nan, np.float32), scores
                 scores[:, positions >= 0] = found
@@ -229,8 +231,7 @@ class PreRanker:
         caps = None if at_most is None else Caps(snapshot.states.attributes, at_most)
         positions, left_out, unknown = self._choice(snapshot, candidates, exclude, strict, filter)
         results = []
-        for user, prepared in self._prepare(users):
-            scores = self._finite(snapshot, user, prepared, positions, numbers)
+        for scores in self._answers(snapshot, self._prepare(users), positions, numbers):
             ranking = scores[0 if numbers is None else -1]
             best = _best(ranking, int(n), positions, left_out, caps)
             chosen = best if positions is None else positions[best]
@@ -289,20 +290,28 @@ class PreRanker:
                 prepared.append((user, self._kernel.prepare(state)))
         return prepared
 
-    def _finite(
+    def _answers(
         self,
         snapshot: Snapshot,
-        user: User,
-        prepared: Any,
+        users: list[tuple[User, Any]],
         positions: np.ndarray | None,
         value: tuple[np.ndarray, np.ndarray] | None = None,
-    ) -> np.ndarray:
-        """Numbers (outputs, n), all finite; items are so by :mod:`prerank.build_index`, so it is the user otherwise."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            scores = snapshot.answer(self._kernel, prepared, positions, value, self._probabilities)
-        if not np.isfinite(scores).all():
-            raise self._out_of_range(user)
-        return scores
+    ) -> Iterator[np.ndarray]:
+        """Each user's numbers (outputs, n), all finite, made for a block of users at a time.
+
+        Items' numbers are finite by :mod:`prerank.build_index`, so where a score is not, it is the user.
+        """
+        count = len(snapshot.states.ids) if positions is None else len(positions)
+        size = max(1, _MOST_SCORES // max(count, 1))
+        for start in range(0, len(users), size):
+            block = users[start : start + size]
+            with np.errstate(over="ignore", invalid="ignore"):
+                prepared = [user for _, user in block]
+                found = snapshot.answers(self._kernel, prepared, positions, value, self._probabilities)
+            for (user, _), scores in zip(block, found, strict=True):
+                if not np.isfinite(scores).all():
+                    raise self._out_of_range(user)
+                yield scores
 
     def _out_of_range(self, user: Mapping[str, Any]) -> RequestError:
         given = ", ".join(f"{name} {user[name]!r}" for name in self._numbers if user.get(name) is not None)

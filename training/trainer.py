@@ -22,7 +22,7 @@ from models import PreRankingModel
 from preprocess.prepared import PreparedData
 from prerank import folders
 from prerank.errors import InputError
-from training import curves, exposure, warm_start
+from training import curves, exposure, row_kernels, warm_start
 from training.batches import Batches, read_beside, read_columns
 from training.calibration import fit, measured
 from training.callbacks import EpochEnd, copy_weights, predict
@@ -93,6 +93,7 @@ def train(
         progress = _fit(config, data, model, folder, distribution, report)
         results = _describe(config, data, model, progress, folder.final.name)
         results |= {"strategy": config.run.strategy, "replicas": distribution.replicas}
+        results["embedding_rows"] = row_kernels.used(model)
         results["seconds"] = time.perf_counter() - started
         if not progress.diverged:
             report("evaluating on the test part")
@@ -221,6 +222,7 @@ def _fit(
     distribution.check_rows(training, validation)
     trained = distribution.replicated(model, lambda: _build(config, data))
     trained.objective = objective
+    row_kernels.choose(trained, distribution.replicas, report)
     with distribution.strategy.scope():
         compile_model(trained, run)
     model.plan_training(run.epoch, len(training))

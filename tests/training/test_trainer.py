@@ -52,6 +52,7 @@ def test_run_folder_holds_what_is_promised(hit, prepared):
     assert stored["test_seen_users"]["rows"] + stored["test_unseen_users"]["rows"] == prepared.rows("test")
     assert stored["data_fingerprint"] == prepared.fingerprint
     assert stored["raw_data"] == prepared.raw_data
+    assert stored["embedding_rows"] in ("compiled", "tensorflow")
     assert (stored["protocol"], stored["split"], stored["seed"], stored["leaks"]) == ("strict", "time", 5, [])
     assert stored["parameters"] == sum(np.prod(weight.shape) for weight in result.model.trainable_weights)
     assert yaml.safe_load((result.folder / "config.yaml").read_text())["model_name"] == "hit"
