@@ -39,6 +39,7 @@ def export(
     export_format: Format = "saved_model",
     report: Callable[[str], object] = print,
     calibration: Mapping[str, Any] | None = None,
+    said: Mapping[str, Any] | None = None,
 ) -> None:
     """Write `model` as a SavedModel with its signatures, or each signature as an ONNX file, whole or not at all.
 
@@ -55,6 +56,7 @@ def export(
         export_format: what to write.
         report: takes lines meant for the user.
         calibration: the map from logits to probabilities, see :mod:`prerank.calibration`.
+        said: what else `features.json` is to say, such as which rows the model was trained on.
 
     Raises:
         InputError: the folder cannot be written, or for ONNX, a package is missing or the model is too large.
@@ -63,7 +65,7 @@ def export(
         try:
             stack.enter_context(folders.holding(place, report))
             with folders.replacing(place) as working:
-                _write(model, vocabularies, working, files, export_format, calibration)
+                _write(model, vocabularies, working, files, export_format, calibration, said or {})
                 lost = (place / INDEX).is_dir()
                 if lost:
                     stack.enter_context(index.writing(place / INDEX, report))  # until it is replaced
@@ -81,6 +83,7 @@ def _write(
     files: Mapping[str, str | bytes | Path],
     export_format: Format,
     calibration: Mapping[str, Any] | None,
+    said: Mapping[str, Any],
 ) -> None:
     write = _write_onnx if export_format == "onnx" else _write_saved_model
     described = write(model, vocabularies, folder, calibration)
@@ -93,7 +96,7 @@ def _write(
         else:
             (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     entries = {str(path.relative_to(folder)): digests.entry(path) for path in _files(folder)}
-    described |= {"scorer": scorer and scorer.kind, "files": entries}
+    described |= {"scorer": scorer and scorer.kind, **said, "files": entries}
     (folder / FEATURES).write_text(description.to_text(described), encoding="utf-8")
 
 

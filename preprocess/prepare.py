@@ -105,7 +105,8 @@ def _write(
         if spill.exists():
             spill.rmdir()
         (unfinished / MANIFEST).write_text(json.dumps(manifest, indent=1), "utf-8")
-    rows = ", ".join(f"{part} {manifest['parts'][part]['rows']:,}" for part in PARTS)
+    sizes = {part: manifest["parts"][part]["rows"] for part in PARTS}
+    rows = ", ".join(f"{part} {size:,}" for part, size in sizes.items() if size)
     report(f"prepared {rows} rows in {time.monotonic() - started:.1f} s: {folder}")
 
 
@@ -119,7 +120,8 @@ def _write_samples(
         files = {
             name: writing.write_part(engine, built, stores, place, folder / name) for place, name in enumerate(PARTS)
         }
-    spec = writing.scaled(built.spec, files["test" if "scaler" in options.leaks else "train"])
+    leaked = "scaler" in options.leaks and options.split != "none"
+    spec = writing.scaled(built.spec, files["test" if leaked else "train"])
     (folder / "vocabularies").mkdir()
     for name, known in built.vocabularies.items():
         values = known.values.order_by("index").select("value")

@@ -100,7 +100,7 @@ def build(engine: Engine, raw: RawData, options: ResolvedOptions) -> Samples:
 
 
 def _parted(engine: Engine, raw: RawData, options: ResolvedOptions) -> ir.Table:
-    if not raw.timed and options.split != "random":
+    if not raw.timed and options.split not in ("random", "none"):
         raise InputError(
             f"--split {options.split}: the {raw.spec.dataset} data given have no time, only --split random is possible"
         )
@@ -133,7 +133,8 @@ def _training(engine: Engine, rows: ir.Table, options: ResolvedOptions) -> tuple
     """Positives and labelled rows of the training part."""
     counts = rows.group_by(PART).agg(rows=rows[LABEL].count(), positives=rows[LABEL].fill_null(0).cast("int64").sum())
     found = {row[PART]: row for row in engine.table(counts).to_pylist()}
-    sizes = {name: found.get(place, {"rows": 0})["rows"] for place, name in enumerate(PARTS)}
+    needed = PARTS[:1] if options.split == "none" else PARTS
+    sizes = {name: found.get(place, {"rows": 0})["rows"] for place, name in enumerate(needed)}
     if not all(sizes.values()):
         received = ", ".join(f"{name} {size}" for name, size in sizes.items())
         what = "rows" if engine.one(rows.agg(all=rows[LABEL].notnull().all()))["all"] else "rows with a label"

@@ -150,9 +150,9 @@ def scaled(spec: FeatureSpec, files: Sequence[Path]) -> FeatureSpec:
 def out_of_vocabulary(spec: FeatureSpec, files: Sequence[Path]) -> dict[str, float]:
     """By field, the share of a part's rows whose value is out of vocabulary; of sequences, the share of all elements.
 
-    A hashed field has no such values.
+    A hashed field has no such values. Of a part without rows nothing is said.
     """
-    names = [field.name for field in spec.fields if field.vocabulary and not field.hash_buckets]
+    names = [field.name for field in spec.fields if files and field.vocabulary and not field.hash_buckets]
     unseen, total = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
     for file in files:
         table = pq.read_table(file, columns=names)
@@ -188,12 +188,12 @@ def measure(spec: FeatureSpec, files: Mapping[str, Sequence[Path]]) -> dict[str,
     for part in PARTS:
         found[part] |= _measure_requests(spec, files[part])
     for side, name in sides.items():
-        seen = np.zeros(1 + max(int(values[name].max()) for values in columns.values()), bool)
+        seen = np.zeros(1 + max(int(values[name].max(initial=-1)) for values in columns.values()), bool)
         seen[columns[PARTS[TRAIN]][name]] = True
         for part, values in columns.items():
             distinct = int(np.count_nonzero(np.bincount(values[name], minlength=len(seen))))
             unseen = len(values[name]) - int(np.count_nonzero(seen[values[name]]))
-            found[part] |= {f"{side}s": distinct, f"unseen_{side}_share": unseen / len(values[name])}
+            found[part] |= {f"{side}s": distinct, f"unseen_{side}_share": unseen / max(len(values[name]), 1)}
     return found
 
 
@@ -211,5 +211,8 @@ def _measure_requests(spec: FeatureSpec, files: Sequence[Path]) -> dict[str, Any
 
 
 def _numbers(files: Sequence[Path], names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Columns of some files, one file after another; without a file, no rows."""
     tables = [pq.read_table(file, columns=list(names)) for file in files]
+    if not tables:
+        return {name: np.empty(0, np.int64) for name in names}
     return {name: np.concatenate([table[name].to_numpy() for table in tables]) for name in names}

@@ -81,6 +81,7 @@ class Description(TypedDict):
     format: str
     format_version: NotRequired[Annotated[int, Field(ge=1)]]
     calibrated: NotRequired[bool]
+    fitted_on: NotRequired[Literal["train", "all"]]
     calibration: NotRequired[calibrations.Map]
     inputs: Annotated[list[Input], FailFast()]
     outputs: dict[Name, _Shapes]

@@ -16,6 +16,7 @@ from training.assembly import BatchAssembly, Draws
 from training.batches import Batches, mask_ids, read_columns
 from training.candidates import Candidates
 from training.config import Config
+from training.finished_runs import epochs_on_all
 from training.item_states import ItemStates
 from training.list_batches import ListBatches, numbered_by_file
 from training.objective import TrainingObjective
@@ -100,6 +101,8 @@ def _check_fitted_directly(run: RunOptions) -> None:
     by_steps = f"--model_name {run.model_name} is not trained by gradient steps"
     if run.any_is_used:
         raise InputError(f"{by_steps}: it takes no candidates, lists or teacher")
+    if run.fit_all is not None and epochs_on_all(run.fit_all, run.epoch) != 1:
+        raise InputError(f"--fit_all {run.fit_all}: {by_steps}, so it has no epochs: expected 1")
     if run.select_by != AUC:
         raise InputError(f"--select_by {run.select_by}: {by_steps}, so it has no epochs to choose from")
 

@@ -36,7 +36,7 @@ COMMON = (
     Group(
         "what to train and how",
         ("model_name", "epoch", "patience", "select_by", "batch_size", "lr", "embedding_l2", "oov_rate", "random_seed",
-         "init_from"),
+         "init_from", "fit_all"),
     ),
     Group(
         "which data, by which rules",

@@ -91,17 +91,22 @@ def _export(config: Config, data: PreparedData, result: RunResult, place: Path) 
         "metrics.json": to_json(result.metrics),
         CATALOGUE: data.catalogue,
     }
-    if config.run.export_examples:
+    if config.run.export_examples and data.rows("test"):
         files[EXAMPLES] = examples(data, config.run.export_examples)
     print(f"exporting as {config.run.export_format}")
     calibration = (result.metrics.get("calibration") or {}).get("map")
-    export(result.model, vocabularies, place, files, config.run.export_format, calibration=calibration)
+    said = {"fitted_on": result.metrics.get("fitted_on", "train")}
+    export(result.model, vocabularies, place, files, config.run.export_format, calibration=calibration, said=said)
     print(f"exported to {place}")
 
 
 def _print_results(result: RunResult) -> None:
     values = result.metrics
     print(f"{values['model']} on {values['dataset']}, protocol {values['protocol']}: {values['status']}")
+    if values.get("fitted_on") == "all":
+        print(f"trained on all {values['rows']['train']:,} rows, epochs: {values['epochs']}; nothing is measured")
+        print(f"results in {result.folder}")
+        return
     rows = {
         "validation": values.get("validation"),
         "test": values.get("test"),

@@ -6,7 +6,7 @@ import io
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,9 +25,10 @@ from prerank.errors import InputError
 from training import exposure, warm_start
 from training.batches import Batches, read_beside, read_columns
 from training.calibration import fit, measured
-from training.callbacks import EpochEnd, copy_weights, predict
+from training.callbacks import EpochEnd, EpochEndOnAll, copy_weights, predict
 from training.config import Config
 from training.distribution import Distribution
+from training.finished_runs import epochs_on_all
 from training.objective_setup import check, prepared_training, training_batches
 from training.optimizer import LazyAdam
 from training.options import RunOptions
@@ -94,7 +95,7 @@ def train(
         results = _describe(config, data, model, progress, folder.final.name)
         results |= {"strategy": config.run.strategy, "replicas": distribution.replicas}
         results["seconds"] = time.perf_counter() - started
-        if not progress.diverged:
+        if not progress.diverged and config.run.fit_all is None:
             report("evaluating on the test part")
             results |= _evaluate(config, data, model, folder)
         folder.weights.mkdir(exist_ok=True)
@@ -164,7 +165,7 @@ def _folder(config: Config, data: PreparedData, replicas: int) -> RunFolder:
 
 def _run_folder(config: Config, data: PreparedData, distribution: Distribution) -> RunFolder:
     """Where the run goes, once it is certain that it can be trained."""
-    _check_classes(data)
+    _check_classes(data, ("train", "validation") if config.run.fit_all is None else ("train",))
     folder = _folder(config, data, distribution.replicas)
     number = int(folder.final.name.rsplit("-")[-1], 16)
     distribution.check_equal(number, "were started with other options or data than the chief")
@@ -179,8 +180,8 @@ def _build(config: Config, data: PreparedData) -> PreRankingModel:
     return models.build(run.model_name, spec, config.model, seed=run.random_seed, xla=run.jit, entire_space=run)
 
 
-def _check_classes(data: PreparedData) -> None:
-    for part in ("train", "validation"):
+def _check_classes(data: PreparedData, parts: Sequence[str]) -> None:
+    for part in parts:
         positives, labelled = _counted(data, part)
         if positives in (0, labelled):
             of_weight = " with a label and a weight above 0" if "weight" in data.spec.row_columns else ""
@@ -216,8 +217,9 @@ def _fit(
     if model.fit_directly(as_seen(training_batches(config, data).columns, data.spec, model.spec)):
         return Progress(epochs=1, best_epoch=0, stopped=True)
     training, objective = prepared_training(config, data)
-    validation = Batches(data, "validation", _EVALUATION_BATCH)
-    distribution.check_rows(training, validation)
+    measured = "validation" if run.fit_all is None else "train"
+    judged = Batches(data, measured, _EVALUATION_BATCH)
+    distribution.check_rows(training, judged)
     trained = distribution.replicated(model, lambda: _build(config, data))
     trained.objective = objective
     with distribution.strategy.scope():
@@ -230,20 +232,21 @@ def _fit(
     copy_weights(model, trained)
     if progress.epochs:
         report(f"resuming after epoch {progress.epochs} of an interrupted run")
-    rated = Rated.read(data, "validation")
-    value = selection(run.select_by, data, model)
-    epoch_end = EpochEnd(
-        model, distribution, progress, store, validation, rated, training.rows, run.patience, run.select_by, value
+    end = EpochEnd if run.fit_all is None else EpochEndOnAll
+    epochs = run.epoch if run.fit_all is None else epochs_on_all(run.fit_all, run.epoch)
+    rated, value = Rated.read(data, measured), selection(run.select_by, data, model)
+    epoch_end = end(
+        model, distribution, progress, store, judged, rated, training.rows, run.patience, run.select_by, value
     )
     callbacks = [tf.keras.callbacks.TerminateOnNaN(), epoch_end]
     if distribution.is_chief:
         callbacks.append(tf.keras.callbacks.TensorBoard(folder.working / "tensorboard", write_graph=False))
-    if not progress.stopped and progress.epochs < run.epoch:
+    if not progress.stopped and progress.epochs < epochs:
         report("tracing the training step: the first epoch takes longer than the others")
         trained.fit(
             distribution.dataset(training, progress.epochs, trained.plan_lookups()),
             steps_per_epoch=len(training),
-            epochs=run.epoch,
+            epochs=epochs,
             initial_epoch=progress.epochs,
             verbose=(1 if sys.stdout.isatty() else 2) if distribution.is_chief else 0,
             callbacks=callbacks,
@@ -280,6 +283,7 @@ def _describe(
         "raw_data": data.raw_data,
         "out_of_vocabulary": data.manifest["out_of_vocabulary"],
         "rows": {part: data.rows(part) for part in ("train", "validation", "test")},
+        "fitted_on": "train" if config.run.fit_all is None else "all",
         "epochs": progress.epochs,
         "best_epoch": progress.best_epoch + 1,
         "parameters": model.parameters(),
