@@ -26,6 +26,7 @@ from preprocess.names import (
     TIMESTAMP,
     USER,
     WEIGHT,
+    further_labels,
     only,
     renamed,
     with_columns,
@@ -296,6 +297,7 @@ def _columns(
         elif field.name not in cut_out:
             columns[field.name] = joined[INDEX.format(field.name)]
     columns[LABEL] = joined[LABEL].cast("int8").fill_null(UNLABELLED)
+    columns |= {name: joined[name].cast("int8").fill_null(UNLABELLED) for name in further_labels(spec)}
     columns |= _carried(joined, spec)
     needed = [*(name for found in sequences for name in found.columns), USER, ITEM, ROW, TIMESTAMP, PART, SHUFFLE]
     return renamed(joined, {name: joined[name] for name in needed} | columns)

@@ -25,6 +25,7 @@ from prerank.options import Options
 from prerank.reading import InnerPath, problem
 
 Name = Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_]*$", max_length=100)]
+LabelName = Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_]*$", max_length=40)]
 Column = Annotated[str, StringConstraints(min_length=1)]
 
 
@@ -131,6 +132,9 @@ class Schema(Options):
     label: Annotated[LabelSchema, _named("column")] | None = Option(
         default=None, description="column; none: positives only"
     )
+    labels: dict[LabelName, Annotated[LabelSchema, _named("column")]] | None = Option(
+        default=None, min_length=1, max_length=8, description="several labels by name, in place of label"
+    )
     time: Annotated[TimeSchema, _named("column")] | None = Option(
         default=None, description="column; none: nothing is timed"
     )
@@ -157,6 +161,16 @@ class Schema(Options):
         if value in '"\r\n':
             raise ValueError("a quote or a line end cannot stand between values")
         return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _first_label(cls, values: Any) -> Any:
+        """The first of several labels is the label, of which means and histories are made."""
+        if not isinstance(values, dict) or not isinstance(labels := values.get("labels"), dict) or not labels:
+            return values
+        if values.get("label") is not None:
+            raise ValueError("label and labels: give one of both")
+        return values | {"label": next(iter(labels.values()))}
 
     @model_validator(mode="after")
     def _check(self) -> Schema:
@@ -191,11 +205,15 @@ class Schema(Options):
         return tuple(name for name in ROW_COLUMNS if getattr(self, name) is not None)
 
     @property
-    def label_is_optional(self) -> bool:
-        """Whether rows may lack the label."""
-        if self.label is None or self.label.optional is None:
+    def further_labels(self) -> dict[str, LabelSchema]:
+        """The labels beside the first, by name."""
+        return dict(list((self.labels or {}).items())[1:])
+
+    def may_lack(self, label: LabelSchema | None) -> bool:
+        """Whether rows may lack a label."""
+        if label is None or label.optional is None:
             return self.stage is not None
-        return self.label.optional
+        return label.optional
 
     def spec(self) -> FeatureSpec:
         """The specification, without vocabulary sizes, means and scales: user side first, made fields last in each."""
@@ -227,6 +245,7 @@ class Schema(Options):
             label="label" if "label" not in names else "_label",
             row_columns=self.row_columns,
             privileged=self.privileged,
+            labels=tuple(self.labels or ()),
         )
 
     def _given(self, side: Side) -> list[Field]:

@@ -15,7 +15,18 @@ import pyarrow.parquet as pq
 
 from features import ROW_COLUMNS, UNLABELLED, UNSEEN, FeatureSpec, RowColumn
 from preprocess.engines import Engine
-from preprocess.names import CARRIED, ITEM, LABEL, PART, REQUEST, ROW, SHUFFLE, TIMESTAMP, USER
+from preprocess.names import (
+    CARRIED,
+    ITEM,
+    LABEL,
+    PART,
+    REQUEST,
+    ROW,
+    SHUFFLE,
+    TIMESTAMP,
+    USER,
+    further_labels,
+)
 from preprocess.samples import Samples
 from preprocess.sequences import Store
 from preprocess.splits import PARTS, TRAIN
@@ -73,8 +84,9 @@ def _schema(spec: FeatureSpec) -> tuple[list[str], pa.Schema]:
     others = {spec.beside(name): kind for name, (_, kind) in _OTHERS.items()}
     carried = [name for name in ROW_COLUMNS if name in spec.row_columns]
     others |= {spec.beside(name): _CARRIED_TYPES[name] for name in carried}
+    others |= {spec.label_of(name): pa.int8() for name in spec.labels[1:]}
     names = [*fields, LABEL, *(name for name, _ in _OTHERS.values()), *(CARRIED[name] for name in carried)]
-    return names, pa.schema(fields | {spec.label: pa.int8()} | others)
+    return [*names, *further_labels(spec)], pa.schema(fields | {spec.label: pa.int8()} | others)
 
 
 def of_equal_size(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
@@ -186,7 +198,7 @@ def measure(spec: FeatureSpec, files: Mapping[str, Sequence[Path]]) -> dict[str,
         for part, values in columns.items():
             found[part]["labelled"] = int(np.count_nonzero(values[label] != UNLABELLED))
     for part in PARTS:
-        found[part] |= _measure_requests(spec, files[part])
+        found[part] |= _measure_requests(spec, files[part]) | _measure_labels(spec, files[part])
     for side, name in sides.items():
         seen = np.zeros(1 + max(int(values[name].max(initial=-1)) for values in columns.values()), bool)
         seen[columns[PARTS[TRAIN]][name]] = True
@@ -195,6 +207,24 @@ def measure(spec: FeatureSpec, files: Mapping[str, Sequence[Path]]) -> dict[str,
             unseen = len(values[name]) - int(np.count_nonzero(seen[values[name]]))
             found[part] |= {f"{side}s": distinct, f"unseen_{side}_share": unseen / max(len(values[name]), 1)}
     return found
+
+
+def _measure_labels(spec: FeatureSpec, files: Sequence[Path]) -> dict[str, Any]:
+    """How many rows have each of several labels, and how many of them are positives."""
+    if not spec.labels:
+        return {}
+    columns = {name: spec.label_of(name) for name in spec.labels}
+    values = _numbers(files, list(columns.values()))
+    found = {name: values[column] for name, column in columns.items()}
+    return {
+        "labels": {
+            name: {
+                "labelled": int(np.count_nonzero(labels != UNLABELLED)),
+                "positives": int(np.count_nonzero(labels == 1)),
+            }
+            for name, labels in found.items()
+        }
+    }
 
 
 def _measure_requests(spec: FeatureSpec, files: Sequence[Path]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from prerank import filters, index
 from prerank.calibration import Probabilities
 from prerank.errors import RequestError
 from prerank.item_states import ItemStates
-from prerank.kernels import ArrayLayout, Kernel
+from prerank.kernels import ArrayLayout, Kernel, of_probability
 from prerank.lookup import Lookup, lookup_of
 
 _PLAIN = Probabilities()
@@ -116,7 +116,7 @@ class Snapshot:
         value: tuple[np.ndarray, np.ndarray] | None = None,
         probabilities: Probabilities = _PLAIN,
     ) -> np.ndarray:
-        """Logits as by :meth:`score` and, where the kernel has it, the logs of probabilities, (outputs, N) float32.
+        """Logits as by :meth:`score` and what else the kernel gives, (outputs, N) float32.
 
         Args:
             kernel: the scorer.
@@ -138,7 +138,7 @@ class Snapshot:
             items = {name: array.read(rows) for name, array in self.states.arrays.items()}
             scores[: kernel.outputs, span] = kernel.score(user, items)
             if value is not None:
-                scores[-1, span] = probabilities.of(*scores[: kernel.outputs, span])
+                scores[-1, span] = probabilities.of(*scores[: of_probability(kernel), span])
                 scores[-1, span] *= np.take(value[0], value[1][rows])
         if order is None:
             return scores

@@ -25,6 +25,7 @@ from training.options import RunOptions
 from training.packing import Layout
 from training.row_keys import RowKeys
 from training.selection import AUC
+from training.tasks import partly_labelled
 from training.teacher import Teacher
 
 _DEFAULT_OOV_RATE = 0.05
@@ -38,9 +39,10 @@ def prepared_training(config: Config, data: PreparedData) -> tuple[Batches, Obje
     """
     check(config, data)
     rated_only = data.labelled("train") == data.rows("train")
-    if rated_only and not config.run.any_is_used and not data.spec.row_columns:
+    run = config.run
+    if rated_only and not run.any_is_used and not run.several and not data.spec.row_columns:
         return training_batches(config, data), None
-    run, keys = config.run, RowKeys.read(data)
+    keys = RowKeys.read(data, run.tasks if run.several else ())
     sizes = [pq.read_metadata(path).num_rows for path in data.parts("train")]
     lists = {"request": keys.requests, "user": numbered_by_file(keys.users, sizes), None: None}[run.list_by]
     assembly = _assembly(config, data, keys, lists)
@@ -50,8 +52,8 @@ def prepared_training(config: Config, data: PreparedData) -> tuple[Batches, Obje
         if lists is None
         else ListBatches(data, run.batch_size, lists, keys.labels, run.list_size, assembly, oov_rate=rate, seed=seed)
     )
-    unlabelled = bool(np.isnan(keys.labels).any())
-    if run.jit and unlabelled:
+    unlabelled = bool(keys.unlabelled.any())
+    if run.jit and (unlabelled or partly_labelled(data, run)):
         raise InputError("--jit cannot compile batches with rows without a label, whose number varies")
     stages = np.unique(keys.stages).tolist()
     if run.loss in OF_STAGES and len(stages) < 2:

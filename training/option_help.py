@@ -66,6 +66,7 @@ COMMON = (
             "teacher", "teacher_loss", "teacher_weight", "teacher_temperature", "teacher_on", "with_privileged",
         ),
     ),
+    Group("several tasks (docs/tasks.md)", ("tasks", "task_weights", "rank_by", "esmm")),
     Group(
         "the entire space (docs/entire-space.md)",
         ("entire_space", "exposure_weight", "exposure_scale", "exposure_half_life"),

@@ -52,6 +52,7 @@ class RunRecord(Outcome):
     test_seen_users: NotRequired[Part | None]
     test_unseen_users: NotRequired[Part | None]
     floor: NotRequired[Part | None]
+    tasks: NotRequired[dict[Name, dict[Name, Any]]]
     last_lines: NotRequired[list[str]]
 
 

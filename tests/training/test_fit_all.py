@@ -19,6 +19,7 @@ from training import metrics
 from training.app import main
 from training.batches import read_columns
 from training.config import parse
+from training.item_states import NEVER, ItemStates
 from training.trainer import train
 
 SMALL = ["--model_name", "dssm", "--hidden_units", "16,8", "--embedding_dim", "4", "--batch_size", "512"]
@@ -83,6 +84,13 @@ def test_all_rows_are_of_the_training_part_and_know_what_they_knew(data):
         assert [one for one in ids if one in known] == history[row]
     user = whole.spec.user_id
     assert set(whole.vocabulary(user).tolist()) > set(held_out.vocabulary(user).tolist())
+
+
+def test_candidates_are_drawn_from_the_items_of_all_rows(data):
+    first = ItemStates(data[1]).first
+    column = data[1].spec.beside("item_group")
+    assert len(first) == read_columns(data[1], "train", [column])[column].max() + 1
+    assert (first < NEVER).all()
 
 
 def test_the_newest_rows_train_the_model(data, evaluated, on_all):
