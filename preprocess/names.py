@@ -17,6 +17,8 @@ USER, ITEM = "_user", "_item"
 """The number, from 0, of a row's user and item among those that have a row."""
 REQUEST, STAGE, ROW_WEIGHT, TEACHER = "_request", "_stage", "_row_weight", "_teacher"
 """What a data set's rows may carry besides: their request, how far they got, their weight, a ranker's logit."""
+POSITION = "_position"
+"""A row's place in the list that was shown, for weights against position bias."""
 CARRIED: dict[RowColumn, str] = {"request": REQUEST, "stage": STAGE, "weight": ROW_WEIGHT, "teacher": TEACHER}
 """Their names, by what a feature specification calls them."""
 FURTHER_LABEL = "_label_{}"

@@ -23,6 +23,7 @@ from preprocess.names import (
     CARRIED,
     FURTHER_LABEL,
     LABEL,
+    POSITION,
     REQUEST,
     ROW,
     ROW_WEIGHT,
@@ -34,9 +35,10 @@ from preprocess.names import (
 )
 from preprocess.options import DataOptions, ResolvedOptions
 from preprocess.parquet_rows import Source, read_parquet
+from preprocess.propensity import Propensity
 from preprocess.raw import Column, Layout, RawFile, RawTable
 from preprocess.recflow import RecFlow
-from preprocess.schema import LabelSchema, Schema, StageSchema
+from preprocess.schema import LabelSchema, PositionSchema, Schema, StageSchema
 from prerank.errors import InputError
 from prerank.values import KINDS, TOO_LARGE, short
 
@@ -191,7 +193,10 @@ class OwnData:
         made = rows.table
         if schema.time is None:
             made = made.mutate(**{TIMESTAMP: ibis.literal(0, "int64")})
+        if schema.position:
+            made = _placed(engine, rows, schema.position, made)
         carried = [*(CARRIED[name] for name in spec.row_columns), *further_labels(spec)]
+        carried += [POSITION] if schema.position else []
         return RawData(
             rows=engine.save(only(made, ROW, TIMESTAMP, LABEL, *of_rows, *carried)),
             users=tables["users"],
@@ -199,6 +204,7 @@ class OwnData:
             spec=spec,
             utc_offset=schema.utc_offset,
             timed=schema.time is not None,
+            propensity=_propensity(schema.position),
         )
 
     def _of_the_row(self) -> list[Source]:
@@ -217,6 +223,8 @@ class OwnData:
             found.append(Source(STAGE, schema.stage.column, "text" if schema.stage.order else "int", required=True))
         if schema.weight:
             found.append(Source(ROW_WEIGHT, schema.weight, "label"))
+        if schema.position:
+            found.append(Source(POSITION, schema.position.column, "int"))
         if schema.teacher:
             found.append(Source(TEACHER, schema.teacher, "label"))
         return found
@@ -290,6 +298,19 @@ def _carried(engine: Engine, rows: RawTable, schema: Schema) -> ir.Table:
             what = f"{column} has to be a finite number of 32 bits{', 0 or more' if least == 0 else ''}"
             _check(engine, rows, wrong, name, what)
     return table
+
+
+def _placed(engine: Engine, rows: RawTable, position: PositionSchema, made: ir.Table) -> ir.Table:
+    """The rows with a weight, 1 where the data have none, once their places are checked."""
+    wrong = made.filter(made[POSITION] < position.first)
+    _check(engine, rows, wrong, POSITION, f"{position.column} has to be an integer from {position.first} on")
+    return made if ROW_WEIGHT in made.columns else made.mutate(**{ROW_WEIGHT: ibis.literal(1.0, "float64")})
+
+
+def _propensity(position: PositionSchema | None) -> Propensity | None:
+    if position is None:
+        return None
+    return Propensity(position.propensity, position.first, position.largest_weight, position.column)
 
 
 def _check(engine: Engine, rows: RawTable, wrong: ir.Table, name: str, what: str) -> None:

@@ -15,6 +15,7 @@ from preprocess.dataset import Adapter
 from preprocess.engines import Engine, engine_class
 from preprocess.options import DataOptions, ResolvedOptions, without_added
 from preprocess.prepared import FORMAT_VERSION, MANIFEST, PreparedData
+from preprocess.propensity import to_json
 from preprocess.raw import RawFile
 from preprocess.sequences import laid_out
 from preprocess.splits import PARTS
@@ -127,7 +128,8 @@ def _write_samples(
         values = known.values.order_by("index").select("value")
         writing.write_table(engine, values, folder / "vocabularies" / f"{name}.parquet")
     writing.write_table(engine, built.catalogue, folder / "catalogue.parquet")
-    return {
+    looked_at = {"propensity": to_json(built.propensity)} if built.propensity else {}
+    return looked_at | {
         "spec": spec.to_dict(),
         "training_mean_label": built.training_mean_label,
         "parts": writing.measure(spec, files),

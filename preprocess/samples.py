@@ -33,6 +33,7 @@ from preprocess.names import (
 )
 from preprocess.negatives import with_negatives
 from preprocess.options import ResolvedOptions
+from preprocess.propensity import with_propensity
 from preprocess.sequences import Sequences
 from preprocess.splits import PARTS, TRAIN
 from preprocess.state import COUNTS
@@ -52,6 +53,7 @@ class Samples:
         vocabularies: by name.
         spec: with vocabulary sizes, lengths and defaults; without means and scales.
         training_mean_label: g of the protocol.
+        propensity: by place, how likely a user looks at it; empty where places are not known.
     """
 
     rows: ir.Table
@@ -60,6 +62,7 @@ class Samples:
     vocabularies: dict[str, Vocabulary]
     spec: FeatureSpec
     training_mean_label: float
+    propensity: dict[int, float]
 
 
 def build(engine: Engine, raw: RawData, options: ResolvedOptions) -> Samples:
@@ -73,6 +76,10 @@ def build(engine: Engine, raw: RawData, options: ResolvedOptions) -> Samples:
     """
     rows = _parted(engine, raw, options)
     training = _training(engine, rows, options)
+    looked_at: dict[int, float] = {}
+    if raw.propensity is not None:
+        rows, looked_at = with_propensity(engine, rows, raw.propensity)
+        rows = engine.save(rows)
     raw = _completed(engine, raw, rows)
     spec, vocabularies = _fitted(engine, raw, rows, options)
     spec = _with_defaults(engine, raw, rows, spec, training[0] / training[1], options)
@@ -97,6 +104,7 @@ def build(engine: Engine, raw: RawData, options: ResolvedOptions) -> Samples:
         vocabularies=vocabularies,
         spec=spec,
         training_mean_label=training[0] / training[1],
+        propensity=looked_at,
     )
 
 

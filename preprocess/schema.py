@@ -95,6 +95,28 @@ class StageSchema(Options):
         return self
 
 
+class PositionSchema(Options):
+    """The column with a row's place in the list that was shown. Positives at places that few look at weigh more."""
+
+    column: Column
+    first: int = Option(default=1, ge=0, le=1, description="number of the first place")
+    propensity: tuple[float, ...] | None = Option(
+        default=None,
+        min_length=1,
+        max_length=1000,
+        description="chance that a user looks at each place, from the first on; none: estimated by the shares of "
+        "positives, which holds where items came to their places by chance",
+    )
+    largest_weight: float = Option(default=10.0, ge=1, le=1000, description="no positive is multiplied by more")
+
+    @field_validator("propensity")
+    @classmethod
+    def _chances(cls, value: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        if wrong := [chance for chance in value or () if not 0 < chance <= 1]:
+            raise ValueError(f"position.propensity: expected numbers above 0, at most 1. Received: {wrong[0]}")
+        return value
+
+
 class FilesSchema(Options):
     """Names of the files in the folder `--data_path`; without users or items, `rows` has their columns too."""
 
@@ -145,6 +167,9 @@ class Schema(Options):
         default=None, description="column; how far a candidate got in the cascade"
     )
     weight: Column | None = Option(default=None, description="column; how much a row counts, 0 or more; 1 if missing")
+    position: Annotated[PositionSchema, _named("column")] | None = Option(
+        default=None, description="column; a row's place in the list that was shown, for weights against position bias"
+    )
     teacher: Column | None = Option(default=None, description="column; the logit that a ranker gave the row, if any")
     privileged: tuple[str, ...] = Option(default=(), description="fields that only a teacher may see")
     utc_offset: int | None = Option(
@@ -192,6 +217,8 @@ class Schema(Options):
             raise ValueError(f"static: {both[0]!r} is of the context, so it changes from row to row")
         if self.stage and not self.label:
             raise ValueError("stage: a label is needed too, as rows of the last stage need not be positives")
+        if self.position and not self.label:
+            raise ValueError("position: a label is needed too, as places say how often positives are seen")
         if ids := [name for name in (self.user_id, self.item_id) if name in self.privileged]:
             raise ValueError(f"privileged: {ids[0]!r} is an id, and every model needs it")
         for name, field in self.fields.items():
@@ -202,7 +229,9 @@ class Schema(Options):
     @property
     def row_columns(self) -> tuple[RowColumn, ...]:
         """What the rows carry beside fields and label."""
-        return tuple(name for name in ROW_COLUMNS if getattr(self, name) is not None)
+        weighted = self.weight is not None or self.position is not None
+        given = {"request": self.request, "stage": self.stage, "weight": weighted or None, "teacher": self.teacher}
+        return tuple(name for name in ROW_COLUMNS if given[name] is not None)
 
     @property
     def further_labels(self) -> dict[str, LabelSchema]:

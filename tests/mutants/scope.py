@@ -9,7 +9,7 @@ Tests = list[tuple[str, str]]
 
 _FILES = (
     "preprocess/{hashing,negatives,own_data,prepare,prepared,raw,samples,sequences,splits,state,vocabulary,writing}.py",
-    "preprocess/{options,schema}.py",
+    "preprocess/{options,propensity,schema}.py",
     "layers/*.py",
     "models/*.py",
     "models/*/model.py",
