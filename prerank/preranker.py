@@ -11,6 +11,7 @@ from prerank.artefact import Artefact
 from prerank.calibration import Probabilities
 from prerank.caps import Caps
 from prerank.errors import ArtefactError, RequestError, UnknownItemsError
+from prerank.kernels import of_probability
 from prerank.layout import INDEX
 from prerank.order import best_first
 from prerank.requests import User, UserInputs, item_ids
@@ -32,6 +33,7 @@ class Scored:
         version: the version of the index.
         log_probabilities: (N,) float32, of a model with tasks the logs of `probability` before calibration; or None.
         values: (N,) float32, probability times the item's value, by which items rank if one was asked for; or None.
+        task_scores: (N,) float32 by task, the log-odds of each of several tasks; of one task none.
     """
 
     ids: np.ndarray
@@ -40,12 +42,18 @@ class Scored:
     version: str
     log_probabilities: np.ndarray | None = None
     values: np.ndarray | None = None
+    task_scores: Mapping[str, np.ndarray] = field(default_factory=dict)
     calibration: Probabilities = field(default_factory=Probabilities, repr=False, compare=False)
+    task_calibrations: Mapping[str, Probabilities] = field(default_factory=dict, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """The same as JSON has it: the index's version, items with their numbers, and unknown candidates."""
         numbers = zip(self.ids.tolist(), self.scores.tolist(), self.probabilities.tolist(), strict=True)
         items = [{"id": key, "logit": _number(score), "probability": _number(p)} for key, score, p in numbers]
+        for task, scores in self.task_scores.items():
+            numbers = zip(scores.tolist(), self.task_probabilities[task].tolist(), strict=True)
+            added = [{f"logit_{task}": _number(score), f"probability_{task}": _number(p)} for score, p in numbers]
+            items = [item | of_task for item, of_task in zip(items, added, strict=True)]
         if self.values is not None:
             items = [item | {"value": value} for item, value in zip(items, self.values.tolist(), strict=True)]
         return {"index": self.version, "items": items, "unknown": list(self.unknown)}
@@ -54,6 +62,11 @@ class Scored:
     def probabilities(self) -> np.ndarray:
         """(N,) float32, the output `probability`, calibrated if the model is; see `features.json`."""
         return self.calibration.of(self.scores, self.log_probabilities)
+
+    @property
+    def task_probabilities(self) -> dict[str, np.ndarray]:
+        """(N,) float32 by task, the outputs `probability_<task>`; of one task none."""
+        return {task: self.task_calibrations[task].of(scores) for task, scores in self.task_scores.items()}
 
 
 class PreRanker:
@@ -263,9 +276,11 @@ class PreRanker:
     def _scored(
         self, ids: np.ndarray, scores: np.ndarray, unknown: tuple[Any, ...], snapshot: Snapshot, valued: bool = False
     ) -> Scored:
-        logs = scores[1] if self._kernel.outputs > 1 else None
+        logs = scores[1] if of_probability(self._kernel) > 1 else None
         worth = scores[-1] if valued else None
-        return Scored(ids, scores[0], unknown, snapshot.version, logs, worth, self._probabilities)
+        tasks = self._model.task_calibrations
+        of_tasks = dict(zip(tasks, scores, strict=False))
+        return Scored(ids, scores[0], unknown, snapshot.version, logs, worth, of_tasks, self._probabilities, tasks)
 
     def _left_out(self, snapshot: Snapshot, exclude: Any) -> np.ndarray | None:
         scalar = isinstance(exclude, np.ndarray) and exclude.ndim == 0
