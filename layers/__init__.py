@@ -28,6 +28,7 @@ from layers.listwise_distillation_loss import ListwiseDistillationLoss
 from layers.listwise_loss import ListwiseLoss
 from layers.max_sim import MaxSim
 from layers.meta_query import MetaQuery
+from layers.mixture_of_logits import MixtureBalanceLoss, MixtureGate, MixtureOfLogits
 from layers.multi_head_representer import MultiHeadRepresenter
 from layers.number_embedding import NumberEmbedding
 from layers.pairwise_distillation_loss import PairwiseDistillationLoss
@@ -67,6 +68,9 @@ __all__ = [
     "MaxSim",
     "MetaQuery",
     "MimicGenerator",
+    "MixtureBalanceLoss",
+    "MixtureGate",
+    "MixtureOfLogits",
     "MultiHeadRepresenter",
     "NumberEmbedding",
     "PairwiseDistillationLoss",

@@ -16,6 +16,7 @@ from prerank.kernels.entire_space import EntireSpace
 from prerank.kernels.lss import FullyConnected, LightweightScorer
 from prerank.kernels.max_sim import MaxSim
 from prerank.kernels.meta_query import META_INDEX, MetaQuery
+from prerank.kernels.mixture import Mixture
 from prerank.kernels.vectors import Additive, Cosine, Dot, MaxInterest
 
 __all__ = ["META_INDEX", "ArrayLayout", "Kernel", "array_layout", "make_kernel"]
@@ -57,6 +58,7 @@ _KERNELS: dict[str, Callable[..., Kernel]] = {
     "lss": LightweightScorer,
     "max_interest": MaxInterest,
     "max_sim": MaxSim,
+    "mixture": Mixture,
 }
 _ENTIRE_SPACE = "entire_space/"
 _MIXTURES: dict[str, Callable[..., Kernel]] = {"attention": Attention, "gate": Gate}

@@ -20,6 +20,8 @@ DEFAULTS = {
     "ListwiseDistillationLoss": {"temperature": 1.0},
     "MaxSim": {"scaled": False},
     "MimicGenerator": {"output_activation": "linear", "seed": 0},
+    "MixtureGate": {"hidden": 128, "seed": 0},
+    "MixtureOfLogits": {"hidden": 128, "temperature": 0.0, "dropout": 0.2, "seed": 0},
     "MultiHeadRepresenter": {"normalize": False, "seed": 0},
     "NumberEmbedding": {"stddev": 0.1, "seed": 0},
     "PairwiseLoss": {"margin": 0.0},

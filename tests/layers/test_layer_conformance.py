@@ -76,6 +76,13 @@ CASES = {
     "MaxSim": Case(lambda: layers.MaxSim(scaled=True), [normal(6, 2, 4), normal(6, 3, 4)]),
     "MetaQuery": Case(lambda: layers.MetaQuery(5, seed=3), normal(6, 4), training=True),
     "MimicGenerator": Case(lambda: layers.MimicGenerator(8, "relu", seed=3), normal(6, 4)),
+    "MixtureBalanceLoss": Case(lambda: layers.MixtureBalanceLoss(), tf.nn.softmax(normal(6, 4))),
+    "MixtureGate": Case(lambda: layers.MixtureGate(6, 5, seed=3), normal(6, 4)),
+    "MixtureOfLogits": Case(
+        lambda: layers.MixtureOfLogits(5, dropout=0.25, seed=3),
+        [normal(6, 2, 4), normal(6, 3, 4), normal(6, 6), normal(6, 6)],
+        training=True,
+    ),
     "MultiHeadRepresenter": Case(lambda: layers.MultiHeadRepresenter(3, 2, normalize=True, seed=3), normal(6, 4)),
     "NumberEmbedding": Case(lambda: layers.NumberEmbedding(4, stddev=0.5, seed=3), normal(6, 3)),
     "SampledSoftmaxLoss": Case(

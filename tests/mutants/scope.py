@@ -60,6 +60,7 @@ _MORE = {
     "models/deepctr*.py": ("test_deepctr_models", "test_columns"),
     "models/{exposure,exposure_options}.py": ("test_entire_space",),
     "models/lazy.py": ("tests/test_light", "test_registry"),
+    "models/mixture.py": ("test_mol",),
     "models/retrieval.py": ("test_retrieval",),
     "models/scorers.py": ("tests/prerank/test_kernels",),
     "models/gbdt/*.py": ("test_gbdt", "test_trees"),
