@@ -176,6 +176,16 @@ class PreRankingModel(tf.keras.Model):
         """
         return False
 
+    def prepare(self, read: ReadColumns) -> None:
+        """Count what the loss needs of the training part, before the first gradient step.
+
+        What is counted has to be in the weights, under a name with `log_popularity`. So a resumed training has it, and
+        one that begins from other weights counts anew.
+
+        Args:
+            read: gives the training part's columns, with ids masked as in training.
+        """
+
     def save_trained(self, folder: Path) -> None:
         """Write what training has fitted to `folder`, for :meth:`load_trained`."""
         self.save_weights(str(folder / "best.weights.h5"))

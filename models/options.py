@@ -45,6 +45,13 @@ class RetrievalOptions(TowerOptions):
     )
     temperature: float = Field(0.05, gt=0, description="inner products of vectors of length 1 are divided by it")
     sampled_items: PositiveInt = Field(512, description="items drawn uniformly at each step as negatives")
+    negatives_from: Literal["catalogue", "batch", "mixed"] = Field(
+        "catalogue",
+        description="negatives of a positive: drawn items of the catalogue, the batch's other positives, or both",
+    )
+    correction: Literal["log_q", "refined", "none"] = Field(
+        "log_q", description="of the negatives' chances: log_q; refined, without the positive in the sum; or none"
+    )
 
 
 class MixtureOptions(TowerOptions):

@@ -32,6 +32,8 @@ _ADDED: dict[str, Any] = {
     # of hit; and of fit, whose scorers have other names
     "scorer": "max_sim", "mixture_hidden": 128, "mixture_temperature": 0.0, "mixture_dropout": 0.2,
     "mixture_balance": 0.001,
+    # of youtube_dnn and mind
+    "negatives_from": "catalogue", "correction": "log_q",
 }  # fmt: skip
 
 

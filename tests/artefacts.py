@@ -23,7 +23,12 @@ VOCABULARIES = {
     "genres": np.array(GENRES),
 }
 _SMALL = {"embedding_dim": 4, "hidden_units": (12, 12, 8), "head_dim": 4}
-_SMALL_OF = {"mol": {"user_heads": 3, "item_heads": 2, "mixture_hidden": 8, "mixture_temperature": 0.2}}
+_COMPRESSOR = {"compressor_heads": 2, "local_width": 3}
+_SMALL_OF = {
+    "cet_net": _COMPRESSOR,
+    "mlcc": _COMPRESSOR,
+    "mol": {"user_heads": 3, "item_heads": 2, "mixture_hidden": 8, "mixture_temperature": 0.2},
+}
 """What else makes a model small, or its scores differ, by its name."""
 
 
