@@ -220,7 +220,9 @@ def _fit(
     check(config, data)
     warm_start.begin(model, data, run)
     exposure.prepare(model, run, data)
-    if model.fit_directly(as_seen(training_batches(config, data).columns, data.spec, model.spec)):
+    read = as_seen(training_batches(config, data).columns, data.spec, model.spec)
+    model.prepare(read)
+    if model.fit_directly(read):
         return Progress(epochs=1, best_epoch=0, stopped=True)
     training, objective = prepared_training(config, data)
     measured = "validation" if run.fit_all is None else "train"
