@@ -11,9 +11,11 @@ from prerank.artefact import Artefact
 from prerank.calibration import Probabilities
 from prerank.caps import Caps
 from prerank.errors import ArtefactError, RequestError, UnknownItemsError
+from prerank.kernels import of_probability
 from prerank.layout import INDEX
 from prerank.order import best_first
 from prerank.requests import User, UserInputs, item_ids
+from prerank.reversed_artefact import ReversedArtefact
 from prerank.snapshot import Snapshot
 from prerank.watching import WatchedIndex
 
@@ -32,6 +34,7 @@ class Scored:
         version: the version of the index.
         log_probabilities: (N,) float32, of a model with tasks the logs of `probability` before calibration; or None.
         values: (N,) float32, probability times the item's value, by which items rank if one was asked for; or None.
+        task_scores: (N,) float32 by task, the log-odds of each of several tasks; of one task none.
     """
 
     ids: np.ndarray
@@ -40,12 +43,18 @@ class Scored:
     version: str
     log_probabilities: np.ndarray | None = None
     values: np.ndarray | None = None
+    task_scores: Mapping[str, np.ndarray] = field(default_factory=dict)
     calibration: Probabilities = field(default_factory=Probabilities, repr=False, compare=False)
+    task_calibrations: Mapping[str, Probabilities] = field(default_factory=dict, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """The same as JSON has it: the index's version, items with their numbers, and unknown candidates."""
         numbers = zip(self.ids.tolist(), self.scores.tolist(), self.probabilities.tolist(), strict=True)
         items = [{"id": key, "logit": _number(score), "probability": _number(p)} for key, score, p in numbers]
+        for task, scores in self.task_scores.items():
+            numbers = zip(scores.tolist(), self.task_probabilities[task].tolist(), strict=True)
+            added = [{f"logit_{task}": _number(score), f"probability_{task}": _number(p)} for score, p in numbers]
+            items = [item | of_task for item, of_task in zip(items, added, strict=True)]
         if self.values is not None:
             items = [item | {"value": value} for item, value in zip(items, self.values.tolist(), strict=True)]
         return {"index": self.version, "items": items, "unknown": list(self.unknown)}
@@ -54,6 +63,11 @@ class Scored:
     def probabilities(self) -> np.ndarray:
         """(N,) float32, the output `probability`, calibrated if the model is; see `features.json`."""
         return self.calibration.of(self.scores, self.log_probabilities)
+
+    @property
+    def task_probabilities(self) -> dict[str, np.ndarray]:
+        """(N,) float32 by task, the outputs `probability_<task>`; of one task none."""
+        return {task: self.task_calibrations[task].of(scores) for task, scores in self.task_scores.items()}
 
 
 class PreRanker:
@@ -71,6 +85,7 @@ class PreRanker:
         watch: pick up a replaced index without being told. One that cannot be used, because it is damaged or another
             model's, is logged, the present one stays, and the other is tried again, at most once a second and then
             less often; :meth:`reload` raises.
+        users_dir: an index of users, which `prerank index --users` makes, for :meth:`top_users`; by default none.
 
     Attributes:
         item_id_type: raw type of an item id, "int64" or "string".
@@ -79,17 +94,27 @@ class PreRanker:
         ArtefactError: model or index is missing, damaged, or they do not belong together.
     """
 
-    def __init__(self, model_dir: str | Path, index_dir: str | Path | None = None, *, watch: bool = True):
-        self._model = Artefact(Path(model_dir))
+    _artefact: type[Artefact] = Artefact
+
+    def __init__(
+        self,
+        model_dir: str | Path,
+        index_dir: str | Path | None = None,
+        *,
+        watch: bool = True,
+        users_dir: str | Path | None = None,
+    ):
+        self._model = self._artefact(Path(model_dir))
         if not self._model.decoupled:
             raise ArtefactError(f"{self._model.name} has no towers, its items cannot be cached", path=model_dir)
         self._kernel, self._encode = self._model.kernel, self._model.user_tower
         self._probabilities = Probabilities(self._model.features.get("calibration"))
-        self._users = UserInputs(self._model.inputs("user"))
+        self._users = UserInputs(self._model.inputs("user"), self._model.asks)
         self._numbers = [field["name"] for field in self._model.inputs("user") if field["kind"] == "dense"]
         self.item_id_type = next(f["dtype"] for f in self._model.inputs("item") if f["name"] == self._model.item_id)
         place = Path(model_dir) / INDEX if index_dir is None else Path(index_dir)
         self._index = WatchedIndex(place, self._model.fingerprint, self._model.arrays, watch=watch)
+        self._of_users = None if users_dir is None else _OfUsers(model_dir, users_dir, watch=watch)
 
     @property
     def model_name(self) -> str:
@@ -121,6 +146,8 @@ class PreRanker:
         Raises:
             ArtefactError: the index is missing, damaged, or another model's; the present one stays.
         """
+        if self._of_users is not None:
+            self._of_users.reload()
         return self._index.reload().version
 
     def refresh(self) -> str:
@@ -135,6 +162,8 @@ class PreRanker:
             ForkedError: TensorFlow had begun to compute before this process was forked.
         """
         self._model.backend.load()
+        if self._of_users is not None:
+            self._of_users.load()
 
     def score(self, user: User, ids: Any, *, strict: bool = False) -> Scored:
         """Score candidates for a user.
@@ -239,6 +268,27 @@ class PreRanker:
             results.append(self._scored(snapshot.ids(chosen), scores, unknown, snapshot, numbers is not None))
         return results
 
+    def top_users(self, item: Mapping[str, Any], n: int, **choice: Any) -> Scored:
+        """The best `n` users for an item, best first, as audience targeting needs them.
+
+        The scores of a model such as `uni_match` can be compared between users. Those of a model that is trained to
+        order the items of a user cannot.
+
+        Args:
+            item: raw values of the item's features by name; None is missing.
+            n: how many, at least 1.
+            choice: as for :meth:`top`, of users: `candidates` and `exclude` are user ids, and so on.
+
+        Returns:
+            User ids and their logits, from one version of the index of users.
+
+        Raises:
+            RequestError: as :meth:`top`; or this ranker was made without an index of users.
+        """
+        if self._of_users is None:
+            raise RequestError("top_users: the ranker has no index of users, name it by users_dir", field="users_dir")
+        return self._of_users.top(item, n, **choice)
+
     def _choice(
         self, snapshot: Snapshot, candidates: Any, exclude: Any, strict: bool, filter: Mapping[str, Any] | None
     ) -> tuple[np.ndarray | None, np.ndarray | None, tuple[Any, ...]]:
@@ -263,9 +313,11 @@ class PreRanker:
     def _scored(
         self, ids: np.ndarray, scores: np.ndarray, unknown: tuple[Any, ...], snapshot: Snapshot, valued: bool = False
     ) -> Scored:
-        logs = scores[1] if self._kernel.outputs > 1 else None
+        logs = scores[1] if of_probability(self._kernel) > 1 else None
         worth = scores[-1] if valued else None
-        return Scored(ids, scores[0], unknown, snapshot.version, logs, worth, self._probabilities)
+        tasks = self._model.task_calibrations
+        of_tasks = dict(zip(tasks, scores, strict=False))
+        return Scored(ids, scores[0], unknown, snapshot.version, logs, worth, of_tasks, self._probabilities, tasks)
 
     def _left_out(self, snapshot: Snapshot, exclude: Any) -> np.ndarray | None:
         scalar = isinstance(exclude, np.ndarray) and exclude.ndim == 0
@@ -316,8 +368,15 @@ class PreRanker:
     def _out_of_range(self, user: Mapping[str, Any]) -> RequestError:
         given = ", ".join(f"{name} {user[name]!r}" for name in self._numbers if user.get(name) is not None)
         return RequestError(
-            f"user: a number is out of range, no finite score comes of it: {given or 'no number given'}", field="user"
+            f"{self._model.asks}: a number is out of range, no finite score comes of it: {given or 'no number given'}",
+            field=self._model.asks,
         )
+
+
+class _OfUsers(PreRanker):
+    """The ranker of the same model with its sides exchanged."""
+
+    _artefact = ReversedArtefact
 
 
 def _best(

@@ -12,7 +12,7 @@ from prerank import filters, index
 from prerank.calibration import Probabilities
 from prerank.errors import RequestError
 from prerank.item_states import ItemStates
-from prerank.kernels import ArrayLayout, Kernel
+from prerank.kernels import ArrayLayout, Kernel, of_probability
 from prerank.lookup import Lookup, lookup_of
 
 _PLAIN = Probabilities()
@@ -116,7 +116,7 @@ class Snapshot:
         value: tuple[np.ndarray, np.ndarray] | None = None,
         probabilities: Probabilities = _PLAIN,
     ) -> np.ndarray:
-        """Logits as by :meth:`score` and, where the kernel has it, the logs of probabilities, (outputs, N) float32.
+        """Logits as by :meth:`score` and what else the kernel gives, (outputs, N) float32.
 
         Args:
             kernel: the scorer.
@@ -154,7 +154,7 @@ class Snapshot:
             for user, of_user in zip(users, scores, strict=True):
                 of_user[: kernel.outputs, span] = kernel.score(user, items)
                 if worth is not None:
-                    of_user[-1, span] = probabilities.of(*of_user[: kernel.outputs, span])
+                    of_user[-1, span] = probabilities.of(*of_user[: of_probability(kernel), span])
                     of_user[-1, span] *= worth
         if order is None:
             return scores

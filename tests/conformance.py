@@ -1,5 +1,6 @@
 """What the conformance tests of models share. A model is tested by being registered."""
 
+import artefacts
 import pytest
 import tensorflow as tf
 from support import SPEC
@@ -52,8 +53,7 @@ WEIGHTS_WITHOUT_GRADIENT: dict[str, dict[str, str]] = {
 
 def small_options(name):
     """Options that make a model small, where it has them."""
-    small = {"embedding_dim": 4, "hidden_units": (12, 12, 8), "head_dim": 4}
-    return {option: value for option, value in small.items() if option in entry(name).options.model_fields}
+    return artefacts.small_options(entry(name).name)
 
 
 def build(name, seed=0, xla=False, spec=SPEC, **options):

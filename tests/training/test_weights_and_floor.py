@@ -12,7 +12,8 @@ from request_data import requests_data  # noqa: F401
 from preprocess.prepared import PreparedData
 from prerank.errors import InputError
 from training.config import parse
-from training.trainer import floor, train
+from training.evaluation import floor
+from training.trainer import train
 
 
 @pytest.mark.parametrize("part", ["train", "validation"])
