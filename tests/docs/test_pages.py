@@ -111,7 +111,7 @@ def _parse(words):
             parse(words[2:], program="x", description="x", data_options=source.options, defaults=dict(source.defaults))
     elif words[0] == "python" and words[1] == "-m":
         assert (
-            words[2] in ("pytest",)
+            words[2] in ("pytest", "venv")
             or (ROOT / f"{words[2].replace('.', '/')}").with_suffix(".py").exists()
             or (ROOT / words[2].replace(".", "/") / "__main__.py").exists()
         ), words
