@@ -8,7 +8,6 @@ import pytest
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NOTEBOOKS = sorted(EXAMPLES.glob("*.ipynb"))
-_NOT_KEPT = pytest.mark.xfail(strict=True, reason="`python -m website.notebooks` has not written the outputs yet")
 
 
 def _code(notebook):
@@ -29,7 +28,6 @@ def test_the_page_names_every_notebook():
     assert sorted(named) == [path.name for path in NOTEBOOKS]
 
 
-@_NOT_KEPT
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_outputs_are_those_of_one_run_and_name_no_folder_of_a_machine(path):
     cells = _code(json.loads(path.read_text()))
@@ -40,7 +38,6 @@ def test_outputs_are_those_of_one_run_and_name_no_folder_of_a_machine(path):
         assert not re.search(r"/(work|tmp|root|home|usr|Users)/", json.dumps(cell["outputs"]))
 
 
-@_NOT_KEPT
 @pytest.mark.slow
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 def test_a_notebook_runs_and_shows_what_it_holds(path):
