@@ -221,7 +221,8 @@ def chained(logits: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     for logit in logits[1:]:
         before = found[-1]
         terms = tf.stack([-before, -logit, -before - logit])
-        found.append(-tf.reduce_logsumexp(terms, axis=0))
+        largest = tf.stop_gradient(tf.reduce_max(terms, axis=0))
+        found.append(-largest - tf.math.log(tf.reduce_sum(tf.exp(terms - largest), axis=0)))
     return found
 
 
