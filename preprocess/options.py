@@ -29,6 +29,11 @@ DEFAULT_SHARE = 0.1
 _ADDED: dict[str, Any] = {
     "negatives": 0, "min_count": 1, "hash_buckets": 0, "calibrate": "none", "init_from": None,
     "test_share": None, "validation_share": None, "test_from": None, "fit_all": None,
+    # of hit; and of fit, whose scorers have other names
+    "scorer": "max_sim", "mixture_hidden": 128, "mixture_temperature": 0.0, "mixture_dropout": 0.2,
+    "mixture_balance": 0.001,
+    # of youtube_dnn and mind
+    "negatives_from": "catalogue", "correction": "log_q",
 }  # fmt: skip
 
 

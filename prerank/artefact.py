@@ -27,11 +27,14 @@ class Artefact:
         fingerprint: SHA-256 of the files that decide the scores; an index is of one fingerprint.
         kernel: the model's scorer; in NumPy where the model has one, or else the exported `score`.
         arrays: what the kernel reads of an index, by name.
+        asks: the side whose features a request gives.
 
     Raises:
         ArtefactError: a file is missing, truncated or damaged: each has the SHA-256 that it was exported with.
         InputError: what runs the format is not installed.
     """
+
+    asks = "user"
 
     def __init__(self, folder: Path):
         _recover(folder)

@@ -185,7 +185,7 @@ def _encode(
     rows = read_table(items)
     requested = model.features["specification"]["context"]
     for name in (field["name"] for field in fields if field["name"] in requested):
-        if name not in rows.column_names:
+        if model.asks == "user" and name not in rows.column_names:
             raise InputError(
                 f"column {name!r} is missing: this model takes it for the item's, but only a request knows it, so "
                 "items can be cached for one value of it only; name a file that has the column with --items",

@@ -19,7 +19,7 @@ from models.multi_task import MultiTaskModel
 from preprocess.prepared import PreparedData
 from prerank import folders
 from prerank.errors import InputError
-from training import exposure, tasks, warm_start
+from training import curves, exposure, row_kernels, tasks, warm_start
 from training.batches import Batches
 from training.callbacks import EpochEnd, EpochEndOnAll, copy_weights
 from training.config import Config
@@ -90,10 +90,12 @@ def train(
         progress = _fit(config, data, model, folder, distribution, report)
         results = _describe(config, data, model, progress, folder.final.name)
         results |= {"strategy": config.run.strategy, "replicas": distribution.replicas}
+        results["embedding_rows"] = row_kernels.used(model)
         results["seconds"] = time.perf_counter() - started
         if not progress.diverged and config.run.fit_all is None:
             report("evaluating on the test part")
             results |= evaluate(config, data, model, folder)
+        curves.write_results(folder.working, folder.final.name, config.values(), results)
         folder.weights.mkdir(exist_ok=True)
         model.save_trained(folder.weights)
         folder.write_text("history.csv", _history_csv(progress))
@@ -218,7 +220,9 @@ def _fit(
     check(config, data)
     warm_start.begin(model, data, run)
     exposure.prepare(model, run, data)
-    if model.fit_directly(as_seen(training_batches(config, data).columns, data.spec, model.spec)):
+    read = as_seen(training_batches(config, data).columns, data.spec, model.spec)
+    model.prepare(read)
+    if model.fit_directly(read):
         return Progress(epochs=1, best_epoch=0, stopped=True)
     training, objective = prepared_training(config, data)
     measured = "validation" if run.fit_all is None else "train"
@@ -226,6 +230,7 @@ def _fit(
     distribution.check_rows(training, judged)
     trained = distribution.replicated(model, lambda: _build(config, data))
     trained.objective = objective
+    row_kernels.choose(trained, distribution.replicas, report)
     with distribution.strategy.scope():
         compile_model(trained, run)
     model.plan_training(run.epoch, len(training))
@@ -244,7 +249,7 @@ def _fit(
     )
     callbacks = [tf.keras.callbacks.TerminateOnNaN(), epoch_end]
     if distribution.is_chief:
-        callbacks.append(tf.keras.callbacks.TensorBoard(folder.working / "tensorboard", write_graph=False))
+        callbacks.append(curves.Curves(folder.working))
     if not progress.stopped and progress.epochs < epochs:
         report("tracing the training step: the first epoch takes longer than the others")
         trained.fit(

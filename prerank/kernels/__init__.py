@@ -16,6 +16,7 @@ from prerank.kernels.entire_space import EntireSpace
 from prerank.kernels.lss import FullyConnected, LightweightScorer
 from prerank.kernels.max_sim import MaxSim
 from prerank.kernels.meta_query import META_INDEX, MetaQuery, is_meta_index
+from prerank.kernels.mixture import Mixture
 from prerank.kernels.tasks import RANKING_TASK, TASKS, Tasks
 from prerank.kernels.vectors import Additive, Cosine, Dot, MaxInterest
 
@@ -59,6 +60,7 @@ _KERNELS: dict[str, Callable[..., Kernel]] = {
     "lss": LightweightScorer,
     "max_interest": MaxInterest,
     "max_sim": MaxSim,
+    "mixture": Mixture,
 }
 _ENTIRE_SPACE = "entire_space/"
 _OF_TASKS = ("tasks", "esmm")

@@ -5,8 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from prerank.kernels.states import only
-
 META_INDEX = "meta_index"
 """The array with each item's meta query; an index keeps its items sorted by it."""
 _STATE = "item_meta_index"
@@ -40,7 +38,8 @@ class MetaQuery:
         return arranged
 
     def prepare(self, user: Mapping[str, np.ndarray]) -> list[Any]:
-        return [self._heads.prepare({"user_heads": state}) for state in only(user)]
+        names = list(user)
+        return [self._heads.prepare(dict(zip(names, state, strict=True))) for state in zip(*user.values(), strict=True)]
 
     def score(self, user: list[Any], items: Mapping[str, np.ndarray]) -> np.ndarray:
         arrays = {name: values for name, values in items.items() if name != META_INDEX}

@@ -13,13 +13,14 @@ _FILES = (
     "layers/*.py",
     "models/*.py",
     "models/*/model.py",
+    "models/mlcc/network.py",
     "models/gbdt/*.py",
     "training/*.py",
     "prerank/kernels/*.py",
     "prerank/evaluation/{blocks,metrics}.py",
     "prerank/{attributes,caps,filters}.py",
     "prerank/{agreement,build_index,digests,encoding,fallback,index,items,lookup,manifest,order,preranker}.py",
-    "prerank/{requests,snapshot,storage,watching}.py",
+    "prerank/{requests,reversed_artefact,snapshot,storage,watching}.py",
     "experiments/{ablations,agreement,bootstrap,collect,measuring,plan,runs,search_space,statuses}.py",
     "experiments/{trained,tuned,tuning}.py",
     "experiments/cascade/{chosen,entries,intervals,judge,metrics,opened,records,stages,timing,truth}.py",
@@ -43,7 +44,7 @@ _MORE = {
     "preprocess/prepare.py": ("test_options", "test_prepare"),
     "preprocess/prepared.py": ("test_prepare", "test_damaged_files"),
     "preprocess/raw.py": ("test_bad_input", "test_options", "test_own_data"),
-    "preprocess/samples.py": ("test_movielens", "test_request_rows", "test_prepare"),
+    "preprocess/samples.py": ("test_movielens", "test_request_rows", "test_splits", "test_prepare"),
     "preprocess/schema.py": ("test_own_data",),
     "preprocess/sequences.py": ("test_sequences", "test_prepare"),
     "preprocess/splits.py": ("test_splits", "test_request_rows"),
@@ -62,6 +63,8 @@ _MORE = {
     "models/task_options.py": ("test_multi_task",),
     "prerank/kernels/tasks.py": ("test_task_scores",),
     "models/lazy.py": ("tests/test_light", "test_registry"),
+    "models/mlcc/network.py": ("test_mlcc",),
+    "models/mixture.py": ("test_mol",),
     "models/retrieval.py": ("test_retrieval",),
     "models/scorers.py": ("tests/prerank/test_kernels",),
     "models/gbdt/*.py": ("test_gbdt", "test_trees"),
@@ -92,7 +95,8 @@ _MORE = {
     "prerank/index.py": ("test_index", "test_preranker", "test_damaged_exports"),
     "prerank/items.py": ("test_items", "test_index"),
     "prerank/preranker.py": ("test_preranker", "test_order", "test_item_ids"),
-    "prerank/requests.py": ("test_item_ids", "test_preranker"),
+    "prerank/reversed_artefact.py": ("test_top_users",),
+    "prerank/requests.py": ("test_top_users", "test_item_ids", "test_preranker"),
     "prerank/snapshot.py": ("test_chunks", "test_watching", "test_preranker"),
     "prerank/storage.py": ("test_chunks", "test_storage_agreement", "test_index"),
     "prerank/fallback.py": _KERNELS,
@@ -173,6 +177,7 @@ def _named(root: Path, file: str) -> Iterator[str]:
         yield f"test_{own}"
     yield from more
     if package == "layers":
+        yield "test_defaults"
         yield f"test_layer_conformance:{_class_name(root, file)}"
     if package == "models" and stem == "model":
         yield f"{_CONFORMANCE}:[{own}]"
