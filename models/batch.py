@@ -30,8 +30,8 @@ class Batch(NamedTuple):
         lists: (G, N) int32, places among P of the pairs of each list; -1 for none.
         share: () float32, the part of the whole batch's rows that this is; less than 1 if several replicas train.
         labelled_share: () float32, the same of the weights of the rows that have a label.
-        task_labels: (R, T) float32, the labels of the rows for each of several tasks, NaN where a row has none; None
-            for one task.
+        task_labels: (R, T) float32, the labels of the rows for each of several tasks, NaN where a row has none; empty
+            or None for one task.
     """
 
     features: Mapping[str, tf.Tensor]
@@ -80,6 +80,7 @@ class Batch(NamedTuple):
             lists=tf.zeros([0, 0], tf.int32),
             share=tf.cast(share, tf.float32),
             labelled_share=tf.cast(share, tf.float32),
+            task_labels=tf.zeros([0, 0]),
         )
 
 

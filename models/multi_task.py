@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from features import FeatureSpec
 from models import registry
-from models.base import PreRankingModel, Scored, State, TwoTowerModel
+from models.base import PreRankingModel, ReadColumns, Scored, State, TwoTowerModel
 from models.inputs import FeatureEncoder, Inputs, paired
 from models.scorers import ScorerSpec
 from models.task_options import TaskOptions
@@ -151,6 +152,10 @@ class MultiTaskModel(PreRankingModel):
             terms |= {f"{name}_{task}": shares[place] * term for name, term in found.items()}
         return terms
 
+    def prepare(self, read: ReadColumns) -> None:
+        for task, model in self.of_tasks.items():
+            model.prepare(_of_label(read, self.spec, task))
+
     def plan_training(self, epochs: int, steps: int) -> None:
         for model in self.inner:
             model.plan_training(epochs, steps)
@@ -221,7 +226,8 @@ def chained(logits: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     for logit in logits[1:]:
         before = found[-1]
         terms = tf.stack([-before, -logit, -before - logit])
-        found.append(-tf.reduce_logsumexp(terms, axis=0))
+        largest = tf.stop_gradient(tf.reduce_max(terms, axis=0))
+        found.append(-largest - tf.math.log(tf.reduce_sum(tf.exp(terms - largest), axis=0)))
     return found
 
 
@@ -244,6 +250,17 @@ def several_tasks(make: Callable[..., PreRankingModel], tasks: TaskOptions) -> M
 def _task(place: int) -> dict[str, int]:
     """What a model is given so that its seeds are not those of the other tasks' models."""
     return {"task": place} if place else {}
+
+
+def _of_label(read: ReadColumns, spec: FeatureSpec, task: str) -> ReadColumns:
+    """What reads the label of a task in the place of that of the task that ranks."""
+
+    def columns(names: Sequence[str], most_rows: int | None = None) -> dict[str, np.ndarray]:
+        stored = [spec.label_of(task) if name == spec.label else name for name in names]
+        found = read(stored, most_rows)
+        return {name: found[column] for name, column in zip(names, stored, strict=True)}
+
+    return columns
 
 
 def _of(task: str, values: Mapping[str, tf.Tensor]) -> State:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass
 
 import ibis
@@ -87,7 +87,7 @@ def estimated(engine: Engine, placed: ir.Table, propensity: Propensity) -> dict[
     return {int(place): share / max(shares) for place, share in zip(places, shares, strict=True)}
 
 
-def _check(places, propensity: Propensity) -> None:
+def _check(places: Sized, propensity: Propensity) -> None:
     if len(places) > MOST_PLACES:
         raise InputError(f"position: {propensity.column} has {len(places):,} places, expected at most {MOST_PLACES:,}")
 

@@ -42,7 +42,7 @@ class Tasks:
         arrays = self._split(items)
         logits = {task: kernel.score(user[task], arrays[task]) for task, kernel in self._kernels.items()}
         if self._chained:
-            before = None
+            before: np.ndarray | None = None
             for task, logit in logits.items():
                 logits[task] = before = logit if before is None else _product(before, logit)
         return np.stack([logits[task] for task in self.tasks])
