@@ -28,6 +28,7 @@ from training.calibration import fit, measured
 from training.callbacks import EpochEnd, copy_weights, predict
 from training.config import Config
 from training.distribution import Distribution
+from training.moments import Moments
 from training.objective_setup import check, prepared_training, training_batches
 from training.optimizer import LazyAdam
 from training.options import RunOptions
@@ -211,7 +212,9 @@ def _fit(
     """Train `model`; the chief's ends with the weights of the best epoch."""
     run = config.run
     check(config, data)
-    warm_start.begin(model, data, run)
+    beginning = warm_start.Beginning.open(model, data, run)
+    if beginning is not None:
+        beginning.give_weights(model)
     exposure.prepare(model, run, data)
     if model.fit_directly(as_seen(training_batches(config, data).columns, data.spec, model.spec)):
         return Progress(epochs=1, best_epoch=0, stopped=True)
@@ -222,6 +225,8 @@ def _fit(
     trained.objective = objective
     with distribution.strategy.scope():
         compile_model(trained, run)
+        if beginning is not None:
+            beginning.give_moments(model, trained.optimizer)
     model.plan_training(run.epoch, len(training))
     beside = () if objective is None else objective.variables
     store = CheckpointStore(folder.checkpoints, model, trained.optimizer, beside)
@@ -250,6 +255,8 @@ def _fit(
         )
     if distribution.is_chief:
         store.restore_best(progress)
+        if config.data.resolved().save_state != "none":
+            Moments.of(trained.optimizer, len(model.trainable_weights)).write(folder.weights)
     return progress
 
 

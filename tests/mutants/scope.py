@@ -8,7 +8,7 @@ Tests = list[tuple[str, str]]
 """Test files, with a text that the names of the tests to run hold, or "" for all of a file."""
 
 _FILES = (
-    "preprocess/{hashing,negatives,own_data,prepare,prepared,raw,samples,sequences,splits,state,vocabulary,writing}.py",
+    "preprocess/{hashing,negatives,own_data,prepare,prepared,raw,samples,saved_state,sequences,splits,state,state_writing,vocabulary,writing}.py",
     "preprocess/{options,schema}.py",
     "layers/*.py",
     "models/*.py",
@@ -47,8 +47,9 @@ _MORE = {
     "preprocess/schema.py": ("test_own_data",),
     "preprocess/sequences.py": ("test_sequences", "test_prepare"),
     "preprocess/splits.py": ("test_splits", "test_request_rows"),
+    "preprocess/state_writing.py": ("test_saved_state",),
     "preprocess/state.py": ("test_state", "test_taobao"),
-    "preprocess/vocabulary.py": ("test_vocabulary", "test_movielens"),
+    "preprocess/vocabulary.py": ("test_vocabulary", "test_movielens", "test_saved_state"),
     "preprocess/writing.py": ("test_writing", "test_vocabulary", "test_sequences", "test_request_rows"),
     "layers/embedding.py": ("test_lookup_plan", "tests/models/test_planned_lookups"),
     "layers/lists.py": ("test_list_losses",),

@@ -1,0 +1,62 @@
+"""The run that a training goes on from: where it lies, its data, and their saved state. Needs no TensorFlow."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from preprocess.prepared import PreparedData
+from preprocess.saved_state import FOLDER
+from preprocess.yaml_files import read_yaml
+from prerank.errors import InputError
+from prerank.layout import FEATURES
+from training.config import Config
+from training.finished_runs import finished_metrics
+from training.records import METRICS, read_metrics
+
+FLAG, STATE_FLAG = "--init_from", "--state_from"
+
+
+def going_on(config: Config) -> Config:
+    """The configuration with the run in place of an export of it, and with the data whose state goes on.
+
+    Raises:
+        InputError: `--init_from` is neither a finished run nor an export whose run is there still, or the data of a run
+            are gone.
+    """
+    run, data = config.run, config.data
+    if run.init_from is not None:
+        run = run.model_copy(update={"init_from": _of_export(run.init_from)})
+    if data.state_from is not None and (data.state_from / METRICS).is_file():
+        data = data.model_copy(update={"state_from": earlier_data(_of_export(data.state_from), STATE_FLAG).path})
+    elif data.state_from is None and run.init_from is not None:
+        place = earlier_data(run.init_from).path
+        if (place / FOLDER).is_dir():
+            data = type(data).model_validate(data.model_dump() | {"state_from": place})
+    return replace(config, run=run, data=data)
+
+
+def _of_export(folder: Path) -> Path:
+    """The run that an export was made from; a folder that is no export is given back."""
+    if not (folder / FEATURES).is_file():
+        return folder
+    values, found = read_yaml(folder / "config.yaml", FLAG), read_metrics(folder)
+    place = Path(str(values.get("output_dir")), found["dataset"], found["protocol"], found["model"], found["run_id"])
+    if not (place / METRICS).is_file():
+        raise InputError(f"{FLAG}: an export begins where its run ended, and the run is gone: {place}", path=folder)
+    return place
+
+
+def earlier_data(folder: Path, option: str = FLAG) -> PreparedData:
+    """The prepared data that a finished run was trained on.
+
+    Raises:
+        InputError: there is no finished run, or its data are gone; begins with the option.
+    """
+    metrics = finished_metrics(folder, option)
+    prepared = read_yaml(folder / "config.yaml", option).get("prepared_dir")
+    place = Path(str(prepared)) / metrics["dataset"] / metrics["data_fingerprint"]
+    try:
+        return PreparedData.open(place)
+    except (InputError, OSError) as error:
+        raise InputError(f"{option}: the data that the run was trained on are needed for its ids: {error}") from error
