@@ -16,9 +16,8 @@ from preprocess.names import INDEX, LABEL, PART, ROW, TIMESTAMP, USER, only
 from preprocess.options import ResolvedOptions
 from preprocess.sequences import END, EVERYTHING, SEQUENCE, Sequences
 from preprocess.splits import TEST, TRAIN
+from prerank.values import PRIOR_ROWS
 
-PRIOR_ROWS = 5
-"""Rows at the training mean label that every mean starts from."""
 _LIKED_SEQUENCE, _LOGGED = "liked", "logged"
 LIKED = "_liked"
 """The column that says how many of the user's positives a row may know."""

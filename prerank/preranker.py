@@ -12,8 +12,8 @@ from prerank.calibration import Probabilities
 from prerank.caps import Caps
 from prerank.errors import ArtefactError, RequestError, UnknownItemsError
 from prerank.layout import INDEX
-from prerank.order import best_first
 from prerank.requests import User, UserInputs, item_ids
+from prerank.reserving import Choice, Reserve
 from prerank.snapshot import Snapshot
 from prerank.watching import WatchedIndex
 
@@ -92,6 +92,16 @@ class PreRanker:
     def model_name(self) -> str:
         """The model's name."""
         return self._model.name
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the files that decide the model's scores."""
+        return self._model.fingerprint
+
+    @property
+    def user_id(self) -> str:
+        """Name of the user's id among the user's features."""
+        return self._model.features["specification"].get("user_id", "")
 
     @property
     def user_fields(self) -> list[dict[str, Any]]:
@@ -179,6 +189,7 @@ class PreRanker:
         filter: Mapping[str, Any] | None = None,
         value: str | None = None,
         at_most: Mapping[str, int] | None = None,
+        reserve: Sequence[Mapping[str, Any]] | None = None,
     ) -> Scored:
         """The best `n` items for a user, best first; fewer if there are fewer.
 
@@ -193,6 +204,8 @@ class PreRanker:
             filter: conditions on attributes of the items, see :mod:`prerank.filters`.
             value: a numeric attribute, such as a bid: items rank by their probability times it. A missing one is 0.
             at_most: by the name of an attribute, how many items may share a value of it. Missing values do not count.
+            reserve: places for some of the items, see :class:`prerank.reserving.Reserve`, such as
+                `[{"places": 2, "filter": {"age_days": {"max": 7}}}, {"places": 1, "candidates": [5, 9]}]`.
 
         Raises:
             RequestError: as :meth:`score`, `n` is not a positive integer, or the index has no such attribute.
@@ -207,6 +220,7 @@ class PreRanker:
             filter=filter,
             value=value,
             at_most=at_most,
+            reserve=reserve,
         )[0]
 
     def top_many(
@@ -220,6 +234,7 @@ class PreRanker:
         filter: Mapping[str, Any] | None = None,
         value: str | None = None,
         at_most: Mapping[str, int] | None = None,
+        reserve: Sequence[Mapping[str, Any]] | None = None,
     ) -> list[Scored]:
         """As :meth:`top`, for several users."""
         if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
@@ -228,12 +243,14 @@ class PreRanker:
         numbers = None if value is None else snapshot.numbers(value)
         caps = None if at_most is None else Caps(snapshot.states.attributes, at_most)
         positions, left_out, unknown = self._choice(snapshot, candidates, exclude, strict, filter)
+        choice = Choice(positions, left_out, caps)
+        reserved = None if reserve is None else Reserve(reserve, snapshot, choice, int(n), self.item_id_type)
         results = []
         for user, prepared in self._prepare(users):
             scores = self._finite(snapshot, user, prepared, positions, numbers)
             ranking = scores[0 if numbers is None else -1]
-            best = _best(ranking, int(n), positions, left_out, caps)
-            chosen = best if positions is None else positions[best]
+            best = choice.best(ranking, int(n)) if reserved is None else reserved.choose(ranking)
+            chosen = choice.items(best)
             scores = np.take(scores, best, axis=1)  # several times as fast as an index array
             results.append(self._scored(snapshot.ids(chosen), scores, unknown, snapshot, numbers is not None))
         return results
@@ -309,15 +326,6 @@ class PreRanker:
         return RequestError(
             f"user: a number is out of range, no finite score comes of it: {given or 'no number given'}", field="user"
         )
-
-
-def _best(
-    scores: np.ndarray, n: int, positions: np.ndarray | None, left_out: np.ndarray | None, caps: Caps | None
-) -> np.ndarray:
-    """Places of the best `n` scores, best first, within the caps if there are any."""
-    if caps is None:
-        return best_first(scores, n, left_out)
-    return caps.choose(lambda count: best_first(scores, count, left_out), positions, n)
 
 
 def _number(value: float) -> float | None:
