@@ -14,7 +14,7 @@ from prerank.agreement import report
 from prerank.artefact import Artefact
 from prerank.attributes import Attribute, read_attributes
 from prerank.errors import ArtefactError, InputError
-from prerank.item_means import RefreshedMeans, with_means
+from prerank.item_means import RefreshedMeans, completed, with_means
 from prerank.item_states import ItemStates
 from prerank.items import Rows, check_ids, columns, read_table
 from prerank.kernels import META_INDEX
@@ -62,7 +62,7 @@ def build(
 
     Args:
         model: a decoupled model.
-        items: Parquet with every item feature, in raw spelling.
+        items: Parquet with every item feature, in raw spelling; a mean label may lack if the export has counts for it.
         out: the index.
         dtype: how to store floats; by default float32, or as the index has them with `update`.
         evaluate: rows on which an index of fewer bits, built as a whole, is compared with float32 before it counts.
@@ -88,7 +88,7 @@ def build(
             raise InputError(f"--dtype {dtype}: the index is of {present.dtype}, build it as a whole", path=out)
         dtype = dtype or (present.dtype if present else "float32")
         names = _attribute_names(present, attributes, out)
-        ids, exact, stored = _encode(model, read_table(items), items, names)
+        ids, exact, stored = _encode(model, completed(model, read_table(items), items), items, names)
         encoded = {name: StoredArray.encode(array, dtype) for name, array in exact.items()}
         states = ItemStates(ids, encoded, dtype, stored)
         if present is not None:

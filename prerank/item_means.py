@@ -8,7 +8,7 @@ field in `features.json`. It is the formula of the data preparation, so a refres
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,10 +74,37 @@ def refreshed(model: Artefact, path: Path, label: str | None = None) -> Refreshe
     new_rows = np.bincount(places, minlength=len(ids))
     new_positives = np.bincount(places, labels[labelled], minlength=len(ids)).astype(np.int64)
     found = lookup_of(known).positions(ids)
-    old_rows, old_positives = (np.where(found >= 0, counts[np.maximum(found, 0)], 0) for counts in (rows, positives))
+    old_rows, old_positives = (_of(found, counts) for counts in (rows, positives))
     g = float(field["default"])
     means = (old_positives + new_positives + PRIOR_ROWS * g) / (old_rows + new_rows + PRIOR_ROWS)
     return RefreshedMeans(field["name"], ids, means, int(labelled.sum()))
+
+
+def completed(model: Artefact, rows: Rows, path: Path) -> Rows:
+    """Rows with the means that follow from the export's counts, where they lack the column and the export has counts.
+
+    Args:
+        model: the exported model.
+        rows: with the item's id.
+        path: of the rows.
+    """
+    name = model.features["specification"].get("item_mean")
+    if name is None or name in rows.column_names or not (model.folder / ITEM_COUNTS).is_file():
+        return rows
+    field = _field(model)
+    ids, counts, positives = _counted(model)
+    g, lookup, files = float(field["default"]), lookup_of(ids), []
+    for file, table in rows.files:
+        found = lookup.positions(columns(Rows(((file, table),)), [_id_field(model)], path)[0])
+        old_rows, old_positives = (_of(found, values) for values in (counts, positives))
+        means = (old_positives + PRIOR_ROWS * g) / (old_rows + PRIOR_ROWS)
+        files.append((file, table.append_column(name, pa.array(means, pa.float64()))))
+    return replace(rows, files=tuple(files))
+
+
+def _of(places: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """The values (n,) at some places, and 0 where a place is -1."""
+    return np.where(places >= 0, values[np.maximum(places, 0)], 0) if len(values) else np.zeros(len(places), np.int64)
 
 
 def with_means(means: RefreshedMeans, rows: Rows, model: Artefact, path: Path) -> Rows:

@@ -47,8 +47,23 @@ def _of_export(folder: Path) -> Path:
     return place
 
 
+def scaled(data: PreparedData, folder: Path, option: str = FLAG) -> PreparedData:
+    """The data of a run with the scaling of numbers that its model was trained with, which may be an earlier one's."""
+    scaling = finished_metrics(folder, option).get("scaling") or {}
+    try:
+        fields = tuple(
+            replace(field, mean=float(scaling[field.name][0]), scale=float(scaling[field.name][1]))
+            if field.name in scaling
+            else field
+            for field in data.spec.fields
+        )
+    except (TypeError, ValueError, IndexError, KeyError) as error:
+        raise InputError(f"{option}: damaged: scaling: expected a mean and a scale", path=folder / METRICS) from error
+    return replace(data, spec=replace(data.spec, fields=fields))
+
+
 def earlier_data(folder: Path, option: str = FLAG) -> PreparedData:
-    """The prepared data that a finished run was trained on.
+    """The prepared data that a finished run was trained on, with the scaling that its model knows.
 
     Raises:
         InputError: there is no finished run, or its data are gone; begins with the option.
@@ -57,6 +72,7 @@ def earlier_data(folder: Path, option: str = FLAG) -> PreparedData:
     prepared = read_yaml(folder / "config.yaml", option).get("prepared_dir")
     place = Path(str(prepared)) / metrics["dataset"] / metrics["data_fingerprint"]
     try:
-        return PreparedData.open(place)
+        data = PreparedData.open(place)
     except (InputError, OSError) as error:
         raise InputError(f"{option}: the data that the run was trained on are needed for its ids: {error}") from error
+    return scaled(data, folder, option)

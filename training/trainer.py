@@ -271,6 +271,8 @@ def _describe(
 ) -> dict[str, Any]:
     """What identifies a run and its training, without the evaluation."""
     resolved = config.data.resolved()
+    dense = [field for field in data.spec.fields if field.kind == "dense"]
+    earlier = {"scaling": {field.name: [field.mean, field.scale] for field in dense}} if config.run.init_from else {}
     speeds = [row["examples_per_second"] for row in progress.history]
     return {
         "status": "diverged" if progress.diverged else "finished",
@@ -291,6 +293,7 @@ def _describe(
         "best_epoch": progress.best_epoch + 1,
         "parameters": model.parameters(),
         "examples_per_second": statistics.median(speeds) if speeds else None,
+        **earlier,
         "versions": {"python": sys.version.split()[0]} | {name: importlib.metadata.version(name) for name in _PACKAGES},
     }
 

@@ -71,6 +71,20 @@ def test_the_index_is_that_of_a_catalogue_with_the_means_of_all_rows(name, tmp_p
     assert by_bid == PreRanker(tmp_path / "out", tmp_path / "expected").top(user, 100, value="bid").ids.tolist()
 
 
+def test_items_without_means_get_those_that_the_export_counts(tmp_path):
+    items, counts, _ = exported("dssm", tmp_path)
+    items.drop(columns="item_mean_rating").to_parquet(tmp_path / "without.parquet")
+    means = [(counts["positives"].get(key, 0) + PRIOR * G) / (counts["rows"].get(key, 0) + PRIOR) for key in IDS]
+    items.assign(item_mean_rating=means).to_parquet(tmp_path / "with.parquet")
+    user, found = users(1)[0], []
+    for name in ("without", "with"):
+        asked = ["--items", str(tmp_path / f"{name}.parquet"), "--out", str(tmp_path / name)]
+        assert main(["index", "--model", str(tmp_path / "out"), *asked]) == 0
+        found.append(PreRanker(tmp_path / "out", tmp_path / name).top(user, 100))
+    assert found[0].ids.tolist() == found[1].ids.tolist()
+    np.testing.assert_allclose(found[0].scores, found[1].scores, rtol=0, atol=1e-6)
+
+
 def test_the_same_rows_again_are_not_counted_twice(tmp_path):
     exported("dssm", tmp_path)
     user = users(1)[0]

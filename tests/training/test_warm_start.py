@@ -98,6 +98,11 @@ def test_a_run_begins_where_the_earlier_one_ended(data, first, place):
     warm, auc_of_warm = first_epoch("--init_from", str(first.folder))
     assert warm.folder != cold.folder
     assert auc_of_warm > auc_of_cold
+    # a third run begins with weights that know the first one's scaling
+    third = warm_start.scaled_as_before(data[1], config(place, "--init_from", str(warm.folder)).run)
+    for field in data[0].spec.fields:
+        if field.kind == "dense":
+            assert (third.spec[field.name].mean, third.spec[field.name].scale) == (field.mean, field.scale)
 
 
 def test_the_optimizer_goes_on_where_the_run_kept_its_moments(data, place):
