@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from preprocess.prepared import PreparedData
 from preprocess.saved_state import FOLDER
 from preprocess.yaml_files import read_yaml
 from prerank.errors import InputError
 from prerank.layout import FEATURES
+from prerank.reading import problem
 from training.config import Config
 from training.finished_runs import finished_metrics
 from training.records import METRICS, read_metrics
@@ -21,8 +24,8 @@ def going_on(config: Config) -> Config:
     """The configuration with the run in place of an export of it, and with the data whose state goes on.
 
     Raises:
-        InputError: `--init_from` is neither a finished run nor an export whose run is there still, or the data of a run
-            are gone.
+        InputError: `--init_from` is neither a finished run nor an export whose run is there still, the data of a run
+            are gone, or its state does not go with the other options.
     """
     run, data = config.run, config.data
     if run.init_from is not None:
@@ -32,7 +35,12 @@ def going_on(config: Config) -> Config:
     elif data.state_from is None and run.init_from is not None:
         place = earlier_data(run.init_from).path
         if (place / FOLDER).is_dir():
-            data = type(data).model_validate(data.model_dump() | {"state_from": place})
+            try:
+                data = type(data).model_validate(data.model_dump() | {"state_from": place})
+            except ValidationError as error:
+                raise InputError(
+                    f"{FLAG}: the run keeps a state: {problem(error, None)}", path=run.init_from
+                ) from error
     return replace(config, run=run, data=data)
 
 
