@@ -18,7 +18,7 @@ from prerank.artefact import Artefact  # noqa: E402
 from prerank.build_index import build, remove_items  # noqa: E402
 from prerank.preranker import PreRanker  # noqa: E402
 
-IDS = list(range(1, 61, 2))
+IDS = list(range(1, 400, 2))
 ASKED = {"n": 8, "filter": {"genres": {"not": ["War"]}}, "value": "movie_id", "at_most": {"genres": 4}}
 
 

@@ -64,7 +64,7 @@ def test_the_best_items_are_those_of_the_library(reader, model):
 def test_the_script(reader, model, capsys):
     reader.main(str(OLD))
     said = capsys.readouterr().out.splitlines()
-    assert said[0] == "v000002: 28 items, vectors"
+    assert said[0] == "v000002: 198 items, vectors"
     assert len(said) == 4
 
 
