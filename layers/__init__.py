@@ -6,13 +6,17 @@ the project does, and on Keras 3 with the TensorFlow backend.
 
 import legacy_keras  # noqa: F401  (chooses the Keras before TensorFlow is imported)
 from layers.adaptive_mimic_loss import AdaptiveMimicLoss
+from layers.bidirectional_softmax_loss import BidirectionalSoftmaxLoss
+from layers.bottleneck_excitation import BottleneckExcitation
 from layers.capsules import InterestCapsules
 from layers.category_alignment_loss import CategoryAlignmentLoss
 from layers.code_attention import CodeAttention
+from layers.confidence_fusion import ConfidenceFusion, SymmetricDivergenceLoss
 from layers.contrastive_loss import ContrastiveLoss
 from layers.dot_attention import DotAttention
 from layers.dropout import Dropout
 from layers.embedding import FieldEmbedding
+from layers.field_compressor import FieldCompressor
 from layers.full_stage_loss import FullStageLoss
 from layers.gated_heads import GatedHeads
 from layers.generation_loss import GenerationLoss
@@ -26,8 +30,10 @@ from layers.lightweight_similarity_scorer import LightweightSimilarityScorer
 from layers.list_softmax_loss import ListSoftmaxLoss
 from layers.listwise_distillation_loss import ListwiseDistillationLoss
 from layers.listwise_loss import ListwiseLoss
+from layers.log_q_softmax_loss import LogQSoftmaxLoss
 from layers.max_sim import MaxSim
 from layers.meta_query import MetaQuery
+from layers.mixture_of_logits import MixtureBalanceLoss, MixtureGate, MixtureOfLogits
 from layers.multi_head_representer import MultiHeadRepresenter
 from layers.number_embedding import NumberEmbedding
 from layers.pairwise_distillation_loss import PairwiseDistillationLoss
@@ -45,11 +51,15 @@ from layers.tower import Tower
 
 __all__ = [
     "AdaptiveMimicLoss",
+    "BidirectionalSoftmaxLoss",
+    "BottleneckExcitation",
     "CategoryAlignmentLoss",
     "CodeAttention",
+    "ConfidenceFusion",
     "ContrastiveLoss",
     "DotAttention",
     "Dropout",
+    "FieldCompressor",
     "FieldEmbedding",
     "FullStageLoss",
     "GatedHeads",
@@ -64,9 +74,13 @@ __all__ = [
     "ListSoftmaxLoss",
     "ListwiseDistillationLoss",
     "ListwiseLoss",
+    "LogQSoftmaxLoss",
     "MaxSim",
     "MetaQuery",
     "MimicGenerator",
+    "MixtureBalanceLoss",
+    "MixtureGate",
+    "MixtureOfLogits",
     "MultiHeadRepresenter",
     "NumberEmbedding",
     "PairwiseDistillationLoss",
@@ -79,6 +93,7 @@ __all__ = [
     "ScaledSimilarity",
     "SqueezeExcitation",
     "StageSoftmaxLoss",
+    "SymmetricDivergenceLoss",
     "TopKLoss",
     "Tower",
 ]

@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 _SEEDS_PER_MODEL = 100_000
+_SEEDS_PER_TASK = 5_000
 _SEEDS_PER_LAYER = 16
 
 
@@ -48,6 +49,7 @@ class PreRankingModel(tf.keras.Model):
         options: the model's options.
         seed: seed of the initial weights and dropout masks.
         xla: use only operations that XLA compiles; slower elsewhere.
+        task: which of several tasks the model is for, so that its seeds are not those of the others.
 
     Attributes:
         options_class: the class of `options`, set by the registry.
@@ -62,14 +64,17 @@ class PreRankingModel(tf.keras.Model):
     first_seed: ClassVar[int] = 0
     encoder: FeatureEncoder  # no default: Keras does not track the weights of what hides an attribute of its class
 
-    def __init__(self, spec: FeatureSpec, options: ModelOptions, seed: int = 0, xla: bool = False, **kwargs):
+    def __init__(
+        self, spec: FeatureSpec, options: ModelOptions, seed: int = 0, xla: bool = False, task: int = 0, **kwargs
+    ):
         # The layers follow the precision policy; logits, bias and inputs stay in float32.
         super().__init__(dtype="float32", **kwargs)
         self.xla = xla
         self.seed = seed
         self.spec = spec
         self.options = options
-        self._seeds = itertools.count(seed * _SEEDS_PER_MODEL + self.first_seed, _SEEDS_PER_LAYER)
+        first = seed * _SEEDS_PER_MODEL + self.first_seed + task * _SEEDS_PER_TASK
+        self._seeds = itertools.count(first, _SEEDS_PER_LAYER)
         self._means = RunningMeans()
         self.objective: Objective | None = None
         if self.trains_bias is not None:
@@ -176,6 +181,16 @@ class PreRankingModel(tf.keras.Model):
         """
         return False
 
+    def prepare(self, read: ReadColumns) -> None:
+        """Count what the loss needs of the training part, before the first gradient step.
+
+        What is counted has to be in the weights, under a name with `log_popularity`. So a resumed training has it, and
+        one that begins from other weights counts anew.
+
+        Args:
+            read: gives the training part's columns, with ids masked as in training.
+        """
+
     def save_trained(self, folder: Path) -> None:
         """Write what training has fitted to `folder`, for :meth:`load_trained`."""
         self.save_weights(str(folder / "best.weights.h5"))
@@ -225,7 +240,10 @@ class PreRankingModel(tf.keras.Model):
         return self.preference(data if isinstance(data, Mapping) else as_batch(data).features)
 
     def gather(self, plan: Mapping[str, tf.Tensor]) -> tf.Tensor | None:
-        """The embeddings (U, E) of the table rows that a planned batch needs, each once; None without a plan."""
+        """The embeddings of the table rows that a planned batch needs; None without a plan.
+
+        (U, E), each row once; with compiled `kernels` (S, E), summed by the plan's slots.
+        """
         return self.encoder.gather(plan) if hasattr(self, "encoder") else None
 
     def losses(self, batch: Batch, rows: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
@@ -249,8 +267,9 @@ class PreRankingModel(tf.keras.Model):
             return
         *pairs, (of_rows, _) = self.optimizer.compute_gradients(total, [*variables, rows], tape=tape)
         gradients = {variable.ref(): gradient for gradient, variable in pairs}
-        table = self.encoder.embedding.table.ref()
-        gradients[table] = with_gathered(gradients[table], of_rows, rows, plan)
+        embedding = self.encoder.embedding
+        table = embedding.table.ref()
+        gradients[table] = with_gathered(gradients[table], of_rows, rows, plan, embedding.kernels)
         self.optimizer.apply_gradients([(gradient, key.deref()) for key, gradient in gradients.items()])
 
     @property
@@ -310,8 +329,17 @@ class TwoTowerModel(PreRankingModel):
         """What `similarity` computes, by the trained weights; None: a server has to run the exported `score`."""
         return None
 
+    def trained_scores(self, user: State, item: State, training: bool | None) -> tuple[tf.Tensor, State]:
+        """The logits (P,) of pairs, as :meth:`score`, of a model whose similarity differs in training.
+
+        Returns:
+            The logits, and by name what else :meth:`auxiliary_losses` is to find of the pairs among the items' states.
+        """
+        return self.score(user, item), {}
+
     def call(self, inputs: Inputs, training: bool | None = None) -> tf.Tensor:
-        return self.score(self.encode_user(inputs, training), self.encode_item(inputs, training))
+        user, item = self.encode_user(inputs, training), self.encode_item(inputs, training)
+        return self.trained_scores(user, item, training)[0]
 
     def scored(
         self,
@@ -322,11 +350,12 @@ class TwoTowerModel(PreRankingModel):
     ) -> Scored:
         """As for every model; each user and each item is encoded once, whatever the number of its pairs."""
         user, item = self.encode_user(inputs, training), self.encode_item(inputs, training)
-        if users is None or items is None:
-            return Scored(self.score(user, item), user, item)
-        of_user = {name: tf.gather(user[name], users) for name in self.user_state}
-        of_item = {name: tf.gather(item[name], items) for name in self.item_state}
-        return Scored(self.score(of_user, of_item), user, item)
+        of_user, of_item = user, item
+        if users is not None and items is not None:
+            of_user = {name: tf.gather(user[name], users) for name in self.user_state}
+            of_item = {name: tf.gather(item[name], items) for name in self.item_state}
+        logits, of_pairs = self.trained_scores(of_user, of_item, training)
+        return Scored(logits, user, {**item, **of_pairs})
 
     def row_losses(
         self, inputs: Inputs, labels: tf.Tensor, scored: Scored, weights: tf.Tensor | None = None

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from models import registry
-from models.base import PreRankingModel, Scored, State, TwoTowerModel
+from models.base import PreRankingModel, ReadColumns, Scored, State, TwoTowerModel
 from models.exposure import Exposure
 from models.exposure_options import ExposureOptions
 from models.inputs import FeatureEncoder, Inputs
@@ -124,6 +124,9 @@ class EntireSpaceModel(PreRankingModel):
         rows = tf.ones_like(rated.logits) if weights is None else weights
         exposure = self.exposure.loss(inputs, scored.user[_EXPOSURE], scored.item[_EXPOSURE], rows)
         return {**terms, "exposure": self.exposure_options.exposure_weight * exposure}
+
+    def prepare(self, read: ReadColumns) -> None:
+        self.inner.prepare(read)
 
     def plan_training(self, epochs: int, steps: int) -> None:
         self.inner.plan_training(epochs, steps)

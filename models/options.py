@@ -45,3 +45,23 @@ class RetrievalOptions(TowerOptions):
     )
     temperature: float = Field(0.05, gt=0, description="inner products of vectors of length 1 are divided by it")
     sampled_items: PositiveInt = Field(512, description="items drawn uniformly at each step as negatives")
+    negatives_from: Literal["catalogue", "batch", "mixed"] = Field(
+        "catalogue",
+        description="negatives of a positive: drawn items of the catalogue, the batch's other positives, or both",
+    )
+    correction: Literal["log_q", "refined", "none"] = Field(
+        "log_q", description="of the negatives' chances: log_q; refined, without the positive in the sum; or none"
+    )
+
+
+class MixtureOptions(TowerOptions):
+    """Options of a mixture of logits, for every model whose heads it can score."""
+
+    mixture_hidden: PositiveInt = Field(128, description="mixture of logits: width of the gates' hidden layers")
+    mixture_temperature: float = Field(
+        0.0, ge=0, description="mixture of logits: products are divided by it, 0.05 is published; 0: a learned scale"
+    )
+    mixture_dropout: float = Field(0.2, ge=0, lt=1, description="mixture of logits: dropout rate of the weights")
+    mixture_balance: float = Field(
+        0.001, ge=0, description="mixture of logits: weight of the loss by which all pairs of heads are used"
+    )

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from layers import LightweightSimilarityScorer, MaxSim, ScaledSimilarity
+from layers import LightweightSimilarityScorer, MaxSim, MixtureOfLogits, ScaledSimilarity
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,11 @@ def lightweight(layer: LightweightSimilarityScorer) -> ScorerSpec:
     """The network of `layer` on all inner products of heads: "lss", or "fully_connected" without its two layers."""
     weights = {"scale": _scale(layer, layer.scaled)}
     return ScorerSpec("fully_connected" if layer.width is None else "lss", weights | layer.arrays())
+
+
+def mixture(layer: MixtureOfLogits) -> ScorerSpec:
+    """The mixture of logits of `layer`, given heads and gates of both sides."""
+    return ScorerSpec("mixture", layer.arrays())
 
 
 def _scale(layer: MaxSim | ScaledSimilarity | LightweightSimilarityScorer, learned: bool) -> np.ndarray:

@@ -26,12 +26,14 @@ from preprocess.names import (
     TIMESTAMP,
     USER,
     WEIGHT,
+    further_labels,
     only,
     renamed,
     with_columns,
 )
 from preprocess.negatives import with_negatives
 from preprocess.options import ResolvedOptions
+from preprocess.propensity import with_propensity
 from preprocess.saved_state import EarlierState, StateFiles
 from preprocess.sequences import Sequences
 from preprocess.splits import PARTS, TRAIN
@@ -53,6 +55,7 @@ class Samples:
         vocabularies: by name.
         spec: with vocabulary sizes, lengths and defaults; without means and scales.
         training_mean_label: g of the protocol.
+        propensity: by place, how likely a user looks at it; empty where places are not known.
         saved: the state that later data go on from, if it is asked for.
     """
 
@@ -62,6 +65,7 @@ class Samples:
     vocabularies: dict[str, Vocabulary]
     spec: FeatureSpec
     training_mean_label: float
+    propensity: dict[int, float]
     saved: Saved | None = None
 
 
@@ -84,6 +88,10 @@ def build(engine: Engine, raw: RawData, options: ResolvedOptions, before: StateF
     rows = _parted(engine, raw, options)
     earlier = None if before is None else EarlierState.load(engine, before, rows, raw.spec, options)
     training = _training(engine, rows, options, earlier)
+    looked_at: dict[int, float] = {}
+    if raw.propensity is not None:
+        rows, looked_at = with_propensity(engine, rows, raw.propensity)
+        rows = engine.save(rows)
     raw = _completed(engine, raw, rows)
     spec, vocabularies = _fitted(engine, raw, rows, options, _growth(engine, rows, options, earlier))
     if earlier is not None and raw.behaviours is not None:
@@ -112,6 +120,7 @@ def build(engine: Engine, raw: RawData, options: ResolvedOptions, before: StateF
         spec=spec,
         training_mean_label=training[0] / training[1],
         saved=saved(engine, raw, rows, spec, options, vocabularies, earlier),
+        propensity=looked_at,
     )
 
 
@@ -125,7 +134,7 @@ def _growth(engine: Engine, rows: ir.Table, options: ResolvedOptions, earlier: E
 
 
 def _parted(engine: Engine, raw: RawData, options: ResolvedOptions) -> ir.Table:
-    if not raw.timed and options.split != "random":
+    if not raw.timed and options.split not in ("random", "none"):
         raise InputError(
             f"--split {options.split}: the {raw.spec.dataset} data given have no time, only --split random is possible"
         )
@@ -160,7 +169,8 @@ def _training(
     """Positives and labelled rows of the training part, and of what the state counts."""
     counts = rows.group_by(PART).agg(rows=rows[LABEL].count(), positives=rows[LABEL].fill_null(0).cast("int64").sum())
     found = {row[PART]: row for row in engine.table(counts).to_pylist()}
-    sizes = {name: found.get(place, {"rows": 0})["rows"] for place, name in enumerate(PARTS)}
+    needed = PARTS[:1] if options.split == "none" else PARTS
+    sizes = {name: found.get(place, {"rows": 0})["rows"] for place, name in enumerate(needed)}
     if not all(sizes.values()):
         received = ", ".join(f"{name} {size}" for name, size in sizes.items())
         what = "rows" if engine.one(rows.agg(all=rows[LABEL].notnull().all()))["all"] else "rows with a label"
@@ -323,6 +333,7 @@ def _columns(
         elif field.name not in cut_out:
             columns[field.name] = joined[INDEX.format(field.name)]
     columns[LABEL] = joined[LABEL].cast("int8").fill_null(UNLABELLED)
+    columns |= {name: joined[name].cast("int8").fill_null(UNLABELLED) for name in further_labels(spec)}
     columns |= _carried(joined, spec)
     needed = [*(name for found in sequences for name in found.columns), USER, ITEM, ROW, TIMESTAMP, PART, SHUFFLE]
     return renamed(joined, {name: joined[name] for name in needed} | columns)

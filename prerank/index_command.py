@@ -3,10 +3,12 @@
     prerank index --model out/hit [--items items.parquet] [--out out/hit/index]
         [--dtype float32|float16|int8] [--update] [--remove ids.txt] [--attributes category,price] [--keep 1]
         [--evaluate rows.parquet] [--refresh_means new_rows.parquet [--label clicked]]
+    prerank index --model out/uni_match --users users.parquet --out out/users
     prerank rollback --model out/hit [--out out/hit/index] [--to v000001]
 
 `--update` replaces the items that the file names in an existing index and adds those that are new; the others stay.
-`--remove` takes items out, with `--update` in the same new version. `--refresh_means` counts new rows into the mean
+`--remove` takes items out, with `--update` in the same new version. `--users` makes an index of users, from which
+`PreRanker.top_users` takes the best for an item. `--refresh_means` counts new rows into the mean
 labels of items, see :mod:`prerank.item_means`.
 """
 
@@ -30,6 +32,7 @@ def add_flags(parser: Parser) -> None:
     """Add the flags of `prerank index`."""
     parser.add_argument("--model", type=Path, required=True, help="exported model")
     parser.add_argument("--items", type=Path, help="Parquet with every item feature; default: the model's catalogue")
+    parser.add_argument("--users", type=Path, help="index users in place of items: Parquet with every user feature")
     parser.add_argument("--out", type=Path, help="folder of the index; default: index, in the model's folder")
     parser.add_argument("--dtype", choices=get_args(StorageType), help="how to store floats; default: float32")
     parser.add_argument("--update", action="store_true", help="replace or add the items of the file, keep the others")
@@ -90,10 +93,13 @@ def index_command(flags: Any, show: Callable[[str], None] = write) -> None:
     from prerank.agreement import check_rows
     from prerank.artefact import Artefact
     from prerank.build_index import build
+    from prerank.reversed_artefact import ReversedArtefact
 
+    _check_users(flags)
     limit_threads()
-    model = Artefact(flags.model)
-    items, out = flags.items or flags.model / CATALOGUE, flags.out or flags.model / INDEX
+    model = Artefact(flags.model) if flags.users is None else ReversedArtefact(flags.model)
+    items = flags.users or flags.items or flags.model / CATALOGUE
+    out = flags.out or flags.model / INDEX
     if flags.refresh_means is not None:
         _refresh_means(model, flags, items, out, show)
         return
@@ -102,7 +108,7 @@ def index_command(flags: Any, show: Callable[[str], None] = write) -> None:
     rows = flags.evaluate or flags.model / EXAMPLES
     if flags.evaluate is not None:
         check_rows(model, rows)
-    evaluate = rows if flags.evaluate is not None or rows.exists() else None
+    evaluate = rows if flags.evaluate is not None or rows.exists() and flags.users is None else None
     remove = None
     if flags.remove is not None:
         remove = _removed_ids(model, flags.remove)
@@ -120,16 +126,19 @@ def index_command(flags: Any, show: Callable[[str], None] = write) -> None:
         attributes=flags.attributes,
         keep=flags.keep,
     )
-    states = built.states
+    states, kind = built.states, "item" if flags.users is None else "user"
     if built.replaced is not None:
         show(f"{out}: held an index of the model {built.replaced}, which this one of {model.name} replaces")
     show(
-        f"{out / built.version}: {len(states.ids)} items, {states.dtype}, {states.bytes_per_item} bytes an item, "
-        f"{built.seconds:.2f} s"
+        f"{out / built.version}: {len(states.ids)} {kind}s, {states.dtype}, {states.bytes_per_item} bytes "
+        f"{'an item' if kind == 'item' else 'a user'}, {built.seconds:.2f} s"
     )
     if states.dtype == "float32":
         if flags.evaluate is not None:
             show("nothing to compare with float32: the index is of float32, --evaluate is for --dtype float16 and int8")
+        return
+    if kind == "user":
+        show("not compared with float32: rows tell how well items are ordered for users only")
         return
     if flags.update:
         show("not compared with float32: only the updated items' float32 states are known, build the index as a whole")
@@ -146,13 +155,24 @@ def _refresh_means(model: "Artefact", flags: Any, items: Path, out: Path, show: 
     from prerank.build_index import refresh_means
     from prerank.item_means import refreshed
 
-    for name in ("update", "remove", "dtype", "attributes", "evaluate"):
+    for name in ("users", "update", "remove", "dtype", "attributes", "evaluate"):
         if getattr(flags, name):
             raise InputError(f"--{name}: cannot be given with --refresh_means, which changes nothing but means")
     means = refreshed(model, flags.refresh_means, flags.label)
     built, count = refresh_means(model, means, items, out, flags.keep)
     what = f"{count} of {len(built.states)} items have a new {means.field}, from {means.rows} rows"
     show(f"{out / built.version}: {what}, {built.seconds:.2f} s")
+
+
+def _check_users(flags: Any) -> None:
+    """See that an index of users is asked for as a whole, and not in the place of the index of items."""
+    if flags.users is None:
+        return
+    if flags.out is None:
+        raise InputError("--users: needs --out, as the default folder is that of the items")
+    for name in ("items", "evaluate"):
+        if getattr(flags, name) is not None:
+            raise InputError(f"--{name}: expected an index of items. Received: --users too")
 
 
 def _removed_ids(model: "Artefact", path: Path) -> "np.ndarray":

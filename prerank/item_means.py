@@ -89,7 +89,7 @@ def completed(model: Artefact, rows: Rows, path: Path) -> Rows:
         path: of the rows.
     """
     name = model.features["specification"].get("item_mean")
-    if name is None or name in rows.column_names or not (model.folder / ITEM_COUNTS).is_file():
+    if model.asks != "user" or name is None or name in rows.column_names or not (model.folder / ITEM_COUNTS).is_file():
         return rows
     field = _field(model)
     ids, counts, positives = _counted(model)

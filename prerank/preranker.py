@@ -1,6 +1,6 @@
 """Scores of cached items for a user, and the best of them."""
 
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,16 @@ from prerank.artefact import Artefact
 from prerank.calibration import Probabilities
 from prerank.caps import Caps
 from prerank.errors import ArtefactError, RequestError, UnknownItemsError
+from prerank.kernels import of_probability
 from prerank.layout import INDEX
 from prerank.requests import User, UserInputs, item_ids
 from prerank.reserving import Choice, Reserve
+from prerank.reversed_artefact import ReversedArtefact
 from prerank.snapshot import Snapshot
 from prerank.watching import WatchedIndex
+
+_MOST_SCORES = 1 << 22
+"""How many scores are held at a time, of users that are answered together."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,7 @@ class Scored:
         version: the version of the index.
         log_probabilities: (N,) float32, of a model with tasks the logs of `probability` before calibration; or None.
         values: (N,) float32, probability times the item's value, by which items rank if one was asked for; or None.
+        task_scores: (N,) float32 by task, the log-odds of each of several tasks; of one task none.
     """
 
     ids: np.ndarray
@@ -37,12 +43,18 @@ class Scored:
     version: str
     log_probabilities: np.ndarray | None = None
     values: np.ndarray | None = None
+    task_scores: Mapping[str, np.ndarray] = field(default_factory=dict)
     calibration: Probabilities = field(default_factory=Probabilities, repr=False, compare=False)
+    task_calibrations: Mapping[str, Probabilities] = field(default_factory=dict, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """The same as JSON has it: the index's version, items with their numbers, and unknown candidates."""
         numbers = zip(self.ids.tolist(), self.scores.tolist(), self.probabilities.tolist(), strict=True)
         items = [{"id": key, "logit": _number(score), "probability": _number(p)} for key, score, p in numbers]
+        for task, scores in self.task_scores.items():
+            of_task = zip(scores.tolist(), self.task_probabilities[task].tolist(), strict=True)
+            added = [{f"logit_{task}": _number(score), f"probability_{task}": _number(p)} for score, p in of_task]
+            items = [item | further for item, further in zip(items, added, strict=True)]
         if self.values is not None:
             items = [item | {"value": value} for item, value in zip(items, self.values.tolist(), strict=True)]
         return {"index": self.version, "items": items, "unknown": list(self.unknown)}
@@ -51,6 +63,11 @@ class Scored:
     def probabilities(self) -> np.ndarray:
         """(N,) float32, the output `probability`, calibrated if the model is; see `features.json`."""
         return self.calibration.of(self.scores, self.log_probabilities)
+
+    @property
+    def task_probabilities(self) -> dict[str, np.ndarray]:
+        """(N,) float32 by task, the outputs `probability_<task>`; of one task none."""
+        return {task: self.task_calibrations[task].of(scores) for task, scores in self.task_scores.items()}
 
 
 class PreRanker:
@@ -68,6 +85,7 @@ class PreRanker:
         watch: pick up a replaced index without being told. One that cannot be used, because it is damaged or another
             model's, is logged, the present one stays, and the other is tried again, at most once a second and then
             less often; :meth:`reload` raises.
+        users_dir: an index of users, which `prerank index --users` makes, for :meth:`top_users`; by default none.
 
     Attributes:
         item_id_type: raw type of an item id, "int64" or "string".
@@ -76,17 +94,27 @@ class PreRanker:
         ArtefactError: model or index is missing, damaged, or they do not belong together.
     """
 
-    def __init__(self, model_dir: str | Path, index_dir: str | Path | None = None, *, watch: bool = True):
-        self._model = Artefact(Path(model_dir))
+    _artefact: type[Artefact] = Artefact
+
+    def __init__(
+        self,
+        model_dir: str | Path,
+        index_dir: str | Path | None = None,
+        *,
+        watch: bool = True,
+        users_dir: str | Path | None = None,
+    ):
+        self._model = self._artefact(Path(model_dir))
         if not self._model.decoupled:
             raise ArtefactError(f"{self._model.name} has no towers, its items cannot be cached", path=model_dir)
         self._kernel, self._encode = self._model.kernel, self._model.user_tower
         self._probabilities = Probabilities(self._model.features.get("calibration"))
-        self._users = UserInputs(self._model.inputs("user"))
+        self._users = UserInputs(self._model.inputs("user"), self._model.asks)
         self._numbers = [field["name"] for field in self._model.inputs("user") if field["kind"] == "dense"]
         self.item_id_type = next(f["dtype"] for f in self._model.inputs("item") if f["name"] == self._model.item_id)
         place = Path(model_dir) / INDEX if index_dir is None else Path(index_dir)
         self._index = WatchedIndex(place, self._model.fingerprint, self._model.arrays, watch=watch)
+        self._of_users = None if users_dir is None else _OfUsers(model_dir, users_dir, watch=watch)
 
     @property
     def model_name(self) -> str:
@@ -128,6 +156,8 @@ class PreRanker:
         Raises:
             ArtefactError: the index is missing, damaged, or another model's; the present one stays.
         """
+        if self._of_users is not None:
+            self._of_users.reload()
         return self._index.reload().version
 
     def refresh(self) -> str:
@@ -142,6 +172,8 @@ class PreRanker:
             ForkedError: TensorFlow had begun to compute before this process was forked.
         """
         self._model.backend.load()
+        if self._of_users is not None:
+            self._of_users.load()
 
     def score(self, user: User, ids: Any, *, strict: bool = False) -> Scored:
         """Score candidates for a user.
@@ -170,8 +202,7 @@ class PreRanker:
         unknown = _unknown(candidates, positions, strict)
         known = positions if not unknown else positions[positions >= 0]
         results = []
-        for user, prepared in self._prepare(users):
-            scores = self._finite(snapshot, user, prepared, known)
+        for scores in self._answers(snapshot, self._prepare(users), known):
             if unknown:
                 scores, found = np.full((len(scores), len(positions)), np.nan, np.float32), scores
                 scores[:, positions >= 0] = found
@@ -246,14 +277,34 @@ class PreRanker:
         choice = Choice(positions, left_out, caps)
         reserved = None if reserve is None else Reserve(reserve, snapshot, choice, int(n), self.item_id_type)
         results = []
-        for user, prepared in self._prepare(users):
-            scores = self._finite(snapshot, user, prepared, positions, numbers)
+        for scores in self._answers(snapshot, self._prepare(users), positions, numbers):
             ranking = scores[0 if numbers is None else -1]
             best = choice.best(ranking, int(n)) if reserved is None else reserved.choose(ranking)
             chosen = choice.items(best)
             scores = np.take(scores, best, axis=1)  # several times as fast as an index array
             results.append(self._scored(snapshot.ids(chosen), scores, unknown, snapshot, numbers is not None))
         return results
+
+    def top_users(self, item: Mapping[str, Any], n: int, **choice: Any) -> Scored:
+        """The best `n` users for an item, best first, as audience targeting needs them.
+
+        The scores of a model such as `uni_match` can be compared between users. Those of a model that is trained to
+        order the items of a user cannot.
+
+        Args:
+            item: raw values of the item's features by name; None is missing.
+            n: how many, at least 1.
+            choice: as for :meth:`top`, of users: `candidates` and `exclude` are user ids, and so on.
+
+        Returns:
+            User ids and their logits, from one version of the index of users.
+
+        Raises:
+            RequestError: as :meth:`top`; or this ranker was made without an index of users.
+        """
+        if self._of_users is None:
+            raise RequestError("top_users: the ranker has no index of users, name it by users_dir", field="users_dir")
+        return self._of_users.top(item, n, **choice)
 
     def _choice(
         self, snapshot: Snapshot, candidates: Any, exclude: Any, strict: bool, filter: Mapping[str, Any] | None
@@ -279,9 +330,11 @@ class PreRanker:
     def _scored(
         self, ids: np.ndarray, scores: np.ndarray, unknown: tuple[Any, ...], snapshot: Snapshot, valued: bool = False
     ) -> Scored:
-        logs = scores[1] if self._kernel.outputs > 1 else None
+        logs = scores[1] if of_probability(self._kernel) > 1 else None
         worth = scores[-1] if valued else None
-        return Scored(ids, scores[0], unknown, snapshot.version, logs, worth, self._probabilities)
+        tasks = self._model.task_calibrations
+        of_tasks = dict(zip(tasks, scores, strict=False))
+        return Scored(ids, scores[0], unknown, snapshot.version, logs, worth, of_tasks, self._probabilities, tasks)
 
     def _left_out(self, snapshot: Snapshot, exclude: Any) -> np.ndarray | None:
         scalar = isinstance(exclude, np.ndarray) and exclude.ndim == 0
@@ -306,26 +359,41 @@ class PreRanker:
                 prepared.append((user, self._kernel.prepare(state)))
         return prepared
 
-    def _finite(
+    def _answers(
         self,
         snapshot: Snapshot,
-        user: User,
-        prepared: Any,
+        users: list[tuple[User, Any]],
         positions: np.ndarray | None,
         value: tuple[np.ndarray, np.ndarray] | None = None,
-    ) -> np.ndarray:
-        """Numbers (outputs, n), all finite; items are so by :mod:`prerank.build_index`, so it is the user otherwise."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            scores = snapshot.answer(self._kernel, prepared, positions, value, self._probabilities)
-        if not np.isfinite(scores).all():
-            raise self._out_of_range(user)
-        return scores
+    ) -> Iterator[np.ndarray]:
+        """Each user's numbers (outputs, n), all finite, made for a block of users at a time.
+
+        Items' numbers are finite by :mod:`prerank.build_index`, so where a score is not, it is the user.
+        """
+        count = len(snapshot.states.ids) if positions is None else len(positions)
+        size = max(1, _MOST_SCORES // max(count, 1))
+        for start in range(0, len(users), size):
+            block = users[start : start + size]
+            with np.errstate(over="ignore", invalid="ignore"):
+                prepared = [user for _, user in block]
+                found = snapshot.answers(self._kernel, prepared, positions, value, self._probabilities)
+            for (user, _), scores in zip(block, found, strict=True):
+                if not np.isfinite(scores).all():
+                    raise self._out_of_range(user)
+                yield scores
 
     def _out_of_range(self, user: Mapping[str, Any]) -> RequestError:
         given = ", ".join(f"{name} {user[name]!r}" for name in self._numbers if user.get(name) is not None)
         return RequestError(
-            f"user: a number is out of range, no finite score comes of it: {given or 'no number given'}", field="user"
+            f"{self._model.asks}: a number is out of range, no finite score comes of it: {given or 'no number given'}",
+            field=self._model.asks,
         )
+
+
+class _OfUsers(PreRanker):
+    """The ranker of the same model with its sides exchanged."""
+
+    _artefact = ReversedArtefact
 
 
 def _number(value: float) -> float | None:

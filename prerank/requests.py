@@ -21,10 +21,12 @@ class UserInputs:
 
     Args:
         fields: the user's inputs as `features.json` describes them.
+        side: "user", or "item" where an item asks for users.
     """
 
-    def __init__(self, fields: Sequence[Mapping[str, Any]]):
+    def __init__(self, fields: Sequence[Mapping[str, Any]], side: str = "user"):
         self._fields = fields
+        self._side = side
         self._names = {field["name"] for field in fields}
 
     def arrays(self, users: Sequence[User]) -> list[np.ndarray]:
@@ -34,32 +36,31 @@ class UserInputs:
             RequestError: a feature is missing, unknown, of a wrong type or out of range.
         """
         for number, user in enumerate(users):
-            who = _who(number, users)
+            who, where = _who(number, users, self._side), _field(number, users, self._side)
             if not isinstance(user, Mapping):
-                raise RequestError(f"{who}: expected features by name. Received: {user!r}", field=_field(number, users))
+                raise RequestError(f"{who}: expected features by name. Received: {user!r}", field=where)
             if unknown := [name for name in user if name not in self._names]:
-                message = f"{who}: there is no user feature {unknown[0]!r}, choose of {sorted(self._names)}"
-                raise RequestError(message, field=_field(number, users, unknown[0]))
-        return [_column(field, users) for field in self._fields]
+                message = f"{who}: there is no {self._side} feature {unknown[0]!r}, choose of {sorted(self._names)}"
+                raise RequestError(message, field=f"{where}.{unknown[0]}")
+        return [_column(field, users, self._side) for field in self._fields]
 
 
-def _who(number: int, users: Sequence[User]) -> str:
-    return "user" if len(users) == 1 else f"user {number + 1}"
+def _who(number: int, users: Sequence[User], side: str) -> str:
+    return side if len(users) == 1 else f"{side} {number + 1}"
 
 
-def _field(number: int, users: Sequence[User], feature: Any = None) -> str:
-    who = "user" if len(users) == 1 else f"users.{number}"
-    return who if feature is None else f"{who}.{feature}"
+def _field(number: int, users: Sequence[User], side: str) -> str:
+    return side if len(users) == 1 else f"{side}s.{number}"
 
 
-def _column(field: Mapping[str, Any], users: Sequence[User]) -> np.ndarray:
+def _column(field: Mapping[str, Any], users: Sequence[User], side: str) -> np.ndarray:
     kind, dtype, name = KINDS[field["dtype"]], _NUMPY[field["dtype"]], field["name"]
     missing = MISSING[kind]
     rows: list[Any] = []
     for number, user in enumerate(users):
         if name not in user and "default" not in field:
-            message = f"{_who(number, users)}: feature {name!r} is missing"
-            raise RequestError(message, field=_field(number, users, name))
+            message = f"{_who(number, users, side)}: feature {name!r} is missing"
+            raise RequestError(message, field=f"{_field(number, users, side)}.{name}")
         value = user.get(name)
         try:
             if field["kind"] == "sequence":
@@ -68,8 +69,8 @@ def _column(field: Mapping[str, Any], users: Sequence[User]) -> np.ndarray:
                 found = read(value, kind)
                 rows.append(missing if found is None else found)
         except WrongValueError as error:
-            message = f"{_who(number, users)}: feature {name!r} {_is(error)}"
-            raise RequestError(message, field=_field(number, users, name)) from error
+            message = f"{_who(number, users, side)}: feature {name!r} {_is(error)}"
+            raise RequestError(message, field=f"{_field(number, users, side)}.{name}") from error
     if field["kind"] != "sequence":
         return np.array(rows, dtype)
     padded = np.full((len(rows), max(map(len, rows), default=0)), missing, object if dtype is np.str_ else dtype)

@@ -1,5 +1,6 @@
 """What the conformance tests of models share. A model is tested by being registered."""
 
+import artefacts
 import pytest
 import tensorflow as tf
 from support import SPEC
@@ -52,13 +53,28 @@ WEIGHTS_WITHOUT_GRADIENT: dict[str, dict[str, str]] = {
 
 def small_options(name):
     """Options that make a model small, where it has them."""
-    small = {"embedding_dim": 4, "hidden_units": (12, 12, 8), "head_dim": 4}
-    return {option: value for option, value in small.items() if option in entry(name).options.model_fields}
+    return artefacts.small_options(entry(name).name)
 
 
 def build(name, seed=0, xla=False, spec=SPEC, **options):
     options = {**small_options(name), **options}
     return models.build(entry(name).name, spec, options, seed=seed, xla=xla, entire_space=name in ENTIRE_SPACE)
+
+
+_MADE = {}
+
+
+def initial(name):
+    """What `build(name)` gives, made once a process: each call gives the model its initial weights again.
+
+    For tests that change nothing of a model but its weights. Steps that layers count are weights too.
+    """
+    if name not in _MADE:
+        model = build(name)
+        _MADE[name] = model, model.get_weights()
+    model, weights = _MADE[name]
+    model.set_weights(weights)
+    return model
 
 
 def total_loss(model, inputs, labels):

@@ -18,6 +18,7 @@ from models.base import Scored, State, TwoTowerModel
 from models.batch import as_batch
 from models.fit.options import ENTRY, FITOptions
 from models.inputs import EncodedSide, Inputs
+from models.mixture import HeadMixture
 from prerank.errors import InputError
 
 _TEMPERATURE_TO_STOP = 0.01
@@ -39,7 +40,7 @@ class FIT(TwoTowerModel):
     """
 
     options: FITOptions
-    user_state = ("user_heads",)
+    user_state: tuple[str, ...] = ("user_heads",)
     item_state: tuple[str, ...] = ("item_heads", "item_meta_index")
 
     def __init__(self, spec: FeatureSpec, options: FITOptions, **kwargs):
@@ -53,7 +54,14 @@ class FIT(TwoTowerModel):
             self._make_interaction()
         self.user_dnn, self.user_representer = self._tower(options.user_heads, "user")
         self.item_dnn, self.item_representer = self._tower(options.item_heads, "item")
-        self.scorer = self._make_scorer()
+        self._mixture: HeadMixture | None = None
+        if options.scorer == "mol":
+            self._mixture = HeadMixture(options, options.user_heads * options.item_heads, self.next_seed)
+            self.mixture_layers = self._mixture.layers
+            self.user_state = HeadMixture.user_state
+            self.item_state = (*HeadMixture.item_state, *self.item_state[1:])
+        else:
+            self.scorer = self._make_scorer()
 
     def _make_interaction(self) -> None:
         initializer = tf.keras.initializers.GlorotUniform(seed=self.next_seed())
@@ -68,7 +76,7 @@ class FIT(TwoTowerModel):
     def _tower(self, heads: int, side: str) -> tuple[Tower, MultiHeadRepresenter]:
         options = self.options
         tower = Tower(options.hidden_units, None, options.dropout, seed=self.next_seed(), name=f"{side}_dnn")
-        normalize = options.similarity == "scaled_cosine" and options.scorer != "dot"
+        normalize = options.scorer == "mol" or options.similarity == "scaled_cosine" and options.scorer != "dot"
         seed = self.next_seed()
         return tower, MultiHeadRepresenter(heads, options.head_dim, normalize, seed, name=f"{side}_representer")
 
@@ -90,8 +98,8 @@ class FIT(TwoTowerModel):
     def _attributes(self, encoded: EncodedSide) -> tf.Tensor:
         return encoded.concat(list(encoded.fields))
 
-    def _user_heads(self, encoded: EncodedSide, queries: tf.Tensor | None, training: bool | None) -> tf.Tensor:
-        """Heads (B, Q, H_u, d) of users for queries (B, Q, D) or (1, Q, D); Q is 1 without queries."""
+    def _user(self, encoded: EncodedSide, queries: tf.Tensor | None, training: bool | None) -> State:
+        """The state of users for queries (B, Q, D) or (1, Q, D): heads (B, Q, H_u, d); Q is 1 without queries."""
         parts = [encoded.concat()[:, tf.newaxis, :]]
         if queries is not None:
             projected = self.query_projection(queries)
@@ -103,18 +111,24 @@ class FIT(TwoTowerModel):
             parts[0] = tf.repeat(parts[0], queries.shape[1], axis=1)
         count, width = parts[0].shape[1], sum(part.shape[2] for part in parts)
         tower_input = tf.reshape(tf.concat(parts, axis=-1), [-1, width])
-        heads = self.user_representer(self.user_dnn(tower_input, training=training))
-        return tf.reshape(heads, [-1, count, *heads.shape[1:]])
+        hidden = self.user_dnn(tower_input, training=training)
+        state = {"user_heads": self.user_representer(hidden)}
+        if self._mixture is not None:
+            state["user_gate"] = self._mixture.user_gate(hidden)
+        return {name: tf.reshape(value, [-1, count, *value.shape[1:]]) for name, value in state.items()}
 
     def encode_user(self, inputs: Inputs, training: bool | None = None) -> State:
-        """The heads (B, N, H_u, d) of each user for each of the N meta queries."""
+        """The heads (B, N, H_u, d) of each user for each of the N meta queries, and their gate if there is one."""
         queries = None if self.meta_query is None else self.meta_query.queries()[tf.newaxis]
-        return {"user_heads": self._user_heads(self.encoder(inputs, "user"), queries, training)}
+        return self._user(self.encoder(inputs, "user"), queries, training)
 
     def encode_item(self, inputs: Inputs, training: bool | None = None) -> State:
         """The heads (B, H_v, d) of each item and the index (B,) of its meta query."""
         encoded = self.encoder(inputs, "item")
-        state = {"item_heads": self.item_representer(self.item_dnn(encoded.concat(), training=training))}
+        hidden = self.item_dnn(encoded.concat(), training=training)
+        state = {"item_heads": self.item_representer(hidden)}
+        if self._mixture is not None:
+            state["item_gate"] = self._mixture.item_gate(hidden)
         if self.meta_query is not None:
             state["query"] = self.meta_query(self._attributes(encoded), training=training)
             state["item_meta_index"] = self.meta_query.index(self._attributes(encoded))
@@ -123,11 +137,11 @@ class FIT(TwoTowerModel):
     def call(self, inputs: Inputs, training: bool | None = None) -> tf.Tensor:
         """Logits (B,); a row's user meets the query of the row's own item, no other."""
         item = self.encode_item(inputs, training)
-        return self._of_pairs(self.encoder(inputs, "user"), item, training)
+        return self._of_pairs(self.encoder(inputs, "user"), item, training)[0]
 
-    def _of_pairs(self, encoded: EncodedSide, item: State, training: bool | None) -> tf.Tensor:
+    def _of_pairs(self, encoded: EncodedSide, item: State, training: bool | None) -> tuple[tf.Tensor, State]:
         queries = None if self.meta_query is None else item["query"][:, tf.newaxis, :]
-        return self.score({"user_heads": self._user_heads(encoded, queries, training)}, item)
+        return self.trained_scores(self._user(encoded, queries, training), item, training)
 
     def scored(
         self,
@@ -141,21 +155,41 @@ class FIT(TwoTowerModel):
         if users is not None and items is not None:
             encoded = encoded.take(users)
             item = {name: tf.gather(value, items) for name, value in item.items()}
-        return Scored(self._of_pairs(encoded, item, training), {}, {})
+        logits, of_pairs = self._of_pairs(encoded, item, training)
+        return Scored(logits, {}, of_pairs)
+
+    def _met(self, user: State, item: State) -> State:
+        """What items meet: row `an item's index + user row · meta vectors` of the users' flattened states."""
+        users, count = tf.shape(user["user_heads"])[0], user["user_heads"].shape[1]
+        flat = {name: tf.reshape(user[name], [-1, *user[name].shape[2:]]) for name in self.user_state}
+        if count == 1:
+            return flat
+        rows = tf.range(tf.shape(item["item_heads"])[0])
+        places = item["item_meta_index"] + tf.where(tf.equal(users, 1), 0, rows) * count
+        return {name: tf.gather(values, places) for name, values in flat.items()}
 
     def similarity(self, user: State, item: State) -> tf.Tensor:
-        """Similarity (N,); an item takes row `its index + user row · meta vectors` of the users' flattened states."""
-        user_heads, item_heads = user["user_heads"], item["item_heads"]
-        users, count = tf.shape(user_heads)[0], user_heads.shape[1]
-        heads = tf.reshape(user_heads, [-1, *user_heads.shape[2:]])
-        if count > 1:
-            rows = tf.range(tf.shape(item_heads)[0])
-            heads = tf.gather(heads, item["item_meta_index"] + tf.where(tf.equal(users, 1), 0, rows) * count)
+        met = self._met(user, item)
+        if self._mixture is not None:
+            return self._mixture.similarity(met, item)
+        heads, item_heads = met["user_heads"], item["item_heads"]
         if self.options.scorer == "dot":
             heads, item_heads = _flatten(heads), _flatten(item_heads)
         return self.scorer([heads, item_heads])
 
+    def trained_scores(self, user: State, item: State, training: bool | None) -> tuple[tf.Tensor, State]:
+        if self._mixture is None:
+            return super().trained_scores(user, item, training)
+        score, weights = self._mixture.trained(self._met(user, item), item, training)
+        return score + self.bias, weights
+
+    def auxiliary_losses(self, labels: tf.Tensor, user: State, item: State) -> dict[str, tf.Tensor]:
+        """The load balance of a mixture of logits."""
+        return {} if self._mixture is None else self._mixture.losses(item)
+
     def scorer_spec(self) -> scorers.ScorerSpec:
+        if self._mixture is not None:
+            return self._mixture.scorer_spec().within("meta_query")
         of_heads = {
             "lss": scorers.lightweight,
             "fc": scorers.lightweight,

@@ -4,11 +4,11 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from models.options import TowerOptions
+from models.options import MixtureOptions
 from models.registry import register
 
 
-class FITOptions(TowerOptions):
+class FITOptions(MixtureOptions):
     """Options of FIT."""
 
     hidden_units: tuple[PositiveInt, ...] = Field(
@@ -24,10 +24,10 @@ class FITOptions(TowerOptions):
     user_heads: PositiveInt = Field(4, description="heads of the user")
     item_heads: PositiveInt = Field(4, description="heads of the item")
     head_dim: PositiveInt = Field(16, description="size of a head")
-    scorer: Literal["lss", "dot", "sum_max", "fc"] = Field(
+    scorer: Literal["lss", "dot", "sum_max", "fc", "mol"] = Field(
         "lss",
         description="lss, the lightweight similarity scorer; dot, one inner product; sum_max, as HIT and IntTower; "
-        "fc, one fully connected layer",
+        "fc, one fully connected layer; mol, a mixture of logits of heads of length 1",
     )
     scorer_width: PositiveInt = Field(8, description="width of the lightweight similarity scorer")
     similarity: Literal["scaled_cosine", "dot"] = Field(

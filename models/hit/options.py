@@ -4,11 +4,11 @@ from typing import Literal
 
 from pydantic import Field, PositiveInt
 
-from models.options import TowerOptions
+from models.options import MixtureOptions
 from models.registry import register
 
 
-class HITOptions(TowerOptions):
+class HITOptions(MixtureOptions):
     """Options of HIT."""
 
     hidden_units: tuple[PositiveInt, ...] = Field(
@@ -17,8 +17,11 @@ class HITOptions(TowerOptions):
     user_heads: PositiveInt = Field(2, description="heads of the user")
     item_heads: PositiveInt = Field(2, description="heads of the item")
     head_dim: PositiveInt = Field(16, description="size of a head")
+    scorer: Literal["max_sim", "mol"] = Field(
+        "max_sim", description="max_sim, the published one; mol, a mixture of logits of heads of length 1"
+    )
     similarity: Literal["scaled_cosine", "dot"] = Field(
-        "scaled_cosine", description="similarity of two heads; dot is the published one"
+        "scaled_cosine", description="of max_sim: similarity of two heads; dot is the published one"
     )
     generation_loss: Literal["cosine", "mse", "mae", "euclidean", "manhattan", "reference_cosine", "none"] = Field(
         "cosine",

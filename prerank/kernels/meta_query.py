@@ -5,11 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from prerank.kernels.states import only
-
 META_INDEX = "meta_index"
 """The array with each item's meta query; an index keeps its items sorted by it."""
 _STATE = "item_meta_index"
+
+
+def is_meta_index(name: str) -> bool:
+    """Whether an array of an index is :data:`META_INDEX`, or that of one of several tasks."""
+    return name == META_INDEX or name.startswith(f"{META_INDEX}_")
 
 
 class MetaQuery:
@@ -35,13 +38,19 @@ class MetaQuery:
         return arranged
 
     def prepare(self, user: Mapping[str, np.ndarray]) -> list[Any]:
-        return [self._heads.prepare({"user_heads": state}) for state in only(user)]
+        names = list(user)
+        return [self._heads.prepare(dict(zip(names, state, strict=True))) for state in zip(*user.values(), strict=True)]
 
     def score(self, user: list[Any], items: Mapping[str, np.ndarray]) -> np.ndarray:
         arrays = {name: values for name, values in items.items() if name != META_INDEX}
         count = next(iter(arrays.values())).shape[1]
         chosen = items[META_INDEX][0, :, 0] if META_INDEX in items else np.zeros(count, np.int32)
         scores = np.empty(count, np.float32)
+        if (np.diff(chosen) < 0).any():  # of several tasks, the items are sorted by the query of one
+            order = np.argsort(chosen, kind="stable")
+            ordered = {name: np.take(values, order, axis=1) for name, values in items.items()}
+            scores[order] = self.score(user, ordered)
+            return scores
         edges = [0, *(np.flatnonzero(np.diff(chosen)) + 1).tolist(), count]
         for start, stop in zip(edges, edges[1:], strict=False):
             for first in range(start, stop, self._heads.chunk):

@@ -5,8 +5,11 @@ import inspect
 import layers
 
 DEFAULTS = {
+    "BidirectionalSoftmaxLoss": {"temperature": 0.05, "item_weight": 1.0, "user_weight": 1.0},
+    "ConfidenceFusion": {"temperature": 1.0},
     "ContrastiveLoss": {"temperature": 0.07, "xla": False},
     "DotAttention": {"scaled": True},
+    "FieldCompressor": {"heads": 4, "units": (2, 1), "channels": 1, "seed": 0},
     "FieldEmbedding": {"stddev": 1e-4, "seed": 0, "xla": False},
     "FullStageLoss": {"stage_weights": None},
     "GenerationLoss": {"kind": "cosine"},
@@ -18,8 +21,11 @@ DEFAULTS = {
     "LightweightSimilarityScorer": {"width": 8, "scaled": False, "seed": 0},
     "ListSoftmaxLoss": {"keep_positives": True},
     "ListwiseDistillationLoss": {"temperature": 1.0},
+    "LogQSoftmaxLoss": {"temperature": 0.05, "refined": False},
     "MaxSim": {"scaled": False},
     "MimicGenerator": {"output_activation": "linear", "seed": 0},
+    "MixtureGate": {"hidden": 128, "seed": 0},
+    "MixtureOfLogits": {"hidden": 128, "temperature": 0.0, "dropout": 0.2, "seed": 0},
     "MultiHeadRepresenter": {"normalize": False, "seed": 0},
     "NumberEmbedding": {"stddev": 0.1, "seed": 0},
     "PairwiseLoss": {"margin": 0.0},

@@ -42,6 +42,16 @@ CASES = {
         ],
     ),
     "AdaptiveMimicLoss": Case(lambda: layers.AdaptiveMimicLoss(), [normal(6, 4), normal(6, 4), tf.ones([6])]),
+    "BidirectionalSoftmaxLoss": Case(
+        lambda: layers.BidirectionalSoftmaxLoss(0.5, 0.7, 0.3),
+        [normal(6, 4), normal(6, 4), normal(6), normal(6), tf.constant([1.0, 0, 2, 1, 1, 1])],
+    ),
+    "BottleneckExcitation": Case(lambda: layers.BottleneckExcitation(seed=3), normal(6, 4, 5)),
+    "ConfidenceFusion": Case(lambda: layers.ConfidenceFusion(0.5), normal(6, 2)),
+    "FieldCompressor": Case(lambda: layers.FieldCompressor(3, (2, 1), 2, seed=3), normal(6, 3, 4)),
+    "SymmetricDivergenceLoss": Case(
+        lambda: layers.SymmetricDivergenceLoss(), [normal(6), 2 * normal(6), tf.constant([1.0, 0, 2, 1, 1, 1])]
+    ),
     "CategoryAlignmentLoss": Case(
         lambda: layers.CategoryAlignmentLoss(), [normal(6, 4), tf.constant([2, 1, 1, 2, 2, 0])]
     ),
@@ -73,9 +83,30 @@ CASES = {
     "ListwiseLoss": Case(
         lambda: layers.ListwiseLoss(), [normal(6), tf.constant([0.0, 1, 1, 0, 1, 0]), tf.constant([7, 7, 3, 3, 3, 9])]
     ),
+    "LogQSoftmaxLoss": Case(
+        lambda: layers.LogQSoftmaxLoss(0.5, refined=True),
+        {
+            "user": normal(6, 4),
+            "item": normal(6, 4),
+            "item_ids": tf.constant([5, 6, 5, 7, 8, 9]),
+            "item_log_q": -(normal(6) ** 2) - 0.1,
+            "labels": tf.constant([1.0, 0.0, 1.0, 1.0, 0.0, 0.0]),
+            "negative": normal(3, 4),
+            "negative_ids": tf.constant([6, 3, 6]),
+            "negative_log_q": -(normal(3) ** 2),
+            "negative_weights": tf.constant([1.0, 1.0, 0.0]),
+        },
+    ),
     "MaxSim": Case(lambda: layers.MaxSim(scaled=True), [normal(6, 2, 4), normal(6, 3, 4)]),
     "MetaQuery": Case(lambda: layers.MetaQuery(5, seed=3), normal(6, 4), training=True),
     "MimicGenerator": Case(lambda: layers.MimicGenerator(8, "relu", seed=3), normal(6, 4)),
+    "MixtureBalanceLoss": Case(lambda: layers.MixtureBalanceLoss(), tf.nn.softmax(normal(6, 4))),
+    "MixtureGate": Case(lambda: layers.MixtureGate(6, 5, seed=3), normal(6, 4)),
+    "MixtureOfLogits": Case(
+        lambda: layers.MixtureOfLogits(5, dropout=0.25, seed=3),
+        [normal(6, 2, 4), normal(6, 3, 4), normal(6, 6), normal(6, 6)],
+        training=True,
+    ),
     "MultiHeadRepresenter": Case(lambda: layers.MultiHeadRepresenter(3, 2, normalize=True, seed=3), normal(6, 4)),
     "NumberEmbedding": Case(lambda: layers.NumberEmbedding(4, stddev=0.5, seed=3), normal(6, 3)),
     "SampledSoftmaxLoss": Case(

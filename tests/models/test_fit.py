@@ -93,7 +93,8 @@ def test_the_training_pass_depends_on_the_row_s_soft_query():
         model.plan_training(1, 1000)
         model.meta_query.step.assign(step)
         queries = [model.encode_item(inputs, training=training)["query"][:, tf.newaxis] for training in (True, False)]
-        soft, hard = (model._user_heads(model.encoder(inputs, "user"), query, training=False) for query in queries)
+        user = model.encoder(inputs, "user")
+        soft, hard = (model._user(user, query, training=False)["user_heads"] for query in queries)
         distances.append(np.median(np.abs(soft - hard)))
     assert distances[0] > 1e-3
     assert distances[1] < 1e-5
@@ -104,7 +105,7 @@ def test_the_item_s_gradient_reaches_the_user_s_side():
     inputs, _ = random_batch(SPEC, 32)
     with tf.GradientTape() as tape:
         item = model.encode_item(inputs, training=True)
-        heads = model._user_heads(model.encoder(inputs, "user"), item["query"][:, tf.newaxis], training=True)
+        heads = model._user(model.encoder(inputs, "user"), item["query"][:, tf.newaxis], training=True)["user_heads"]
         total = tf.reduce_sum(heads[..., 0])
     gradient = tape.gradient(total, model.meta_query.meta_matrix)
     assert np.abs(gradient).max() > 1e-4
@@ -169,7 +170,7 @@ def test_states_of_a_user_differ_by_query_alone():
     hard = model.meta_query.queries()
     for query in (0, 3, 15):
         queries = tf.repeat(hard[tf.newaxis, query : query + 1], 6, axis=0)
-        heads = model._user_heads(model.encoder(inputs, "user"), queries, training=False)
+        heads = model._user(model.encoder(inputs, "user"), queries, training=False)["user_heads"]
         np.testing.assert_allclose(states[:, query : query + 1], heads, rtol=1e-4, atol=1e-5)
     assert np.std(states, axis=1).max() > 1e-3
 

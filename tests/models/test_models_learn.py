@@ -13,8 +13,9 @@ from preprocess.prepare import prepare
 from training import metrics
 from training.batches import Batches, read_columns
 from training.callbacks import predict
+from training.evaluation import floor
 from training.options import RunOptions
-from training.trainer import compile_model, floor
+from training.trainer import compile_model
 
 pytestmark = pytest.mark.slow
 

@@ -103,6 +103,75 @@ def test_the_loss_of_reserved_rows_trains_nothing_else(name):
     assert all(gradient is None for gradient in gradients[1:])
 
 
+CHANCES = [
+    (origin, correction) for origin in ("catalogue", "batch", "mixed") for correction in ("log_q", "refined", "none")
+]
+
+
+def counted(model, rows=200):
+    """Give a model the shares of random positives; returns the probabilities by the item id's index."""
+    random = np.random.default_rng(5)
+    items, labels = random.integers(0, 40, rows), random.integers(0, 2, rows)
+    columns = {"movie_id": items, "label": labels}
+    model.prepare(lambda names, most_rows=None: {name: columns[name] for name in names})
+    counts = np.bincount(items[labels == 1], minlength=40)
+    return np.where(counts > 0, counts, 1) / counts[RESERVED:].sum()
+
+
+@every_retrieval_model
+@pytest.mark.parametrize(("origin", "correction"), CHANCES)
+def test_the_loss_of_every_kind_of_negatives(name, origin, correction):
+    model = build(name, temperature=0.5, negatives_from=origin, correction=correction)
+    shares = counted(model)
+    inputs, labels = random_batch(SPEC, 32)
+    before = int(model._step)
+    drawn = model._sample().numpy()
+    model._step.assign(before)
+    user, item = model.encode_user(inputs, training=True), model.encode_item(inputs)
+    u, v = model.vectors_for(user, item).numpy().astype(np.float64), item["item_vector"].numpy()
+    own = inputs["movie_id"].numpy()
+    liked = np.flatnonzero(labels.numpy() * (own >= RESERVED))
+    sampled = model._item_vectors(tf.constant(drawn)).numpy()
+    vectors = np.concatenate([v[liked]] * (origin != "catalogue") + [sampled] * (origin != "batch"))
+    ids = np.concatenate([own[liked]] * (origin != "catalogue") + [drawn] * (origin != "batch"))
+    count = len(liked) if origin != "catalogue" else 0
+    uniform = np.full(40, 1 / 38)
+    q = shares if origin == "batch" else (count * shares + 20 * uniform) / (count + 20)
+    losses = []
+    for row in liked:
+        kept = ids != own[row]
+        s, mine = vectors[kept] @ u[row] / 0.5, v[row] @ u[row] / 0.5
+        if correction == "refined":
+            z = np.mean(np.exp(s) / q[ids[kept]]) * (1 - q[own[row]])
+            losses.append(z / (np.exp(mine) + z) * (np.log(z) - mine))
+        else:
+            chance = q if correction == "log_q" else np.ones(40)
+            losses.append(np.log1p(np.exp(-mine) * chance[own[row]] * (np.exp(s) / chance[ids[kept]]).sum()))
+    found = model.loss_terms(inputs, labels)
+    assert list(found) == ["sampled_softmax", "reserved_rows"]
+    assert float(found["sampled_softmax"]) == pytest.approx(np.mean(losses), rel=1e-4)
+
+
+@every_retrieval_model
+def test_shares_count_by_the_rows_weights(name):
+    spec = dataclasses.replace(SPEC, row_columns=("weight",))
+    model = build(name, spec, negatives_from="batch")
+    columns = {
+        "movie_id": np.array([3, 3, 4, 4, 0, 5]),
+        "label": np.array([1, 1, 1, 0, 1, 0]),
+        "weight": np.array([2.0, 1.0, 6.0, 9.0, 5.0, 1.0]),
+    }
+    model.prepare(lambda names, most_rows=None: {name: columns[name] for name in names})
+    found = np.exp(model._log_shares.numpy())
+    np.testing.assert_allclose(found[[3, 4, 5, 6]], np.array([3, 6, 1, 1]) / 9, rtol=1e-5)
+
+
+@every_retrieval_model
+def test_a_model_with_drawn_negatives_has_no_further_weights(name):
+    assert not any("popularity" in weight.name for weight in build(name).weights)
+    assert any("item_log_popularity" in weight.name for weight in build(name, negatives_from="mixed").weights)
+
+
 def planted(random, rows, masked):
     """Positives of users that like one half of the items each, by gender; a share of the item ids is hidden."""
     inputs, _ = random_batch(SPEC, rows, seed=random.integers(1 << 30))

@@ -9,17 +9,18 @@ Tests = list[tuple[str, str]]
 
 _FILES = (
     "preprocess/{hashing,negatives,own_data,prepare,prepared,raw,samples,saved_state,sequences,splits,state,state_writing,vocabulary,writing}.py",
-    "preprocess/{options,schema}.py",
+    "preprocess/{options,propensity,schema}.py",
     "layers/*.py",
     "models/*.py",
     "models/*/model.py",
+    "models/mlcc/network.py",
     "models/gbdt/*.py",
     "training/*.py",
     "prerank/kernels/*.py",
     "prerank/evaluation/{blocks,metrics}.py",
     "prerank/{attributes,caps,filters}.py",
     "prerank/{agreement,build_index,digests,encoding,fallback,index,item_means,items,lookup,manifest,order,preranker}.py",
-    "prerank/{requests,reserving,snapshot,storage,watching}.py",
+    "prerank/{requests,reserving,reversed_artefact,snapshot,storage,watching}.py",
     "experiments/{ablations,agreement,bootstrap,collect,measuring,plan,runs,search_space,statuses}.py",
     "experiments/{trained,tuned,tuning}.py",
     "experiments/cascade/{chosen,entries,intervals,judge,metrics,opened,records,stages,timing,truth}.py",
@@ -43,7 +44,7 @@ _MORE = {
     "preprocess/prepare.py": ("test_options", "test_prepare"),
     "preprocess/prepared.py": ("test_prepare", "test_damaged_files"),
     "preprocess/raw.py": ("test_bad_input", "test_options", "test_own_data"),
-    "preprocess/samples.py": ("test_movielens", "test_request_rows", "test_prepare"),
+    "preprocess/samples.py": ("test_movielens", "test_request_rows", "test_splits", "test_prepare"),
     "preprocess/schema.py": ("test_own_data",),
     "preprocess/sequences.py": ("test_sequences", "test_prepare"),
     "preprocess/splits.py": ("test_splits", "test_request_rows"),
@@ -60,7 +61,11 @@ _MORE = {
     "models/{contracts,options,registry}.py": ("test_registry", "test_new_model"),
     "models/deepctr*.py": ("test_deepctr_models", "test_columns"),
     "models/{exposure,exposure_options}.py": ("test_entire_space",),
+    "models/task_options.py": ("test_multi_task",),
+    "prerank/kernels/tasks.py": ("test_task_scores",),
     "models/lazy.py": ("tests/test_light", "test_registry"),
+    "models/mlcc/network.py": ("test_mlcc",),
+    "models/mixture.py": ("test_mol",),
     "models/retrieval.py": ("test_retrieval",),
     "models/scorers.py": ("tests/prerank/test_kernels",),
     "models/gbdt/*.py": ("test_gbdt", "test_trees"),
@@ -68,10 +73,11 @@ _MORE = {
     "models/{mind,youtube_dnn}/model.py": ("test_retrieval",),
     "training/assembly.py": ("test_assembly", "test_list_batches"),
     "training/{batches,dataset,packing}.py": ("test_batches", "test_assembly"),
-    "training/callbacks.py": ("test_trainer",),
+    "training/callbacks.py": ("test_trainer", "test_fit_all"),
     "training/{exposure}.py": ("test_exposure",),
-    "training/finished_runs.py": ("test_teacher",),
+    "training/finished_runs.py": ("test_teacher", "test_fit_all"),
     "training/item_states.py": ("test_item_states", "test_candidates"),
+    "training/moments.py": ("test_warm_start",),
     "training/objective_setup.py": ("test_masking", "test_untimed", "test_assembly", "test_unlabelled"),
     "training/spec.py": ("test_privileged",),
     "training/{options,objective_options,config}.py": ("test_objective_options", "test_config", "test_identity"),
@@ -80,6 +86,7 @@ _MORE = {
     "training/row_keys.py": ("test_candidates", "test_list_batches"),
     "training/scoring.py": ("test_scoring", "test_requests"),
     "training/cascade.py": ("test_selection", "test_scoring"),
+    "training/evaluation.py": ("test_weights_and_floor", "test_tasks", "test_trainer"),
     "training/trainer.py": ("test_trainer", "test_weights_and_floor", "test_unlabelled"),
     "prerank/evaluation/{blocks,metrics}.py": ("tests/training/test_metrics", "tests/training/test_weighted_metrics"),
     "prerank/{attributes,caps,filters}.py": ("test_attributes",),
@@ -90,7 +97,8 @@ _MORE = {
     "prerank/index.py": ("test_index", "test_preranker", "test_damaged_exports"),
     "prerank/items.py": ("test_items", "test_index"),
     "prerank/preranker.py": ("test_preranker", "test_order", "test_item_ids"),
-    "prerank/requests.py": ("test_item_ids", "test_preranker"),
+    "prerank/reversed_artefact.py": ("test_top_users",),
+    "prerank/requests.py": ("test_top_users", "test_item_ids", "test_preranker"),
     "prerank/snapshot.py": ("test_chunks", "test_watching", "test_preranker"),
     "prerank/storage.py": ("test_chunks", "test_storage_agreement", "test_index"),
     "prerank/fallback.py": _KERNELS,
@@ -171,6 +179,7 @@ def _named(root: Path, file: str) -> Iterator[str]:
         yield f"test_{own}"
     yield from more
     if package == "layers":
+        yield "test_defaults"
         yield f"test_layer_conformance:{_class_name(root, file)}"
     if package == "models" and stem == "model":
         yield f"{_CONFORMANCE}:[{own}]"

@@ -32,6 +32,10 @@ OPTIONS = [
     ),
     ("fit", {"scorer": "fc", "user_heads": 2, "item_heads": 3}),
     *(("fit", {"scorer": scorer, "without_mqm": True}) for scorer in ("lss", "dot", "sum_max", "fc")),
+    ("mol", {"user_heads": 1, "item_heads": 1}),
+    ("mol", {"mixture_temperature": 0.0, "user_id_head": True}),
+    ("hit", {"scorer": "mol", "user_heads": 3, "mixture_hidden": 8}),
+    *(("fit", {"scorer": "mol", "item_heads": 2, "without_mqm": without}) for without in (False, True)),
     ("rank_tower", {"user_heads": 1}),
     ("mind", {"interests": 3}),
 ]
