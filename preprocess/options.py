@@ -23,12 +23,14 @@ Split = Literal["time", "random", "user_time", "none"]
 State = Literal["online", "frozen"]
 Leak = Literal["target_mean", "history", "user_filter", "encoders", "scaler"]
 LEAKS: tuple[Leak, ...] = get_args(Leak)
+SaveState = Literal["none", "all", "before_test"]
 DEFAULT_SHARE = 0.1
 """Share of the rows that is tested on, and that is validated on, where neither an option nor whole days say so."""
 
 _ADDED: dict[str, Any] = {
     "negatives": 0, "min_count": 1, "hash_buckets": 0, "calibrate": "none", "init_from": None,
-    "test_share": None, "validation_share": None, "test_from": None, "fit_all": None,
+    "test_share": None, "validation_share": None, "test_from": None, "save_state": "none", "forget_after": None,
+    "fit_all": None,
     # of hit; and of fit, whose scorers have other names
     "scorer": "max_sim", "mixture_hidden": 128, "mixture_temperature": 0.0, "mixture_dropout": 0.2,
     "mixture_balance": 0.001,
@@ -56,6 +58,8 @@ class ResolvedOptions:
         hash_buckets: most values of a vocabulary, and the buckets of a field that has more; 0 for no limit.
         test_share, validation_share: shares of the rows; None for those of the protocol.
         test_from: ISO date of the first day of the test part; None for a share.
+        save_state: which rows are counted in the state that later data go on from.
+        forget_after: days after which the state forgets what no training row has had; None for never.
     """
 
     protocol: Protocol
@@ -70,6 +74,8 @@ class ResolvedOptions:
     test_share: float | None = None
     validation_share: float | None = None
     test_from: str | None = None
+    save_state: SaveState = "none"
+    forget_after: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -125,6 +131,19 @@ class DataOptions(Options):
         description="with --split time: the first day of the test part, such as 2026-11-20; --validation_share is then "
         "of the rows before it",
     )
+    save_state: SaveState = Field(
+        "none",
+        description="what tomorrow's --init_from goes on from: means, histories and vocabularies after all rows, or "
+        "before those of the test part; and the optimizer's moments",
+    )
+    state_from: Path | None = Field(
+        None,
+        description="prepared data or run with --save_state, whose means, histories and vocabularies go on with these "
+        "rows; default: those of --init_from, if it has them",
+    )
+    forget_after: int | None = Field(
+        None, ge=1, description="days after which users, items and values without a training row are forgotten"
+    )
     prepared_dir: Path = Field(Path("data/prepared"), description="folder for prepared data, reused by later runs")
     engine: EngineName = Field(
         "duckdb", description="what prepares the data: duckdb, in this process, or spark, on one machine or many"
@@ -140,6 +159,7 @@ class DataOptions(Options):
         if self.protocol == "reference" and self.split not in (None, "random"):
             raise ValueError(f"--protocol reference allows --split random only. Received: {self.split}")
         self._check_parts()
+        self._check_state()
         if self.leak is not None and "none" in self.leak and set(self.leak) != {"none"}:
             raise ValueError(f"--leak none cannot be combined with a leak. Received: {', '.join(self.leak)}")
         if wrong := [text for text in self.spark_conf if not re.fullmatch(r"[\w.]+=.*", text)]:
@@ -168,6 +188,12 @@ class DataOptions(Options):
                 "--test_share and --validation_share leave no rows to train on: expected less than 1 in all"
             )
 
+    def _check_state(self) -> None:
+        asked = {"save_state": "none", "state_from": None, "forget_after": None}
+        given = [name for name, default in asked.items() if getattr(self, name) != default]
+        if given and (self._split() != "time" or self.state == "frozen" or self.resolved().leaks):
+            raise ValueError(f"--{given[0]} needs --split time, --state online and --leak none")
+
     def _split(self) -> Split:
         return self.split or ("random" if self.protocol == "reference" else "time")
 
@@ -188,6 +214,8 @@ class DataOptions(Options):
             test_share=self.test_share,
             validation_share=self.validation_share,
             test_from=self.test_from,
+            save_state="all" if self.state_from is not None and self.save_state == "none" else self.save_state,
+            forget_after=self.forget_after,
         )
 
     def open_engine(self, spill: Path) -> Engine:

@@ -17,6 +17,8 @@ from preprocess.options import DataOptions, ResolvedOptions, without_added
 from preprocess.prepared import FORMAT_VERSION, MANIFEST, PreparedData
 from preprocess.propensity import to_json
 from preprocess.raw import RawFile
+from preprocess.saved_state import FILE as STATE
+from preprocess.saved_state import FOLDER, StateFiles
 from preprocess.sequences import laid_out
 from preprocess.splits import PARTS
 from prerank import folders
@@ -36,7 +38,8 @@ def prepare(dataset: Adapter, options: DataOptions, report: Report = print) -> P
         report: takes a line about each step.
 
     Raises:
-        InputError: raw files are missing or wrong, a part would be empty, or the disk is full. Nothing is left behind.
+        InputError: raw files or a saved state are missing or wrong, a part would be empty, or the disk is full. Nothing
+            is left behind.
     """
     if options.data_path is None:
         raise InputError("--data_path is needed: the folder or file with the raw data")
@@ -44,8 +47,12 @@ def prepare(dataset: Adapter, options: DataOptions, report: Report = print) -> P
     found = dataset.find(options.data_path)
     dataset = generated.named(dataset, found.values())
     files = {role: RawFile.inspect(path) for role, path in sorted(found.items())}
-    resolved = options.resolved()
-    described = _described(dataset, files, resolved)
+    before = None if options.state_from is None else StateFiles.open(options.state_from)
+    if options.forget_after is not None and before is None:
+        raise InputError(
+            "--forget_after needs a state to go on from: --state_from, or --init_from of a run that has it"
+        )
+    described = _described(dataset, files, options.resolved(), before)
     folder = options.prepared_dir / dataset.name / described["fingerprint"]
     try:
         # One at a time prepares a data set, as it takes much memory and disk.
@@ -61,20 +68,23 @@ def prepare(dataset: Adapter, options: DataOptions, report: Report = print) -> P
                 except InputError as error:
                     report(f"preparing again: {error}")
                     folders.discard(folder)
-            _write(dataset, files, options, described, folder, report)
+            _write(dataset, files, options, described, before, folder, report)
             return PreparedData.open(folder)
     except engine_class(options.engine).RESOURCE_ERRORS as error:
         raise InputError(f"cannot write: {str(error).splitlines()[0]}", path=options.prepared_dir) from error
 
 
-def _described(dataset: Adapter, files: Mapping[str, RawFile], options: ResolvedOptions) -> dict[str, Any]:
+def _described(
+    dataset: Adapter, files: Mapping[str, RawFile], options: ResolvedOptions, before: StateFiles | None = None
+) -> dict[str, Any]:
     """What a prepared data set depends on, and the fingerprint of it."""
+    raw_files = {
+        role: {"name": file.path.name, "sha256": file.sha256, "bytes": file.bytes} for role, file in files.items()
+    }
     depends = {
         "format_version": dataset.samples_version,
         "dataset": dataset.name,
-        "raw_files": {
-            role: {"name": file.path.name, "sha256": file.sha256, "bytes": file.bytes} for role, file in files.items()
-        },
+        "raw_files": raw_files if before is None else raw_files | {"state": {"name": STATE} | before.entry},
         "options": without_added(options.to_dict()),
     }
     digest = hashlib.sha256(json.dumps(depends, sort_keys=True).encode()).hexdigest()
@@ -87,6 +97,7 @@ def _write(
     files: Mapping[str, RawFile],
     asked: DataOptions,
     described: dict[str, Any],
+    before: StateFiles | None,
     folder: Path,
     report: Report,
 ) -> None:
@@ -101,8 +112,11 @@ def _write(
             for note in raw.notes:
                 report(note)
             report(f"preparing {dataset.name}: {options.protocol}, split {options.split}, state {options.state}")
+            if before is not None:
+                report(f"means, histories and vocabularies go on from {before.path}")
             manifest = described | {"notes": list(raw.notes)}
-            manifest |= _write_samples(engine, samples.build(engine, raw, options), options, unfinished, report)
+            built = samples.build(engine, raw, options, before)
+            manifest |= _write_samples(engine, built, options, unfinished, report)
         if spill.exists():
             spill.rmdir()
         (unfinished / MANIFEST).write_text(json.dumps(manifest, indent=1), "utf-8")
@@ -128,6 +142,8 @@ def _write_samples(
         values = known.values.order_by("index").select("value")
         writing.write_table(engine, values, folder / "vocabularies" / f"{name}.parquet")
     writing.write_table(engine, built.catalogue, folder / "catalogue.parquet")
+    if built.saved is not None:
+        built.saved.write(folder / FOLDER, lambda table, file: writing.write_table(engine, table, file))
     looked_at = {"propensity": to_json(built.propensity)} if built.propensity else {}
     return looked_at | {
         "spec": spec.to_dict(),

@@ -131,6 +131,11 @@ class PreparedData:
         """Every item in raw spelling with its current mean label."""
         return self.path / "catalogue.parquet"
 
+    @property
+    def item_counts(self) -> Path:
+        """The counts behind the means of items, if the data keep a state for later data."""
+        return self.path / "state" / "items.parquet"
+
     def parts(self, part: str) -> list[Path]:
         """The files of "train", "validation" or "test", in order."""
         return sorted((self.path / _known(part)).glob("part-*.parquet"))

@@ -34,10 +34,12 @@ from preprocess.names import (
 from preprocess.negatives import with_negatives
 from preprocess.options import ResolvedOptions
 from preprocess.propensity import with_propensity
+from preprocess.saved_state import EarlierState, StateFiles
 from preprocess.sequences import Sequences
 from preprocess.splits import PARTS, TRAIN
 from preprocess.state import COUNTS
-from preprocess.vocabulary import Vocabulary
+from preprocess.state_writing import Saved, saved
+from preprocess.vocabulary import Growth, Vocabulary
 from prerank.errors import InputError
 
 
@@ -54,6 +56,7 @@ class Samples:
         spec: with vocabulary sizes, lengths and defaults; without means and scales.
         training_mean_label: g of the protocol.
         propensity: by place, how likely a user looks at it; empty where places are not known.
+        saved: the state that later data go on from, if it is asked for.
     """
 
     rows: ir.Table
@@ -63,30 +66,42 @@ class Samples:
     spec: FeatureSpec
     training_mean_label: float
     propensity: dict[int, float]
+    saved: Saved | None = None
 
 
-def build(engine: Engine, raw: RawData, options: ResolvedOptions) -> Samples:
+def build(engine: Engine, raw: RawData, options: ResolvedOptions, before: StateFiles | None = None) -> Samples:
     """Apply the protocol to a data set.
 
     Order, as in the public code: rows that the label's rule leaves out are already dropped, then the users' sample, the
     split, the user filter (a leak), sampled negatives, and only then vocabularies, means and histories.
 
+    Args:
+        engine: computes.
+        raw: the data set.
+        options: the rules.
+        before: the saved state that means, histories and vocabularies go on from, or None.
+
     Raises:
-        InputError: a part would be empty, the rows are of one class only, or the data are not timed and the split is.
+        InputError: a part would be empty, the rows are of one class only, the data are not timed and the split is, or
+            they do not go on from the state.
     """
     rows = _parted(engine, raw, options)
-    training = _training(engine, rows, options)
+    earlier = None if before is None else EarlierState.load(engine, before, rows, raw.spec, options)
+    training = _training(engine, rows, options, earlier)
     looked_at: dict[int, float] = {}
     if raw.propensity is not None:
         rows, looked_at = with_propensity(engine, rows, raw.propensity)
         rows = engine.save(rows)
     raw = _completed(engine, raw, rows)
-    spec, vocabularies = _fitted(engine, raw, rows, options)
+    spec, vocabularies = _fitted(engine, raw, rows, options, _growth(engine, rows, options, earlier))
+    if earlier is not None and raw.behaviours is not None:
+        raw = replace(raw, behaviours=engine.save(earlier.with_behaviours(raw.behaviours, spec)))
     spec = _with_defaults(engine, raw, rows, spec, training[0] / training[1], options)
     users = _features(engine, raw.users, rows, spec, "user", vocabularies)
     items = _features(engine, raw.items, rows, spec, "item", vocabularies)
     numbers = users.select(spec.user_id, USER)
-    counted = engine.save(state.with_counts(rows, spec, options).join(numbers, spec.user_id))
+    counted = state.with_counts(rows, spec, options)
+    counted = engine.save((earlier.with_counts(counted, spec) if earlier else counted).join(numbers, spec.user_id))
     sequences = []
     if raw.behaviours is not None:
         log = engine.save(_indexed_log(raw.behaviours.join(numbers, spec.user_id), spec, vocabularies))
@@ -96,16 +111,26 @@ def build(engine: Engine, raw: RawData, options: ResolvedOptions) -> Samples:
     joined = _with_fields(joined, ROW, [spec[name] for name in spec.context], vocabularies)
     if spec.liked:
         joined, liked = state.with_history(joined, options, INDEX.format(spec.item_id), spec.liked)
-        sequences.append(liked)
+        sequences.append(earlier.with_liked(liked, numbers, spec, vocabularies) if earlier else liked)
     return Samples(
         rows=_columns(joined, spec, sequences, training, "target_mean" in options.leaks),
         sequences=sequences,
-        catalogue=_catalogue(raw.items, rows, spec, options, training),
+        catalogue=_catalogue(raw.items, rows, spec, options, training, earlier),
         vocabularies=vocabularies,
         spec=spec,
         training_mean_label=training[0] / training[1],
+        saved=saved(engine, raw, rows, spec, options, vocabularies, earlier),
         propensity=looked_at,
     )
+
+
+def _growth(engine: Engine, rows: ir.Table, options: ResolvedOptions, earlier: EarlierState | None) -> Growth | None:
+    """What the vocabularies grow from; None if no state is involved."""
+    if options.save_state == "none":
+        return None
+    training = rows.filter(rows[PART] == TRAIN)
+    until = engine.one(training.agg(until=training[TIMESTAMP].max()))["until"]
+    return earlier.growth(until) if earlier else Growth({}, {}, until)
 
 
 def _parted(engine: Engine, raw: RawData, options: ResolvedOptions) -> ir.Table:
@@ -138,8 +163,10 @@ def _with_request_number(rows: ir.Table) -> ir.Table:
     return renamed(joined, {name: joined["_number" if name == REQUEST else name] for name in rows.columns})
 
 
-def _training(engine: Engine, rows: ir.Table, options: ResolvedOptions) -> tuple[int, int]:
-    """Positives and labelled rows of the training part."""
+def _training(
+    engine: Engine, rows: ir.Table, options: ResolvedOptions, earlier: EarlierState | None
+) -> tuple[int, int]:
+    """Positives and labelled rows of the training part, and of what the state counts."""
     counts = rows.group_by(PART).agg(rows=rows[LABEL].count(), positives=rows[LABEL].fill_null(0).cast("int64").sum())
     found = {row[PART]: row for row in engine.table(counts).to_pylist()}
     needed = PARTS[:1] if options.split == "none" else PARTS
@@ -153,7 +180,8 @@ def _training(engine: Engine, rows: ir.Table, options: ResolvedOptions) -> tuple
             "training needs positives and negatives, and the data hold positives only: "
             "--negatives N samples N other items for each"
         )
-    return found[TRAIN]["positives"], found[TRAIN]["rows"]
+    before = (earlier.positives, earlier.rows) if earlier else (0, 0)
+    return found[TRAIN]["positives"] + before[0], found[TRAIN]["rows"] + before[1]
 
 
 def _completed(engine: Engine, raw: RawData, rows: ir.Table) -> RawData:
@@ -168,11 +196,11 @@ def _completed(engine: Engine, raw: RawData, rows: ir.Table) -> RawData:
 
 
 def _fitted(
-    engine: Engine, raw: RawData, rows: ir.Table, options: ResolvedOptions
+    engine: Engine, raw: RawData, rows: ir.Table, options: ResolvedOptions, growth: Growth | None
 ) -> tuple[FeatureSpec, dict[str, Vocabulary]]:
     """Vocabularies from the training rows (from all rows with the `encoders` leak), and the spec with their sizes."""
     spec = raw.spec
-    vocabularies = vocabulary.fit(engine, _sources(engine, raw, rows, options), options)
+    vocabularies = vocabulary.fit(engine, _sources(engine, raw, rows, options), options, growth)
     fields = []
     for field in spec.fields:
         if field.vocabulary:
@@ -320,12 +348,19 @@ def _carried(joined: ir.Table, spec: FeatureSpec) -> dict[str, ir.Value]:
 
 
 def _catalogue(
-    items: ir.Table, rows: ir.Table, spec: FeatureSpec, options: ResolvedOptions, training: tuple[int, int]
+    items: ir.Table,
+    rows: ir.Table,
+    spec: FeatureSpec,
+    options: ResolvedOptions,
+    training: tuple[int, int],
+    earlier: EarlierState | None,
 ) -> ir.Table:
     fields = spec.table_fields("item")
     columns: dict[str, ir.Value] = {field.name: items[field.name] for field in fields}
     if spec.item_mean:
         counts = state.current_counts(rows, spec.item_id, options)
+        if earlier is not None:
+            counts = earlier.with_current(counts, spec.item_id)
         items = items.left_join(counts, spec.item_id, rname="_right_{name}")
         known, positives = (items[name].fill_null(0) for name in COUNTS["item"])
         columns = {field.name: items[field.name] for field in fields}

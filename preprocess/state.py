@@ -16,10 +16,11 @@ from preprocess.names import INDEX, LABEL, PART, ROW, TIMESTAMP, USER, only
 from preprocess.options import ResolvedOptions
 from preprocess.sequences import END, EVERYTHING, SEQUENCE, Sequences
 from preprocess.splits import TEST, TRAIN
+from prerank.values import PRIOR_ROWS
 
-PRIOR_ROWS = 5
-"""Rows at the training mean label that every mean starts from."""
-_LIKED, _LOGGED = "liked", "logged"
+_LIKED_SEQUENCE, _LOGGED = "liked", "logged"
+LIKED = "_liked"
+"""The column that says how many of the user's positives a row may know."""
 COUNTS = {side: (f"_{side}_rows", f"_{side}_positives") for side in ("user", "item")}
 """By side, the columns with the counts behind the mean of a row's user or item."""
 
@@ -27,8 +28,8 @@ COUNTS = {side: (f"_{side}_rows", f"_{side}_positives") for side in ("user", "it
 def with_counts(rows: ir.Table, spec: FeatureSpec, options: ResolvedOptions) -> ir.Table:
     """Adds what the means and the history of each row are made of, all int64, as far as the spec has them.
 
-    :data:`COUNTS`: behind the two means. `_liked`: how many of the user's positives the row may know, the first ones
-    in time.
+    :data:`COUNTS`: behind the two means. :data:`LIKED`: how many of the user's positives the row may know, the first
+    ones in time.
 
     Args:
         rows: every row, with its part, time, label and the ids of user and item; counts that
@@ -40,7 +41,7 @@ def with_counts(rows: ir.Table, spec: FeatureSpec, options: ResolvedOptions) -> 
     counted &= rows[LABEL].notnull()
     rows = rows.mutate(_is_test=rows[PART] == TEST, _one=counted.cast("int64"))
     rows = rows.mutate(_positive=rows["_one"] * rows[LABEL].fill_null(0))
-    columns = {"_liked": _before(rows, "_positive", spec.user_id)} if spec.liked else {}
+    columns = {LIKED: _before(rows, "_positive", spec.user_id)} if spec.liked else {}
     for side, key in _averaged(spec):
         count, positives = COUNTS[side]
         if count in rows.columns:
@@ -127,9 +128,9 @@ def current_counts(rows: ir.Table, item: str, options: ResolvedOptions) -> ir.Ta
 def with_history(rows: ir.Table, options: ResolvedOptions, index: str, name: str) -> tuple[ir.Table, Sequences]:
     """What the history is cut out of: item indices of the user's positives, oldest first, at most `max_history`.
 
-    Positives at the same time are in the order of the raw file. A row knows those that :func:`with_counts` has counted
-    as `_liked`; with the `history` leak all of the user's positives among the test rows, or among the others, the row
-    itself included.
+    Positives at the same time are in the order of the raw file. A row knows those that :func:`with_counts` counted
+    as :data:`LIKED`; with the `history` leak all of the user's positives among the test rows, or among the others, the
+    row itself included.
 
     Args:
         rows: every row, with the columns of :func:`with_counts` and the number of its user.
@@ -140,16 +141,16 @@ def with_history(rows: ir.Table, options: ResolvedOptions, index: str, name: str
     Returns:
         The rows with the columns of the sequences, and the sequences.
     """
-    number, end = SEQUENCE.format(_LIKED), END.format(_LIKED)
+    number, end = SEQUENCE.format(_LIKED_SEQUENCE), END.format(_LIKED_SEQUENCE)
     leak = "history" in options.leaks
     of_part = rows[USER] * 2 + (rows[PART] == TEST).cast("int32") if leak else rows[USER]
-    known = ibis.literal(EVERYTHING) if leak else rows["_liked"]
+    known = ibis.literal(EVERYTHING) if leak else rows[LIKED]
     rows = rows.mutate(**{number: of_part.cast("int32"), end: known.cast("int32")})
     positives = rows.filter(rows[LABEL] == 1)
     if options.state == "frozen" and not leak:
         positives = positives.filter(positives[PART] == TRAIN)
     entries = positives.select(number, TIMESTAMP, ROW, positives[index].name(name))
-    return rows, Sequences(_LIKED, entries, (TIMESTAMP, ROW), (name,), options.max_history)
+    return rows, Sequences(_LIKED_SEQUENCE, entries, (TIMESTAMP, ROW), (name,), options.max_history)
 
 
 def of_training_time(behaviours: ir.Table, rows: ir.Table, spec: FeatureSpec, everything: bool) -> ir.Table:

@@ -25,11 +25,48 @@ class Vocabulary:
             sorted, its place + :data:`features.RESERVED`; with buckets the smallest value of each, or null.
         size: lines of `values`.
         buckets: number of buckets if the values are hashed, else 0.
+        counted: what later data grow it from, as :class:`Growth` has it; None if it is hashed, or nothing is kept.
     """
 
     values: ir.Table
     size: int
     buckets: int = 0
+    counted: ir.Table | None = None
+
+
+@dataclass(frozen=True)
+class Growth:
+    """Vocabularies of earlier data, which those of later data grow from.
+
+    Attributes:
+        counted: by name, a table of `value`, `weight` (its training rows so far), and `last` (the time at which the
+            last data ended that had one).
+        hashed: buckets of those that were hashed, and stay so; the others stay as they are, too.
+        until: the time at which the later data end.
+    """
+
+    counted: Mapping[str, ir.Table]
+    hashed: Mapping[str, int]
+    until: int
+
+    def grown(self, name: str, counted: ir.Table) -> ir.Table:
+        """Values with their counts in earlier and later data; `counted` has `value` and `weight` of the later."""
+        seen = (counted["weight"] > 0).ifelse(ibis.literal(self.until, "int64"), ibis.null("int64"))
+        both = counted.mutate(last=seen)
+        if name in self.counted:
+            both = both.union(self.counted[name].select(both.columns))
+        sums = both.group_by("value").agg(weight=both["weight"].sum().cast("int64"), last=both["last"].max())
+        return sums.filter(sums["weight"] > 0)
+
+    def buckets(self, name: str, size: int, options: ResolvedOptions) -> int:
+        """How many buckets a vocabulary of so many values has; 0 if it is not hashed."""
+        if name in self.counted or name in self.hashed:
+            return self.hashed.get(name, 0)
+        return _buckets(size, options)
+
+
+def _buckets(size: int, options: ResolvedOptions) -> int:
+    return options.hash_buckets if options.hash_buckets and size > options.hash_buckets else 0
 
 
 def is_missing(value: ir.Column) -> ir.BooleanColumn:
@@ -37,7 +74,12 @@ def is_missing(value: ir.Column) -> ir.BooleanColumn:
     return value.isnull() | (value == (MISSING_TEXT if value.type().is_string() else MISSING_INTEGER))
 
 
-def fit(engine: Engine, sources: Iterable[tuple[Field, ir.Table]], options: ResolvedOptions) -> dict[str, Vocabulary]:
+def fit(
+    engine: Engine,
+    sources: Iterable[tuple[Field, ir.Table]],
+    options: ResolvedOptions,
+    growth: Growth | None = None,
+) -> dict[str, Vocabulary]:
     """The vocabularies of a data set, by name.
 
     Args:
@@ -45,6 +87,7 @@ def fit(engine: Engine, sources: Iterable[tuple[Field, ir.Table]], options: Reso
         sources: the fields that are looked up, each with a table that has its raw values in a column of its name, one
             value or a list of them, and :data:`preprocess.names.WEIGHT`. Fields that name the same vocabulary share it.
         options: the fewest training rows of a value, and the most values before they are hashed.
+        growth: the vocabularies of earlier data, if later data are to go on from these; None: nothing is kept.
     """
     values: dict[str, ir.Table] = {}
     for field, table in sources:
@@ -53,21 +96,19 @@ def fit(engine: Engine, sources: Iterable[tuple[Field, ir.Table]], options: Reso
         new = table.select(value=value, weight=table[WEIGHT])
         old = values.get(field.vocabulary)
         values[field.vocabulary] = new if old is None else old.union(new)
-    return {name: _fitted(engine, table, options) for name, table in values.items()}
+    return {name: _fitted(engine, name, table, options, growth) for name, table in values.items()}
 
 
-def _fitted(engine: Engine, values: ir.Table, options: ResolvedOptions) -> Vocabulary:
+def _fitted(engine: Engine, name: str, values: ir.Table, options: ResolvedOptions, growth: Growth | None) -> Vocabulary:
     counted = values.filter(~is_missing(values.value)).group_by("value").agg(weight=values.weight.sum())
-    counted = engine.save(counted)
+    counted = engine.save(counted if growth is None else growth.grown(name, counted))
     known = counted.filter(counted.weight >= options.min_count)
     size = engine.one(known.agg(size=known.count()))["size"]
-    if options.hash_buckets and size > options.hash_buckets:
-        return Vocabulary(
-            engine.save(_smallest(counted, options.hash_buckets)), options.hash_buckets, options.hash_buckets
-        )
+    if buckets := _buckets(size, options) if growth is None else growth.buckets(name, size, options):
+        return Vocabulary(engine.save(_smallest(counted, buckets)), buckets, buckets)
     place = ibis.row_number().over(order_by=known.value)
     numbered = known.select("value", index=(place + RESERVED).cast("int32")).order_by("index")
-    return Vocabulary(engine.save(numbered), size)
+    return Vocabulary(engine.save(numbered), size, counted=None if growth is None else counted)
 
 
 def _smallest(values: ir.Table, buckets: int) -> ir.Table:

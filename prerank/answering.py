@@ -40,15 +40,20 @@ def add_choice(parser: Parser) -> None:
     parser.add_argument(
         "--at_most", metavar="JSON", help="""most items that share a value, such as '{"category": 3}'"""
     )
+    parser.add_argument(
+        "--reserve",
+        metavar="JSON",
+        help="""places for some items, such as '[{"places": 2, "filter": {"age_days": {"max": 7}}}]'""",
+    )
 
 
-def _read_object(flag: str, text: str) -> dict[str, Any]:
+def _read_json(flag: str, text: str, kind: type = dict) -> Any:
     try:
         found = parse_json(text)
     except InputError as error:
         raise InputError(f"{flag}: {error}") from error
-    if not isinstance(found, dict):
-        raise InputError(f"{flag}: expected a JSON object. Received: {text}")
+    if not isinstance(found, kind):
+        raise InputError(f"{flag}: expected a JSON {'object' if kind is dict else 'list'}. Received: {text}")
     return found
 
 
@@ -74,14 +79,15 @@ def answer(flags: Any) -> None:
     from prerank.preranker import PreRanker  # imports NumPy, for which `--help` does not wait
 
     limit_threads()
-    user = _read_object("--user", flags.user)
+    user = _read_json("--user", flags.user)
     ranker = PreRanker(flags.model, flags.index)
     candidates = None if flags.candidates is None else read_ids(flags.candidates, ranker.item_id_type, "--candidates")
     if flags.top is None:
         found = ranker.score(user, candidates, strict=flags.strict)
     else:
-        wanted = _read_object("--filter", flags.filter) if flags.filter is not None else None
-        caps = _read_object("--at_most", flags.at_most) if flags.at_most is not None else None
+        wanted = _read_json("--filter", flags.filter) if flags.filter is not None else None
+        caps = _read_json("--at_most", flags.at_most) if flags.at_most is not None else None
+        reserve = _read_json("--reserve", flags.reserve, list) if flags.reserve is not None else None
         found = ranker.top(
             user,
             flags.top,
@@ -90,5 +96,6 @@ def answer(flags: Any) -> None:
             filter=wanted,
             value=flags.value,
             at_most=caps,
+            reserve=reserve,
         )
     _show(found, flags.format)

@@ -14,8 +14,9 @@ from prerank.agreement import report
 from prerank.artefact import Artefact
 from prerank.attributes import Attribute, read_attributes
 from prerank.errors import ArtefactError, InputError
+from prerank.item_means import RefreshedMeans, completed, with_means
 from prerank.item_states import ItemStates
-from prerank.items import check_ids, columns, read_table
+from prerank.items import Rows, check_ids, columns, read_table
 from prerank.kernels import is_meta_index
 from prerank.layout import StorageType
 from prerank.lookup import lookup_of
@@ -61,7 +62,7 @@ def build(
 
     Args:
         model: a decoupled model.
-        items: Parquet with every item feature, in raw spelling.
+        items: Parquet with every item feature, in raw spelling; a mean label may lack if the export has counts for it.
         out: the index.
         dtype: how to store floats; by default float32, or as the index has them with `update`.
         evaluate: rows on which an index of fewer bits, built as a whole, is compared with float32 before it counts.
@@ -87,7 +88,7 @@ def build(
             raise InputError(f"--dtype {dtype}: the index is of {present.dtype}, build it as a whole", path=out)
         dtype = dtype or (present.dtype if present else "float32")
         names = _attribute_names(present, attributes, out)
-        ids, exact, stored = _encode(model, items, names)
+        ids, exact, stored = _encode(model, completed(model, read_table(items), items), items, names)
         encoded = {name: StoredArray.encode(array, dtype) for name, array in exact.items()}
         states = ItemStates(ids, encoded, dtype, stored)
         if present is not None:
@@ -142,6 +143,47 @@ def remove_items(model: Artefact, out: Path, ids: np.ndarray, keep: int = 0) -> 
     return Built(version, states, (), None, time.perf_counter() - start), count
 
 
+def refresh_means(model: Artefact, means: RefreshedMeans, items: Path, out: Path, keep: int = 0) -> tuple[Built, int]:
+    """Give items of an index new means, in a new version. Attributes, order and all other items stay as they are.
+
+    Args:
+        model: whose index it is.
+        means: of the items with new rows.
+        items: Parquet with every item feature, in raw spelling; items of `means` without a line there stay as they are.
+        out: the index.
+        keep: how many earlier versions to keep.
+
+    Returns:
+        What was built, and how many items have a new mean.
+
+    Raises:
+        ArtefactError: the model has no towers, or there is no index of this model.
+        InputError: `items` lacks a column, or has none of the index's items of `means`; or the index cannot be written.
+    """
+    _check_towers(model)
+    model.check_beside(items)
+    start = time.perf_counter()
+    with index.writing(out, keep=keep):
+        _, present = index.read(out, model.fingerprint, model.arrays)
+        present = present.take(np.setdiff1d(np.arange(len(present.ids)), present.removed, assume_unique=True))
+        rows = with_means(means, read_table(items), model, items)
+        places = np.empty(0, np.int64)
+        if len(rows):
+            ids, exact, _ = _encode(model, rows, items, ())
+            places = lookup_of(present.ids).positions(ids)
+        known = places >= 0
+        if not known.any():
+            raise InputError("--refresh_means: no item of the index has both a new row and a line here", path=items)
+        encoded = {name: StoredArray.encode(array[:, known], present.dtype) for name, array in exact.items()}
+        order = np.arange(len(present.ids))
+        order[places[known]] = len(order) + np.arange(known.sum())
+        arrays = {name: array.concatenate(encoded[name]).take(order) for name, array in present.arrays.items()}
+        states, _ = _sort(replace(present, arrays=arrays))
+        with _writable(out):
+            version = index.publish(out, states, _about(model), keep)
+    return Built(version, states, (), None, time.perf_counter() - start), int(known.sum())
+
+
 def _check_towers(model: Artefact) -> None:
     if not model.decoupled:
         raise ArtefactError(f"{model.name} has no towers, its items cannot be cached", path=model.folder)
@@ -178,11 +220,10 @@ def _other_model(out: Path, model: Artefact) -> str | None:
 
 
 def _encode(
-    model: Artefact, items: Path, attributes: Sequence[str]
+    model: Artefact, rows: Rows, items: Path, attributes: Sequence[str]
 ) -> tuple[np.ndarray, dict[str, np.ndarray], dict[str, Attribute]]:
-    """The items' ids, what the kernel makes of their states, and their attributes."""
+    """The items' ids, what the kernel makes of their states, and their attributes; `items` is where the rows lie."""
     fields = model.inputs("item")
-    rows = read_table(items)
     requested = model.features["specification"]["context"]
     for name in (field["name"] for field in fields if field["name"] in requested):
         if model.asks == "user" and name not in rows.column_names:

@@ -36,26 +36,33 @@ class Caps:
                 raise RequestError(f"{field}: expected a positive integer. Received: {short(most)}", field=field)
             self._caps.append((attribute, int(most)))
 
-    def choose(self, best: Callable[[int], np.ndarray], positions: np.ndarray | None, n: int) -> np.ndarray:
+    def choose(
+        self,
+        best: Callable[[int], np.ndarray],
+        positions: np.ndarray | None,
+        n: int,
+        before: np.ndarray | None = None,
+    ) -> np.ndarray:
         """Up to `n` of the best, best first.
 
         Args:
             best: the places of the so many best, best first; fewer if there are fewer.
             positions: the items' positions in the index by place, or None where both are the same.
             n: how many.
+            before: positions of items that the list has already, and that count.
         """
         if not self._caps:
             return best(n)
         looked = _FIRST * n
         while True:
             places = best(looked)
-            found = self._take(places.tolist(), places if positions is None else positions[places], n)
+            found = self._take(places.tolist(), places if positions is None else positions[places], n, before)
             if len(found) == n or len(places) < looked:
                 return np.array(found, np.int64)
             looked *= _FIRST
 
-    def _take(self, places: list[int], items: np.ndarray, n: int) -> list[int]:
-        counts: list[Counter[int]] = [Counter() for _ in self._caps]
+    def _take(self, places: list[int], items: np.ndarray, n: int, before: np.ndarray | None) -> list[int]:
+        counts = [self._counts(attribute, before) for attribute, _ in self._caps]
         most = [most for _, most in self._caps]
         found: list[int] = []
         of_items = zip(*(attribute.codes_of(items) for attribute, _ in self._caps), strict=True)
@@ -69,3 +76,9 @@ class Caps:
             if len(found) == n:
                 break
         return found
+
+    @staticmethod
+    def _counts(attribute: Attribute, items: np.ndarray | None) -> Counter[int]:
+        if items is None:
+            return Counter()
+        return Counter(code for codes in attribute.codes_of(items) for code in codes)

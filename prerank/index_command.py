@@ -2,13 +2,14 @@
 
     prerank index --model out/hit [--items items.parquet] [--out out/hit/index]
         [--dtype float32|float16|int8] [--update] [--remove ids.txt] [--attributes category,price] [--keep 1]
-        [--evaluate rows.parquet]
+        [--evaluate rows.parquet] [--refresh_means new_rows.parquet [--label clicked]]
     prerank index --model out/uni_match --users users.parquet --out out/users
     prerank rollback --model out/hit [--out out/hit/index] [--to v000001]
 
 `--update` replaces the items that the file names in an existing index and adds those that are new; the others stay.
 `--remove` takes items out, with `--update` in the same new version. `--users` makes an index of users, from which
-`PreRanker.top_users` takes the best for an item.
+`PreRanker.top_users` takes the best for an item. `--refresh_means` counts new rows into the mean
+labels of items, see :mod:`prerank.item_means`.
 """
 
 import sys
@@ -42,6 +43,13 @@ def add_flags(parser: Parser) -> None:
         metavar="NAMES",
         help="columns of the items to store for filters, values and caps, such as category,price",
     )
+    parser.add_argument(
+        "--refresh_means",
+        type=Path,
+        metavar="ROWS",
+        help="Parquet of all rows since the export, item id and label: give items the means that follow from them",
+    )
+    parser.add_argument("--label", help="with --refresh_means: column of labels, 0 or 1; default: the data set's name")
     parser.add_argument(
         "--keep", type=integers(0), default=0, metavar="N", help="earlier versions to keep for rollback; default: 0"
     )
@@ -92,6 +100,11 @@ def index_command(flags: Any, show: Callable[[str], None] = write) -> None:
     model = Artefact(flags.model) if flags.users is None else ReversedArtefact(flags.model)
     items = flags.users or flags.items or flags.model / CATALOGUE
     out = flags.out or flags.model / INDEX
+    if flags.refresh_means is not None:
+        _refresh_means(model, flags, items, out, show)
+        return
+    if flags.label is not None:
+        raise InputError("--label needs --refresh_means")
     rows = flags.evaluate or flags.model / EXAMPLES
     if flags.evaluate is not None:
         check_rows(model, rows)
@@ -135,6 +148,20 @@ def index_command(flags: Any, show: Callable[[str], None] = write) -> None:
         return
     for line in built.comparison:
         show(line)
+
+
+def _refresh_means(model: "Artefact", flags: Any, items: Path, out: Path, show: Callable[[str], None]) -> None:
+    """Give items of an index the means that follow from new rows, and change nothing else."""
+    from prerank.build_index import refresh_means
+    from prerank.item_means import refreshed
+
+    for name in ("users", "update", "remove", "dtype", "attributes", "evaluate"):
+        if getattr(flags, name):
+            raise InputError(f"--{name}: cannot be given with --refresh_means, which changes nothing but means")
+    means = refreshed(model, flags.refresh_means, flags.label)
+    built, count = refresh_means(model, means, items, out, flags.keep)
+    what = f"{count} of {len(built.states)} items have a new {means.field}, from {means.rows} rows"
+    show(f"{out / built.version}: {what}, {built.seconds:.2f} s")
 
 
 def _check_users(flags: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,11 @@ class Rows:
 
     Attributes:
         files: each file and its rows. One file may spell a column as another type than the next.
+        before: rows of the first file that come before these, for messages.
     """
 
     files: tuple[tuple[Path, pa.Table], ...]
+    before: int = 0
 
     def __len__(self) -> int:
         return sum(len(table) for _, table in self.files)
@@ -46,7 +48,7 @@ class Rows:
         for path, table in self.files:
             found.append((path, table.slice(0, count)))
             count -= len(found[-1][1])
-        return Rows(tuple(found))
+        return replace(self, files=tuple(found))
 
     def place(self, row: int) -> str:
         """Where a row lies, counted from 0, for messages."""
@@ -54,7 +56,10 @@ class Rows:
         while row >= len(self.files[which][1]):
             row -= len(self.files[which][1])
             which += 1
-        return f"{self.files[which][0]}, row {row + 1}"
+        return self._spelt(which, row)
+
+    def _spelt(self, which: int, row: int) -> str:
+        return f"{self.files[which][0]}, row {row + 1 + (0 if which else self.before)}"
 
     def column(self, name: str, read: Callable[[pa.ChunkedArray], pa.Array]) -> pa.Array:
         """A column by the contract of values, each file's by itself, as training reads it.
@@ -67,7 +72,7 @@ class Rows:
             InputError: a file lacks the column or has it twice, or a value is wrong; names file and row.
         """
         found = []
-        for path, table in self.files:
+        for which, (path, table) in enumerate(self.files):
             if name not in table.column_names:
                 raise InputError(f"column {name!r} is missing", path=path)
             if table.column_names.count(name) > 1:
@@ -76,7 +81,7 @@ class Rows:
                 found.append(read(table[name]))
             except WrongValueError as error:
                 message = f"{name} has to be {error.expected}. Received: {short(error.value)} ({table[name].type})"
-                raise InputError(message, path=f"{path}, row {(error.place or 0) + 1}") from error
+                raise InputError(message, path=self._spelt(which, error.place or 0)) from error
         return pa.concat_arrays(found)
 
 
@@ -134,13 +139,21 @@ def columns(rows: Rows | pa.Table, fields: Sequence[Mapping[str, Any]], path: Pa
     return [_column(found, field) for field in fields]
 
 
-def _column(rows: Rows, field: Mapping[str, Any]) -> np.ndarray:
-    kind = KINDS[field["dtype"]]
+def column_of(rows: Rows, field: Mapping[str, Any]) -> pa.Array:
+    """A field's column by the contract of values; null where a value is missing.
+
+    Raises:
+        InputError: the column is missing, or a value of it is wrong; names column, file and row.
+    """
+    kind, separator = KINDS[field["dtype"]], field.get("separator", "")
     if field["kind"] != "sequence":
-        return _typed(rows.column(field["name"], lambda values: column(values, kind)), kind)
-    separator = field.get("separator", "")
-    found = rows.column(field["name"], lambda values: lists(values, kind, separator))
-    return _padded(found, kind, field.get("limit", 0))
+        return rows.column(field["name"], lambda values: column(values, kind))
+    return rows.column(field["name"], lambda values: lists(values, kind, separator))
+
+
+def _column(rows: Rows, field: Mapping[str, Any]) -> np.ndarray:
+    kind, found = KINDS[field["dtype"]], column_of(rows, field)
+    return _typed(found, kind) if field["kind"] != "sequence" else _padded(found, kind, field.get("limit", 0))
 
 
 def _typed(found: pa.Array, kind: Kind) -> np.ndarray:

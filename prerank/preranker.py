@@ -13,8 +13,8 @@ from prerank.caps import Caps
 from prerank.errors import ArtefactError, RequestError, UnknownItemsError
 from prerank.kernels import of_probability
 from prerank.layout import INDEX
-from prerank.order import best_first
 from prerank.requests import User, UserInputs, item_ids
+from prerank.reserving import Choice, Reserve
 from prerank.reversed_artefact import ReversedArtefact
 from prerank.snapshot import Snapshot
 from prerank.watching import WatchedIndex
@@ -122,6 +122,16 @@ class PreRanker:
         return self._model.name
 
     @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the files that decide the model's scores."""
+        return self._model.fingerprint
+
+    @property
+    def user_id(self) -> str:
+        """Name of the user's id among the user's features."""
+        return self._model.features["specification"].get("user_id", "")
+
+    @property
     def user_fields(self) -> list[dict[str, Any]]:
         """The user's features as `features.json` describes them."""
         return self._model.inputs("user")
@@ -210,6 +220,7 @@ class PreRanker:
         filter: Mapping[str, Any] | None = None,
         value: str | None = None,
         at_most: Mapping[str, int] | None = None,
+        reserve: Sequence[Mapping[str, Any]] | None = None,
     ) -> Scored:
         """The best `n` items for a user, best first; fewer if there are fewer.
 
@@ -224,6 +235,8 @@ class PreRanker:
             filter: conditions on attributes of the items, see :mod:`prerank.filters`.
             value: a numeric attribute, such as a bid: items rank by their probability times it. A missing one is 0.
             at_most: by the name of an attribute, how many items may share a value of it. Missing values do not count.
+            reserve: places for some of the items, see :class:`prerank.reserving.Reserve`, such as
+                `[{"places": 2, "filter": {"age_days": {"max": 7}}}, {"places": 1, "candidates": [5, 9]}]`.
 
         Raises:
             RequestError: as :meth:`score`, `n` is not a positive integer, or the index has no such attribute.
@@ -238,6 +251,7 @@ class PreRanker:
             filter=filter,
             value=value,
             at_most=at_most,
+            reserve=reserve,
         )[0]
 
     def top_many(
@@ -251,6 +265,7 @@ class PreRanker:
         filter: Mapping[str, Any] | None = None,
         value: str | None = None,
         at_most: Mapping[str, int] | None = None,
+        reserve: Sequence[Mapping[str, Any]] | None = None,
     ) -> list[Scored]:
         """As :meth:`top`, for several users."""
         if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
@@ -259,11 +274,13 @@ class PreRanker:
         numbers = None if value is None else snapshot.numbers(value)
         caps = None if at_most is None else Caps(snapshot.states.attributes, at_most)
         positions, left_out, unknown = self._choice(snapshot, candidates, exclude, strict, filter)
+        choice = Choice(positions, left_out, caps)
+        reserved = None if reserve is None else Reserve(reserve, snapshot, choice, int(n), self.item_id_type)
         results = []
         for scores in self._answers(snapshot, self._prepare(users), positions, numbers):
             ranking = scores[0 if numbers is None else -1]
-            best = _best(ranking, int(n), positions, left_out, caps)
-            chosen = best if positions is None else positions[best]
+            best = choice.best(ranking, int(n)) if reserved is None else reserved.choose(ranking)
+            chosen = choice.items(best)
             scores = np.take(scores, best, axis=1)  # several times as fast as an index array
             results.append(self._scored(snapshot.ids(chosen), scores, unknown, snapshot, numbers is not None))
         return results
@@ -377,15 +394,6 @@ class _OfUsers(PreRanker):
     """The ranker of the same model with its sides exchanged."""
 
     _artefact = ReversedArtefact
-
-
-def _best(
-    scores: np.ndarray, n: int, positions: np.ndarray | None, left_out: np.ndarray | None, caps: Caps | None
-) -> np.ndarray:
-    """Places of the best `n` scores, best first, within the caps if there are any."""
-    if caps is None:
-        return best_first(scores, n, left_out)
-    return caps.choose(lambda count: best_first(scores, count, left_out), positions, n)
 
 
 def _number(value: float) -> float | None:

@@ -26,6 +26,9 @@ MISSING_TEXT, MISSING_INTEGER = "", -1
 MISSING: dict[Kind, Any] = {"text": MISSING_TEXT, "int": MISSING_INTEGER, "number": math.nan}
 """What stands for a missing value in the arrays that a model takes."""
 
+PRIOR_ROWS = 5
+"""Rows at the training mean label that every mean label starts from."""
+
 INTEGER = "^(?:0|-?[1-9][0-9]{0,18})$"
 """How an integer is spelt: one spelling for each, so that no two ids become one."""
 NUMBER = r"^-?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?$"

@@ -41,12 +41,19 @@ class _Command:
         self._main = lambda flags: main(script.SOURCE, flags)
         self.before.mkdir(parents=True)
 
-    def train(self, *flags: str, model: str = "target_means", root: Path | None = None) -> None:
+    def train(
+        self,
+        *flags: str,
+        model: str = "target_means",
+        root: Path | None = None,
+        raw: Path | None = None,
+        prepared: Path | None = None,
+    ) -> None:
         """Train, by default without gradient steps."""
-        places = ["--prepared_dir", str(self._shared), "--output_dir", str((root or self.root) / "runs")]
+        places = ["--prepared_dir", str(prepared or self._shared), "--output_dir", str((root or self.root) / "runs")]
         done = [path for path in (root or self.root).glob("runs/*/*/*/*/metrics.json") if is_whole(path.parent)]
         small = [] if model == "target_means" else ["--epoch", "2", "--embedding_dim", "4", "--batch_size", "512"]
-        code = self._main(["--data_path", str(self.raw), *places, "--model_name", model, *small, *flags])
+        code = self._main(["--data_path", str(raw or self.raw), *places, "--model_name", model, *small, *flags])
         assert code == 0 or (code == 2 and done), code  # a run that was finished before is not trained again
 
     def prepare(self) -> None:
@@ -92,6 +99,19 @@ def _weights(path: Path) -> dict[str, list]:
     return found
 
 
+def _days(raw: Path) -> tuple[Path, Path]:
+    """The raw data cut in two by time."""
+    lines = (raw / "ratings.dat").read_text().splitlines()
+    times = [int(line.rsplit("::", 1)[1]) for line in lines]
+    middle = sorted(times)[len(times) // 2]
+    places = raw.with_name("day1"), raw.with_name("day2")
+    for place, late in zip(places, (False, True), strict=True):
+        shutil.copytree(raw, place)
+        chosen = [line for line, time in zip(lines, times, strict=True) if (time > middle) == late]
+        (place / "ratings.dat").write_text("\n".join(chosen) + "\n")
+    return places
+
+
 def _check(command: _Command, action: Callable[[], object], points: int | None) -> None:
     command.reset()
     kills.done(action, command.root)
@@ -108,8 +128,8 @@ def _check(command: _Command, action: Callable[[], object], points: int | None) 
 def _check_command(name: str, folder: Path, raw: Path, points: int | None) -> None:
     command = _Command(folder, raw)
 
-    def before(*flags: str, model: str = "target_means") -> None:
-        kills.done(lambda: command.train(*flags, model=model, root=command.before), folder)
+    def before(*flags: str, model: str = "target_means", data: Path | None = None) -> None:
+        kills.done(lambda: command.train(*flags, model=model, root=command.before, raw=data), folder)
 
     action: Callable[[], object]
     if name == "prepare":
@@ -120,6 +140,12 @@ def _check_command(name: str, folder: Path, raw: Path, points: int | None) -> No
         before()
         next(command.before.glob("runs/*/*/*/*/history.csv")).with_name("old").touch()
         action = partial(command.train, "--overwrite")
+    elif name == "day":  # the second one, from raw rows to a run that goes on from the first day's
+        first, second = _days(raw)
+        before("--save_state", "all", model="lr", data=first)
+        (run,) = (path.parent for path in command.before.glob("runs/*/*/*/*/metrics.json"))
+        prepared, flags = command.root / "prepared", ["--init_from", str(run)]
+        action = partial(command.train, *flags, model="lr", raw=second, prepared=prepared)
     else:
         # An index of an ONNX export is built without TensorFlow, so that it can be killed at many calls.
         format_ = "saved_model" if name == "export" else "onnx"

@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 # Calls of each command that are tried in the slow set. Those of `train` and `export` take seconds each.
-_POINTS = {"prepare": "16", "train": "8", "overwrite": "16", "export": "8", "build": "all", "update": "all"}
+_POINTS = {
+    "prepare": "16", "train": "8", "overwrite": "16", "export": "8", "build": "all", "update": "all", "day": "10",
+}  # fmt: skip
 _QUICK = ("prepare", "overwrite")  # parts of the others are killed at every call by the tests of their modules
 
 

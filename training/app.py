@@ -17,6 +17,7 @@ from prerank import tensorflow_log
 from prerank.errors import InputError
 from prerank.terminal import line_buffered
 from training.config import Config, parse
+from training.earlier import going_on
 from training.exit_codes import EXIT_FINISHED, EXIT_INPUT, EXIT_INTERRUPTED
 from training.options import RunOptions
 from training.source import DataSource, locate
@@ -38,6 +39,7 @@ def main(source: DataSource, argv: Sequence[str] | None = None) -> int:
             data_options=source.options,
             defaults=dict(source.defaults),
         )
+        config = going_on(config)
         return _run(source, config)
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)

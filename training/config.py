@@ -29,7 +29,8 @@ from training.options import RunOptions
 NOT_IDENTITY = {
     "output_dir", "overwrite", "export_dir", "export_format", "export_version", "export_examples", "save_predictions",
     "download", "data_path", "prepared_dir", "schema", "dataset", "kuairec_matrix", "kuairec_positive_from", "strategy",
-    "prepare_only", "engine", "spark_master", "spark_scratch", "spark_conf",
+    "prepare_only", "state_from", "engine", "spark_master",
+    "spark_scratch", "spark_conf",
 }  # fmt: skip
 _ALSO = {"epoch": "epochs"}
 """Further spellings of options, as flags and as keys."""

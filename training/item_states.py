@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 
 from preprocess.prepared import PreparedData
 from preprocess.splits import PARTS, TRAIN
-from preprocess.state import PRIOR_ROWS
+from prerank.values import PRIOR_ROWS
 from training.batches import read_columns
 from training.packing import Layout, Rows
 

@@ -50,6 +50,11 @@ class LazyAdam(tf.keras.optimizers.Optimizer):
         self._first = [self.add_variable_from_reference(variable, "m") for variable in var_list]
         self._second = [self.add_variable_from_reference(variable, "v") for variable in var_list]
 
+    @property
+    def moments(self) -> tuple[list[tf.Variable], list[tf.Variable]]:
+        """The first and the second moments of the variables that it was built for, in their order."""
+        return self._first, self._second
+
     def _deduplicate_sparse_grad(self, grads):
         """As Keras does, but leaves alone what is known to hold each row once."""
         distinct = [isinstance(gradient, DistinctRows | SlotGradient) for gradient in grads]

@@ -43,7 +43,7 @@ COMMON = (
         (
             "data_path", "download", "protocol", "split", "test_share", "validation_share", "test_from", "leak",
             "state", "max_history", "sample_rate", "negatives",
-            "min_count", "hash_buckets", "prepared_dir", "prepare_only",
+            "min_count", "hash_buckets", "save_state", "state_from", "forget_after", "prepared_dir", "prepare_only",
         ),
     ),
     Group(

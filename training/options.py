@@ -44,7 +44,8 @@ class RunOptions(ObjectiveOptions):
     )
     init_from: Path | None = Field(
         None,
-        description="begin with the weights of this finished run of the same model; ids that it did not know are new",
+        description="begin with the weights of this finished run of the same model, or of the run of an export, and "
+        "with what its --save_state kept; ids that it did not know are new",
     )
     fit_all: int | str | None = Field(
         None,

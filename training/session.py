@@ -12,7 +12,7 @@ from export.writer import export
 from models import registry
 from preprocess.prepared import PreparedData
 from prerank.errors import InputError
-from prerank.layout import CATALOGUE, EXAMPLES
+from prerank.layout import CATALOGUE, EXAMPLES, ITEM_COUNTS
 from training import device
 from training.config import Config
 from training.distribution import Distribution, WorkerLostError, check_strategy, connect
@@ -94,6 +94,8 @@ def _export(config: Config, data: PreparedData, result: RunResult, place: Path) 
         "metrics.json": to_json(result.metrics),
         CATALOGUE: data.catalogue,
     }
+    if data.item_counts.is_file() and data.spec.item_mean:
+        files[ITEM_COUNTS] = data.item_counts
     if config.run.export_examples and data.rows("test"):
         files[EXAMPLES] = examples(judged(data, config.run), config.run.export_examples)
     print(f"exporting as {config.run.export_format}")

@@ -26,6 +26,7 @@ from training.config import Config
 from training.distribution import Distribution
 from training.evaluation import EVALUATION_BATCH, evaluate
 from training.finished_runs import epochs_on_all
+from training.moments import Moments
 from training.objective_setup import check, prepared_training, training_batches
 from training.optimizer import LazyAdam
 from training.options import RunOptions
@@ -218,7 +219,9 @@ def _fit(
     """Train `model`; the chief's ends with the weights of the best epoch."""
     run = config.run
     check(config, data)
-    warm_start.begin(model, data, run)
+    beginning = warm_start.Beginning.open(model, data, run)
+    if beginning is not None:
+        beginning.give_weights(model)
     exposure.prepare(model, run, data)
     read = as_seen(training_batches(config, data).columns, data.spec, model.spec)
     model.prepare(read)
@@ -233,6 +236,8 @@ def _fit(
     row_kernels.choose(trained, distribution.replicas, report)
     with distribution.strategy.scope():
         compile_model(trained, run)
+        if beginning is not None:
+            beginning.give_moments(model, trained.optimizer)
     model.plan_training(run.epoch, len(training))
     beside = () if objective is None else objective.variables
     store = CheckpointStore(folder.checkpoints, model, trained.optimizer, beside)
@@ -262,6 +267,8 @@ def _fit(
         )
     if distribution.is_chief:
         store.restore_best(progress)
+        if config.data.resolved().save_state != "none":
+            Moments.of(trained.optimizer, len(model.trainable_weights)).write(folder.weights)
     return progress
 
 
@@ -276,6 +283,8 @@ def _describe(
 ) -> dict[str, Any]:
     """What identifies a run and its training, without the evaluation."""
     resolved = config.data.resolved()
+    dense = [field for field in data.spec.fields if field.kind == "dense"]
+    earlier = {"scaling": {field.name: [field.mean, field.scale] for field in dense}} if config.run.init_from else {}
     speeds = [row["examples_per_second"] for row in progress.history]
     return {
         "status": "diverged" if progress.diverged else "finished",
@@ -297,6 +306,7 @@ def _describe(
         "best_epoch": progress.best_epoch + 1,
         "parameters": model.parameters(),
         "examples_per_second": statistics.median(speeds) if speeds else None,
+        **earlier,
         "versions": {"python": sys.version.split()[0]} | {name: importlib.metadata.version(name) for name in _PACKAGES},
     }
 

@@ -1,23 +1,24 @@
 """Begins a training with the weights of a finished run on earlier data, whose vocabularies were others."""
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import tensorflow as tf
 
 from features import RESERVED, FeatureSpec, Field
 from layers import FieldEmbedding
 from models import PreRankingModel
 from preprocess.prepared import PreparedData
-from preprocess.yaml_files import read_yaml
 from prerank.errors import InputError
-from training.finished_runs import finished_metrics
+from training.earlier import FLAG, earlier_data
+from training.finished_runs import WEIGHTS, finished_metrics
+from training.moments import Moments
 from training.options import RunOptions
 from training.spec import seen
 from training.teacher import trained_model
 
-FLAG = "--init_from"
 _RECOMPUTED = "log_popularity"
 """A weight that is counted from the data before every training."""
 
@@ -46,53 +47,83 @@ def _shape(spec: FeatureSpec) -> set[tuple[str, ...]]:
     return {(field.name, field.side, field.kind, field.raw_type, field.vocabulary) for field in spec.fields}
 
 
-def earlier_data(folder: Path) -> PreparedData:
-    """The prepared data that a finished run was trained on.
+@dataclass(frozen=True)
+class Beginning:
+    """A finished run that a training begins from.
 
-    Raises:
-        InputError: there is no finished run, or its data are gone.
+    Attributes:
+        trained: its model.
+        moments: its optimizer's, or None.
+        rows: where the ids lie that both data sets know.
+        folder: of the run.
     """
-    metrics = finished_metrics(folder, FLAG)
-    prepared = read_yaml(folder / "config.yaml", FLAG).get("prepared_dir")
-    place = Path(str(prepared)) / metrics["dataset"] / metrics["data_fingerprint"]
-    try:
-        return PreparedData.open(place)
-    except (InputError, OSError) as error:
-        raise InputError(f"{FLAG}: the data that the run was trained on are needed for its ids: {error}") from error
+
+    trained: PreRankingModel
+    moments: Moments | None
+    rows: "_Rows"
+    folder: Path
+
+    @classmethod
+    def open(cls, model: PreRankingModel, data: PreparedData, run: RunOptions) -> "Beginning | None":
+        """The run that `--init_from` names; None without.
+
+        Args:
+            model: new, for the specification of `data`.
+            data: what it will be trained on.
+            run: names the run.
+
+        Raises:
+            InputError: the run cannot be read, or is of another model.
+        """
+        if run.init_from is None:
+            return None
+        before = earlier_data(run.init_from)
+        name = finished_metrics(run.init_from, FLAG)["model"]
+        if name != model.name:
+            raise InputError(f"{FLAG}: expected a run of {model.name}. Received: one of {name}", path=run.init_from)
+        trained = trained_model(run.init_from, seen(before.spec, run.with_privileged), FLAG)
+        moments = Moments.read(run.init_from / WEIGHTS, trained.trainable_weights, FLAG)
+        return cls(trained, moments, _Rows(before, data), run.init_from)
+
+    def give_weights(self, model: PreRankingModel) -> None:
+        """Give a new model the run's weights. Ids that the run did not know keep their fresh rows.
+
+        Raises:
+            InputError: a weight has another shape.
+        """
+        tables = self._tables(model)
+        for old, new in zip(self.trained.weights, model.weights, strict=True):
+            if id(new) in tables and old.shape[1:] == new.shape[1:]:
+                new.assign(self.rows.moved(old.numpy(), new.numpy(), *tables[id(new)]))
+            elif old.shape == new.shape:
+                new.assign(old)
+            elif _RECOMPUTED not in new.name:
+                shapes = f"{tuple(new.shape)} expected. Received: {tuple(old.shape)}"
+                raise InputError(f"{FLAG}: the weight {new.name} has another shape: {shapes}", path=self.folder)
+
+    def give_moments(self, model: PreRankingModel, optimizer: tf.keras.optimizers.Optimizer) -> None:
+        """Let the optimizer of a model with the run's weights go on; the moments of new ids are 0."""
+        if self.moments is None:
+            return
+        tables = self._tables(model)
+
+        def moved(values: Sequence[np.ndarray]) -> list[np.ndarray]:
+            return [
+                self.rows.moved(value, np.zeros(new.shape, value.dtype), *tables[id(new)])
+                if id(new) in tables
+                else value
+                for value, new in zip(values, model.trainable_weights, strict=True)
+            ]
+
+        Moments(self.moments.iterations, moved(self.moments.first), moved(self.moments.second)).give(optimizer)
+
+    def _tables(self, model: PreRankingModel) -> dict[int, tuple[Mapping[str, int], Mapping[str, int]]]:
+        """The rows of each vocabulary, before and now, of each table of embeddings, by the id of its variable."""
+        pairs = zip(_embeddings(self.trained), _embeddings(model), strict=True)
+        return {id(new.table): (old.rows, new.rows) for old, new in pairs}
 
 
-def begin(model: PreRankingModel, data: PreparedData, run: RunOptions) -> None:
-    """Give a new model the weights of the run that `--init_from` names. Ids that it did not know keep their fresh rows.
-
-    Args:
-        model: new, for the specification of `data`.
-        data: what it will be trained on.
-        run: names the run.
-
-    Raises:
-        InputError: the run cannot be read, is of another model, or a weight has another shape.
-    """
-    if run.init_from is None:
-        return
-    before = earlier_data(run.init_from)
-    name = finished_metrics(run.init_from, FLAG)["model"]
-    if name != model.name:
-        raise InputError(f"{FLAG}: expected a run of {model.name}. Received: one of {name}", path=run.init_from)
-    trained = trained_model(run.init_from, seen(before.spec, run.with_privileged), FLAG)
-    rows = _Rows(before, data)
-    tables = {id(new.table): (old, new) for old, new in zip(_tables(trained), _tables(model), strict=True)}
-    for old, new in zip(trained.weights, model.weights, strict=True):
-        if id(new) in tables and old.shape[1:] == new.shape[1:]:
-            old_layer, new_layer = tables[id(new)]
-            new.assign(rows.moved(old.numpy(), new.numpy(), old_layer.rows, new_layer.rows))
-        elif old.shape == new.shape:
-            new.assign(old)
-        elif _RECOMPUTED not in new.name:
-            shapes = f"{tuple(new.shape)} expected. Received: {tuple(old.shape)}"
-            raise InputError(f"{FLAG}: the weight {new.name} has another shape: {shapes}", path=run.init_from)
-
-
-def _tables(model: PreRankingModel) -> list[FieldEmbedding]:
+def _embeddings(model: PreRankingModel) -> list[FieldEmbedding]:
     return [layer for layer in model.submodules if isinstance(layer, FieldEmbedding)]
 
 

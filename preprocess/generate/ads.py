@@ -40,6 +40,7 @@ _SCHEMA = {
     "context": ["device"],
     "static": ["country", "ad_id", "category", "advertiser"],
     "category": "category",
+    "item_mean": "click_rate",
 }
 
 

@@ -21,7 +21,7 @@ def slices(rows: Rows, by: Sequence[str]) -> Iterator[tuple[str, str, np.ndarray
     for name in by:
         if name not in rows.table.column_names:
             raise InputError(f"--by: there is no column {name!r}", path=rows.path)
-        values = rows.table[name].to_pandas()
+        values = rows.table[name].to_pandas(integer_object_nulls=True)
         if len(values) and values.map(lambda value: isinstance(value, np.ndarray | list)).any():
             raise InputError(f"--by: the column {name!r} holds lists", path=rows.path)
         if values.dtype.kind == "f" and values.nunique() > _MOST:

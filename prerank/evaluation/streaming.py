@@ -41,11 +41,13 @@ def predict_file(model: Artefact, rows: Path, out: Path, copied: Sequence[str] =
             with _open(file) as opened:
                 if lacking := [name for name in copied if name not in opened.schema_arrow.names]:
                     raise InputError(f"--columns: there is no column {lacking[0]!r}", path=file)
+                before = 0
                 for batch in opened.iter_batches(_ROWS):
-                    scored = _scored(model, pa.table(batch), file, copied)
+                    scored = _scored(model, pa.table(batch), file, copied, before)
                     writer = writer or pq.ParquetWriter(working, scored.schema)
-                    writer.write_table(scored)
-                    count += len(scored)
+                    writer.write_table(_as_first(scored, writer.schema, file))
+                    before += len(scored)
+                count += before
         if writer is None:
             raise InputError("there are no rows", path=rows)
         writer.close()
@@ -66,8 +68,18 @@ def _open(path: Path) -> pq.ParquetFile:
         raise InputError(f"cannot be read as Parquet: {error}", path=path) from error
 
 
-def _scored(model: Artefact, table: pa.Table, path: Path, copied: Sequence[str]) -> pa.Table:
-    outputs = predict(model, table, path)
+def _as_first(scored: pa.Table, schema: pa.Schema, path: Path) -> pa.Table:
+    """The rows with the types that the first file's columns have."""
+    if scored.schema.equals(schema):
+        return scored
+    try:
+        return scored.cast(schema)
+    except pa.ArrowException as error:
+        raise InputError(f"--columns: of other types than in the first file: {error}", path=path) from error
+
+
+def _scored(model: Artefact, table: pa.Table, path: Path, copied: Sequence[str], before: int) -> pa.Table:
+    outputs = predict(model, table, path, before)
     if clash := [name for name in copied if name in outputs]:
         raise InputError(f"--columns: {clash[0]!r} is the name of an output", path=path)
     return pa.table({**{name: table[name] for name in copied}, **{name: pa.array(v) for name, v in outputs.items()}})

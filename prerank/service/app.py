@@ -21,6 +21,7 @@ from prerank.service.admission import Admission, BusyError
 from prerank.service.description import document, page
 from prerank.service.metrics import Metrics
 from prerank.service.settings import Settings
+from prerank.service.variants import Shadow, Variants, describe
 
 _log = logging.getLogger(__name__)
 _LOOK = 1.0
@@ -43,14 +44,16 @@ class Service:
 
     Args:
         settings: what requests may cost.
-        ranker: the model with its index.
+        variants: the model with its index, or two.
     """
 
-    def __init__(self, settings: Settings, ranker: PreRanker):
-        self._settings, self._ranker = settings, ranker
+    def __init__(self, settings: Settings, variants: Variants):
+        self._settings, self._variants = settings, variants
         self._admission = Admission(settings.concurrency, settings.queue)
-        self._metrics = Metrics(ranker.about_index)
-        self._document = document(ranker, settings)
+        other = variants.other
+        self._metrics = Metrics(variants.main.about_index, None if other is None else other.about_index)
+        self._shadow = None if other is None or settings.share else Shadow(other, self._metrics.count_shadow)
+        self._document = document(variants.main, settings)
         self._ready = False
 
     def app(self) -> Starlette:
@@ -69,7 +72,8 @@ class Service:
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
-        await asyncio.to_thread(self._ranker.load)
+        for ranker in self._variants.all.values():
+            await asyncio.to_thread(ranker.load)
         looking = asyncio.create_task(self._look())
         self._ready = True
         try:
@@ -77,13 +81,16 @@ class Service:
         finally:
             self._ready = False
             looking.cancel()
+            if self._shadow is not None:
+                self._shadow.close()
             self._admission.close()
 
     async def _look(self) -> None:
         """Pick up a replaced index beside the requests, so that none waits for it."""
         while True:
             await asyncio.sleep(_LOOK)
-            await asyncio.to_thread(self._ranker.refresh)
+            for ranker in self._variants.all.values():
+                await asyncio.to_thread(ranker.refresh)
 
     async def _answer(self, endpoint: str, request: Request) -> Response:
         start = time.perf_counter()
@@ -136,18 +143,17 @@ class Service:
         """The body of an answer. Runs in a thread of its own."""
         kind = messages.KINDS[endpoint]  # type: ignore[index]
         message, users, batch = messages.parse(body, kind, self._settings.max_items, self._settings.max_users)
-        found = self._ask(message, users)
+        ask = partial(_ask, message)
+        answered = self._variants.ask(users, ask)
+        found = [one.scored for one in answered]
+        if self._shadow is not None:
+            self._shadow.submit(users, ask, found)
         self._metrics.unknown.inc(sum(len(one.unknown) for one in found))
         self._metrics.scored.inc(sum(len(one.ids) for one in found))
-        answers = [one.to_dict() for one in found]
+        for one in answered:
+            self._metrics.variants.labels(one.variant).inc()
+        answers = [one.scored.to_dict() | self._variants.about(one.variant) for one in answered]
         return json.dumps({"results": answers} if batch else answers[0], allow_nan=False).encode()
-
-    def _ask(self, message: messages.Message, users: list[messages.User]) -> list[Scored]:
-        if isinstance(message, messages.Top):
-            names = ("candidates", "exclude", "strict", "filter", "value", "at_most")
-            return self._ranker.top_many(users, message.n, **{name: getattr(message, name) for name in names})
-        assert isinstance(message, messages.Score)
-        return self._ranker.score_many(users, message.candidates, strict=message.strict)
 
     def _refuse(self, error: _RefusedError) -> Response:
         self._metrics.refused.labels(error.reason).inc()
@@ -162,7 +168,7 @@ class Service:
     async def _readiness(self, _: Request) -> Response:
         if not self._ready:
             return JSONResponse({"status": "not ready"}, 503, _RETRY)
-        return JSONResponse({"status": "ready", "index": self._ranker.version, "items": len(self._ranker)})
+        return JSONResponse({"status": "ready"} | describe(self._variants.all))
 
     async def _show_metrics(self, _: Request) -> Response:
         return Response(await asyncio.to_thread(self._metrics.text), media_type=_METRICS_TYPE)
@@ -173,6 +179,16 @@ class Service:
     async def _docs(self, _: Request) -> Response:
         headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
         return HTMLResponse(page(self._document), headers=headers)
+
+
+def _ask(message: messages.Message, ranker: PreRanker, users: list[messages.User]) -> list[Scored]:
+    if isinstance(message, messages.Top):
+        names = ("candidates", "exclude", "strict", "filter", "value", "at_most")
+        given = {name: getattr(message, name) for name in names}
+        given["reserve"] = [one.given() for one in message.reserve]
+        return ranker.top_many(users, message.n, **given)
+    assert isinstance(message, messages.Score)
+    return ranker.score_many(users, message.candidates, strict=message.strict)
 
 
 async def _broken(_: Request, error: Exception) -> Response:

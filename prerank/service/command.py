@@ -55,6 +55,14 @@ def add_flags(parser: Parser) -> None:
     parser.add_argument(
         "--max_users", type=positive, default=default.max_users, help="most users of a request; default: %(default)s"
     )
+    parser.add_argument("--other", type=Path, metavar="MODEL", help="a second exported model, served beside the first")
+    parser.add_argument("--other_index", type=Path, metavar="INDEX", help="its item index; default as for --index")
+    parser.add_argument(
+        "--share",
+        type=numbers(0.0001, 0.9999),
+        help="share of the users that --other answers, by a hash of the user's id",
+    )
+    parser.add_argument("--shadow", action="store_true", help="--other computes every request, and is only counted")
     parser.add_argument("--access_log", action="store_true", help="write a line for each request")
 
 
@@ -69,11 +77,26 @@ def serve_command(flags: Any) -> None:
     except ModuleNotFoundError as error:
         raise InputError(f"prerank serve needs the package {error.name}: pip install 'prerank[serve]'") from error
     limit_threads()
+    _check_other(flags)
     names = ("workers", "concurrency", "queue", "timeout", "max_body", "max_items", "max_users", "access_log")
     settings = Settings(
-        flags.model.absolute(), running.absolute(flags.index), **{name: getattr(flags, name) for name in names}
+        flags.model.absolute(),
+        running.absolute(flags.index),
+        **{name: getattr(flags, name) for name in names},
+        other=running.absolute(flags.other),
+        other_index=running.absolute(flags.other_index),
+        share=flags.share or 0.0,
     )
     with running.bind(flags.host, flags.port) as bound:
         if not running.is_loopback(flags.host):
             print(f"--host {flags.host}: whoever reaches this address can ask; there are no passwords", file=sys.stderr)
         running.serve(settings, bound, write)
+
+
+def _check_other(flags: Any) -> None:
+    if flags.other is None:
+        for name in ("other_index", "share", "shadow"):
+            if getattr(flags, name):
+                raise InputError(f"--{name} needs --other")
+    elif (flags.share is not None) == flags.shadow:
+        raise InputError("--other: expected either --share, for some of the users, or --shadow")

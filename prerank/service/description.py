@@ -109,7 +109,11 @@ def _answer() -> dict[str, Any]:
         "items": {"type": "array", "items": item},
         "unknown": {"type": "array", "items": _ID, "description": "Candidates that the index does not hold."},
     }
-    return _object(properties)
+    of_variant = {
+        "variant": {"enum": ["main", "other"], "description": "Which model answered, where two are served."},
+        "model": {"type": "string", "description": "The beginning of the model's fingerprint, where two are served."},
+    }
+    return _object(properties | of_variant, list(properties))
 
 
 def _error() -> dict[str, Any]:

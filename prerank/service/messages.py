@@ -23,6 +23,20 @@ class Message(BaseModel):
     strict: bool = Field(False, description="A candidate that the index does not hold is an error.")
 
 
+class Reservation(BaseModel):
+    """Places of a list for some of the items. Either `filter` or `candidates` says which, or both."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    places: int = Field(description="How many places.", ge=1)
+    filter: dict[str, Any] | None = Field(None, description="Conditions on attributes of items.")
+    candidates: list[Id] | None = Field(None, description="Item ids, such as those of another channel.")
+
+    def given(self) -> dict[str, Any]:
+        """What the request says."""
+        return self.model_dump(exclude_none=True)
+
+
 class Top(Message):
     """The best items for a user, best first."""
 
@@ -36,6 +50,11 @@ class Top(Message):
     )
     value: str | None = Field(None, description="A numeric attribute; items rank by probability times it.")
     at_most: dict[str, int] = Field({}, description="How many items may share a value of an attribute.")
+    reserve: list[Reservation] = Field(
+        [],
+        description="Places for some of the items, such as new ones.",
+        examples=[[{"places": 2, "filter": {"age_days": {"max": 7}}}]],
+    )
 
 
 class Score(Message):
@@ -72,6 +91,8 @@ def parse(body: bytes, kind: type[M], max_items: int, max_users: int) -> tuple[M
     _bound("n", getattr(message, "n", 0), max_items)
     for name in ("candidates", "exclude"):
         _bound(name, len(getattr(message, name, None) or ()), max_items)
+    for place, one in enumerate(getattr(message, "reserve", ())):
+        _bound(f"reserve.{place}.candidates", len(one.candidates or ()), max_items)
     batch = message.users is not None
     return message, message.users if message.users is not None else [message.user or {}], batch
 

@@ -15,6 +15,7 @@ from uvicorn.supervisors import Multiprocess
 from prerank.errors import InputError
 from prerank.preranker import PreRanker
 from prerank.service.settings import Settings
+from prerank.service.variants import Variants
 from prerank.threads import limit_threads
 
 _BACKLOG = 2048
@@ -51,15 +52,18 @@ def serve(settings: Settings, bound: socket.socket, say: Callable[[str], None]) 
     Raises:
         InputError: model or index is missing, damaged, or they do not belong together.
     """
-    ranker = _open(settings)
+    variants = Variants.open(settings)
     host, port = bound.getsockname()[:2]
     address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
     workers = f"{settings.workers} worker{'s' * (settings.workers > 1)}"
-    say(f"serving {ranker.model_name}, index {ranker.version} of {len(ranker)} items, at {address} with {workers}")
+    say(f"serving {_about(variants.main)}, at {address} with {workers}")
+    if variants.other is not None:
+        share = f"{settings.share:.1%} of the users" if settings.share else "each request, unheard"
+        say(f"the other model, {_about(variants.other)}, answers {share}")
     if settings.workers == 1:
-        uvicorn.Server(_config(settings, partial(_app, settings, ranker))).run([bound])
+        uvicorn.Server(_config(settings, partial(_app, settings, variants))).run([bound])
         return
-    del ranker
+    del variants
     with tempfile.TemporaryDirectory(prefix="prerank-metrics-") as folder:
         os.environ[_METRICS_FOLDER] = folder  # read when a worker imports Prometheus' client
         Multiprocess(_config(settings, partial(_worker, settings)), [bound]).run()
@@ -78,21 +82,21 @@ def _config(settings: Settings, make: Callable[[], Starlette]) -> uvicorn.Config
     )
 
 
-def _open(settings: Settings) -> PreRanker:
-    return PreRanker(settings.model, settings.index, watch=False)
+def _about(ranker: PreRanker) -> str:
+    return f"{ranker.model_name}, index {ranker.version} of {len(ranker)} items"
 
 
-def _app(settings: Settings, ranker: PreRanker) -> Starlette:
+def _app(settings: Settings, variants: Variants) -> Starlette:
     from prerank.service.app import Service  # imports Prometheus' client
 
-    return Service(settings, ranker).app()
+    return Service(settings, variants).app()
 
 
 def _worker(settings: Settings) -> Starlette:
     """The application of a worker process. The index is mapped, so that the workers share its memory."""
     limit_threads()
     try:
-        return _app(settings, _open(settings))
+        return _app(settings, Variants.open(settings))
     except InputError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         raise SystemExit(1) from error  # the parent starts another, which may find the files whole

@@ -19,6 +19,9 @@ class Settings:
         max_items: most candidates, excluded items and answered items of a request.
         max_users: most users of a request.
         access_log: write a line for each request.
+        other: a second exported model, or None.
+        other_index: its item index, as `index`.
+        share: share of the users that the second model answers; 0: none, it computes each request unheard.
     """
 
     model: Path
@@ -31,3 +34,6 @@ class Settings:
     max_items: int = 10_000
     max_users: int = 64
     access_log: bool = False
+    other: Path | None = None
+    other_index: Path | None = None
+    share: float = 0.0

@@ -8,7 +8,7 @@ Tests = list[tuple[str, str]]
 """Test files, with a text that the names of the tests to run hold, or "" for all of a file."""
 
 _FILES = (
-    "preprocess/{hashing,negatives,own_data,prepare,prepared,raw,samples,sequences,splits,state,vocabulary,writing}.py",
+    "preprocess/{hashing,negatives,own_data,prepare,prepared,raw,samples,saved_state,sequences,splits,state,state_writing,vocabulary,writing}.py",
     "preprocess/{options,propensity,schema}.py",
     "layers/*.py",
     "models/*.py",
@@ -19,8 +19,8 @@ _FILES = (
     "prerank/kernels/*.py",
     "prerank/evaluation/{blocks,metrics}.py",
     "prerank/{attributes,caps,filters}.py",
-    "prerank/{agreement,build_index,digests,encoding,fallback,index,items,lookup,manifest,order,preranker}.py",
-    "prerank/{requests,reversed_artefact,snapshot,storage,watching}.py",
+    "prerank/{agreement,build_index,digests,encoding,fallback,index,item_means,items,lookup,manifest,order,preranker}.py",
+    "prerank/{requests,reserving,reversed_artefact,snapshot,storage,watching}.py",
     "experiments/{ablations,agreement,bootstrap,collect,measuring,plan,runs,search_space,statuses}.py",
     "experiments/{trained,tuned,tuning}.py",
     "experiments/cascade/{chosen,entries,intervals,judge,metrics,opened,records,stages,timing,truth}.py",
@@ -48,8 +48,9 @@ _MORE = {
     "preprocess/schema.py": ("test_own_data",),
     "preprocess/sequences.py": ("test_sequences", "test_prepare"),
     "preprocess/splits.py": ("test_splits", "test_request_rows"),
+    "preprocess/state_writing.py": ("test_saved_state",),
     "preprocess/state.py": ("test_state", "test_taobao"),
-    "preprocess/vocabulary.py": ("test_vocabulary", "test_movielens"),
+    "preprocess/vocabulary.py": ("test_vocabulary", "test_movielens", "test_saved_state"),
     "preprocess/writing.py": ("test_writing", "test_vocabulary", "test_sequences", "test_request_rows"),
     "layers/embedding.py": ("test_lookup_plan", "tests/models/test_planned_lookups"),
     "layers/lists.py": ("test_list_losses",),
@@ -76,6 +77,7 @@ _MORE = {
     "training/{exposure}.py": ("test_exposure",),
     "training/finished_runs.py": ("test_teacher", "test_fit_all"),
     "training/item_states.py": ("test_item_states", "test_candidates"),
+    "training/moments.py": ("test_warm_start",),
     "training/objective_setup.py": ("test_masking", "test_untimed", "test_assembly", "test_unlabelled"),
     "training/spec.py": ("test_privileged",),
     "training/{options,objective_options,config}.py": ("test_objective_options", "test_config", "test_identity"),

@@ -79,6 +79,7 @@ _OTHERS = {
     "protocol": "reference", "split": "user_time", "state": "frozen", "leaks": ("history",), "max_history": 51,
     "sample_rate": 0.5, "negatives": 1, "min_count": 2, "hash_buckets": 7,
     "test_share": 0.3, "validation_share": 0.05, "test_from": "2026-11-20",
+    "save_state": "all", "forget_after": 30,
 }  # fmt: skip
 
 

@@ -16,6 +16,7 @@ HARMLESS = {
     "output_dir", "overwrite", "save_predictions", "export_dir", "export_format", "export_version", "export_examples",
     # where the data are and how they are prepared: what comes of it has a fingerprint of its own
     "data_path", "prepared_dir", "download", "prepare_only", "engine", "spark_master", "spark_scratch", "spark_conf",
+    "state_from",
     # counts with more than one replica
     "strategy",
 }  # fmt: skip

@@ -14,6 +14,7 @@ from preprocess.prepare import prepare
 from prerank.errors import InputError
 from training import warm_start
 from training.config import parse
+from training.optimizer import LazyAdam
 from training.trainer import train
 
 
@@ -56,7 +57,7 @@ def test_known_ids_keep_their_rows_and_new_ones_are_fresh(data, first, place):
     everyone = warm_start.scaled_as_before(data[1], run.run)
     fresh = models.build("dssm", everyone.spec, run.model, seed=0)
     begun = models.build("dssm", everyone.spec, run.model, seed=0)
-    warm_start.begin(begun, everyone, run.run)
+    warm_start.Beginning.open(begun, everyone, run.run).give_weights(begun)
     before, new, now = table(first.model), table(fresh), table(begun)
     counts = {"known": 0, "new": 0}
     for name in now:
@@ -97,6 +98,46 @@ def test_a_run_begins_where_the_earlier_one_ended(data, first, place):
     warm, auc_of_warm = first_epoch("--init_from", str(first.folder))
     assert warm.folder != cold.folder
     assert auc_of_warm > auc_of_cold
+    # a third run begins with weights that know the first one's scaling
+    third = warm_start.scaled_as_before(data[1], config(place, "--init_from", str(warm.folder)).run)
+    for field in data[0].spec.fields:
+        if field.kind == "dense":
+            assert (third.spec[field.name].mean, third.spec[field.name].scale) == (field.mean, field.scale)
+
+
+def test_the_optimizer_goes_on_where_the_run_kept_its_moments(data, place):
+    """Of known ids the moments of the last epoch, of new ones 0, and Adam counts its steps on."""
+    saving = config(place, "--sample_rate", "0.6", "--save_state", "all", "--epoch", "1")
+    first = train(saving, data[0], lambda _: None)
+    kept = np.load(first.folder / "checkpoints" / "optimizer.npz")
+    steps = -(-data[0].rows("train") // 512)
+    assert kept["iterations"] == steps
+    run = config(place, "--init_from", str(first.folder))
+    everyone = warm_start.scaled_as_before(data[1], run.run)
+    model = models.build("dssm", everyone.spec, run.model, seed=0)
+    beginning = warm_start.Beginning.open(model, everyone, run.run)
+    beginning.give_weights(model)
+    optimizer = LazyAdam(1e-3)
+    optimizer.build(model.trained_variables)
+    beginning.give_moments(model, optimizer)
+    assert int(optimizer.iterations) == steps
+    place_of = [id(weight) for weight in model.trainable_weights]
+    (layer,) = [layer for layer in model.submodules if isinstance(layer, FieldEmbedding)]
+    number = place_of.index(id(layer.table))
+    for moments, name in zip(optimizer.moments, "mv", strict=True):
+        before, now = kept[f"{name}_{number}"], moments[number].numpy()
+        assert np.abs(before).max() > 0
+        start_before = start_now = 0
+        old_rows = {field.vocabulary: field.vocabulary_size for field in data[0].spec.fields if field.vocabulary}
+        for vocabulary, size in layer.rows.items():
+            places = {value: place for place, value in enumerate(data[0].vocabulary(vocabulary).tolist(), RESERVED)}
+            for index, value in enumerate(data[1].vocabulary(vocabulary).tolist(), RESERVED):
+                expected = before[start_before + places[value]] if value in places else np.zeros(before.shape[1])
+                np.testing.assert_array_equal(now[start_now + index], expected)
+            start_before, start_now = start_before + old_rows[vocabulary], start_now + size
+        for other, weight in enumerate(model.trainable_weights):
+            if other != number:
+                np.testing.assert_array_equal(moments[other].numpy(), kept[f"{name}_{other}"], err_msg=weight.name)
 
 
 def test_what_does_not_fit_is_named(data, first, place, tmp_path):

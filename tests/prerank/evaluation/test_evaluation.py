@@ -108,6 +108,62 @@ def test_metrics_are_those_of_scikit_learn(models, rows, predicted, capsys):
     assert bins[0]["probability"] == pytest.approx(lowest["probability"].mean(), rel=1e-5)
 
 
+def test_files_of_a_folder_may_spell_a_column_in_types_that_do_not_join(models, tmp_path, capsys):
+    """As in training and for items: ids as integers in one file, and as texts in the next."""
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    whole = pq.read_table(write_rows(tmp_path / "rows.parquet"))
+    whole = whole.append_column("slot", pa.array(np.arange(ROWS) // 300))
+    first, second = whole.slice(0, 600), whole.slice(600)
+    for name in ("user_id", "age", "label", "slot"):
+        texts = second[name].cast(pa.string())
+        second = second.set_column(second.column_names.index(name), name, texts)
+    pq.write_table(whole, tmp_path / "rows.parquet")
+    pq.write_table(first, folder / "1.parquet")
+    pq.write_table(second, folder / "2.parquet")
+    code, found, _ = evaluate(models, folder, capsys, "--by", "slot,age")
+    _, expected, _ = evaluate(models, tmp_path / "rows.parquet", capsys, "--by", "slot,age")
+    assert code == 0
+    assert found["all"] == expected["all"]
+    assert found["slices"] == expected["slices"]
+    assert {"slot=0", "slot=2", "age=10"} <= set(found["slices"])
+    out = tmp_path / "out.parquet"
+    flags = ["--rows", str(folder), "--out", str(out), "--columns", "user_id"]
+    assert main(["predict", "--model", str(models[0]), *flags]) == 0
+    assert pq.read_table(out)["user_id"].to_pylist() == whole["user_id"].to_pylist()
+
+
+def test_rows_are_counted_with_those_that_have_no_label(models, tmp_path, capsys):
+    path = write_rows(tmp_path / "rows.parquet")
+    table = pq.read_table(path)
+    labels = [None] * 500 + table["label"].to_pylist()[500:]
+    ages = [str(age) for age in table["age"].to_pylist()]
+    ages[700] = "old"
+    for name, values in (("label", labels), ("age", ages)):
+        table = table.set_column(table.column_names.index(name), name, pa.array(values))
+    pq.write_table(table, path)
+    code, _, error = evaluate(models, path, capsys)
+    assert code == 2
+    assert "rows.parquet, row 701: age has to be an integer. Received: 'old'" in error
+    ages[700] = "20"
+    labels[800] = "yes"
+    table = table.set_column(table.column_names.index("age"), "age", pa.array(ages))
+    labels = [None if label is None else str(label) for label in labels]
+    pq.write_table(table.set_column(table.column_names.index("label"), "label", pa.array(labels)), path)
+    code, _, error = evaluate(models, path, capsys)
+    assert (code, "row 801: label has to be a number. Received: 'yes'" in error) == (2, True)
+
+
+def test_rows_of_a_long_file_are_counted_from_its_beginning(models, tmp_path, capsys):
+    table = pa.concat_tables([pq.read_table(write_rows(tmp_path / "rows.parquet"))] * 75)
+    ages = [str(age) for age in table["age"].to_pylist()]
+    ages[66_000] = "old"
+    pq.write_table(table.set_column(table.column_names.index("age"), "age", pa.array(ages)), tmp_path / "rows.parquet")
+    flags = ["--rows", str(tmp_path / "rows.parquet"), "--out", str(tmp_path / "out.parquet")]
+    assert main(["predict", "--model", str(models[0]), *flags]) == 2
+    assert "rows.parquet, row 66001: age has to be an integer" in capsys.readouterr().err
+
+
 def test_weights_count(models, rows, predicted, capsys):
     weights = pq.read_table(rows)["importance"].to_numpy()
     found = evaluate(models, rows, capsys, "--weight", "importance")[1]["all"]

@@ -65,6 +65,17 @@ def test_filters_values_and_caps(server, reference):
     assert server.post("/v1/score", {"user": USER, "candidates": []})[1]["items"] == []
 
 
+def test_reserved_places(server, reference):
+    last = [key for key in reference.top(USER, 200).ids.tolist() if key != 7][-2:]
+    asked = {"n": 10, "reserve": [{"places": 2, "candidates": last}, {"places": 1, "filter": {"movie_id": 7}}]}
+    status, found = server.post("/v1/top", {"user": USER, **asked})
+    ids = [item["id"] for item in found["items"]]
+    assert (status, len(ids)) == (200, 10)
+    assert {7, *last} <= set(ids)
+    assert ids == reference.top(USER, 10, reserve=asked["reserve"]).ids.tolist()
+    assert ids[:7] == [key for key in reference.top(USER, 8).ids.tolist() if key != 7][:7]
+
+
 USER = users(1)[0]
 
 
@@ -102,6 +113,9 @@ USER = users(1)[0]
         ("top", {"user": USER, "filter": {"movie_id": {"max": "x"}}}, "filter.movie_id.max", "expected a number"),
         ("top", {"user": USER, "value": "genres"}, "value", "one number an item"),
         ("top", {"user": USER, "at_most": {"genres": 0}}, "at_most.genres", "positive integer"),
+        ("top", {"user": USER, "reserve": [{"places": 0}]}, "reserve.0.places", "greater than or equal to 1"),
+        ("top", {"user": USER, "reserve": [{"places": 1}]}, "reserve.0", "a filter or candidates"),
+        ("top", {"user": USER, "n": 1, "reserve": [{"places": 2, "candidates": []}]}, "reserve", "2 places of a list"),
         ("score", {"user": USER, "candidates": [1], "n": 3}, "n", "there is no such key"),
     ],
 )
