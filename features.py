@@ -85,6 +85,7 @@ class FeatureSpec:
         user_mean, item_mean: names of the dense fields with the mean label of the user and of the item, or None;
             every other dense field is a number of the raw data.
         label: name of the label column.
+        labels: names of the labels, where the data have several; the first is what means and histories are made of.
         row_columns: what the rows carry beside fields and label, under the names that :meth:`beside` gives. "request":
             the list that a row belongs to; "stage": how far it got in the cascade; "weight": how much it counts;
             "teacher": the logit that a ranker gave it.
@@ -108,6 +109,7 @@ class FeatureSpec:
     label: str = "label"
     row_columns: tuple[RowColumn, ...] = ()
     privileged: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = [field.name for field in self.fields]
@@ -141,6 +143,15 @@ class FeatureSpec:
         """Name of a column beside the fields: `name`, or `_name` where a field has it; no field's begins so."""
         return f"_{name}" if any(field.name == name for field in self.fields) else name
 
+    def label_of(self, task: str) -> str:
+        """Name of the column with one of several labels."""
+        return self.beside("label" if task == self.labels[0] else f"label_{task}")
+
+    @property
+    def first_label(self) -> str:
+        """Name of the label that means and histories are made of, whichever is learned."""
+        return self.label_of(self.labels[0]) if self.labels else self.label
+
     @property
     def liked(self) -> str | None:
         """Name of the history if it is made of earlier positives, or None."""
@@ -162,7 +173,8 @@ class FeatureSpec:
         for field in values["fields"]:
             if not field["separator"]:
                 del field["separator"]
-        return {name: value for name, value in values.items() if value or name not in ("row_columns", "privileged")}
+        later = ("row_columns", "privileged", "labels")
+        return {name: value for name, value in values.items() if value or name not in later}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> FeatureSpec:

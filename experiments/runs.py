@@ -176,6 +176,8 @@ class Run:
 def read_all(folder: Path) -> list[Run]:
     """Every run below a folder, `<data set>/<protocol>/<model>/<run id>/`, in that order.
 
+    Runs on all rows are left out: nothing of them is measured.
+
     Raises:
         InputError: a run's folder is damaged, or of another data set, protocol or model than its record.
     """
@@ -190,7 +192,7 @@ def read_all(folder: Path) -> list[Run]:
         named = tuple(run.metrics[name] for name in ("dataset", "protocol", "model"))
         if place != named:
             raise InputError(f"the folder is of {'/'.join(place)}, its record of {'/'.join(named)}", path=run.folder)
-    return found
+    return [run for run in found if run.metrics.get("fitted_on") != "all"]
 
 
 def _read_config(path: Path, dataset: str, model: str) -> dict[str, Any]:

@@ -12,12 +12,13 @@ import numpy as np
 import tensorflow as tf
 
 from export import onnx_files
-from export.calibration import calibrated
+from export.calibration import Calibrations, calibrated, calibrated_tasks
 from export.place import target as target
 from export.raw_inputs import RawInputs, tensor_spec
 from features import Field
 from models import PreRankingModel, TwoTowerModel, registry
 from models.entire_space import TASKS, EntireSpaceModel
+from models.multi_task import MultiTaskModel
 from models.scorers import ScorerSpec
 from prerank import description, digests, folders, index
 from prerank.artefact import fingerprint_of
@@ -39,6 +40,8 @@ def export(
     export_format: Format = "saved_model",
     report: Callable[[str], object] = print,
     calibration: Mapping[str, Any] | None = None,
+    task_calibrations: Mapping[str, Mapping[str, Any] | None] | None = None,
+    said: Mapping[str, Any] | None = None,
 ) -> None:
     """Write `model` as a SavedModel with its signatures, or each signature as an ONNX file, whole or not at all.
 
@@ -55,6 +58,8 @@ def export(
         export_format: what to write.
         report: takes lines meant for the user.
         calibration: the map from logits to probabilities, see :mod:`prerank.calibration`.
+        task_calibrations: the same of each of several tasks.
+        said: what else `features.json` is to say, such as which rows the model was trained on.
 
     Raises:
         InputError: the folder cannot be written, or for ONNX, a package is missing or the model is too large.
@@ -63,7 +68,8 @@ def export(
         try:
             stack.enter_context(folders.holding(place, report))
             with folders.replacing(place) as working:
-                _write(model, vocabularies, working, files, export_format, calibration)
+                maps = Calibrations(calibration, task_calibrations or {})
+                _write(model, vocabularies, working, files, export_format, maps, said or {})
                 lost = (place / INDEX).is_dir()
                 if lost:
                     stack.enter_context(index.writing(place / INDEX, report))  # until it is replaced
@@ -80,7 +86,8 @@ def _write(
     folder: Path,
     files: Mapping[str, str | bytes | Path],
     export_format: Format,
-    calibration: Mapping[str, Any] | None,
+    calibration: Calibrations,
+    said: Mapping[str, Any],
 ) -> None:
     write = _write_onnx if export_format == "onnx" else _write_saved_model
     described = write(model, vocabularies, folder, calibration)
@@ -93,7 +100,7 @@ def _write(
         else:
             (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     entries = {str(path.relative_to(folder)): digests.entry(path) for path in _files(folder)}
-    described |= {"scorer": scorer and scorer.kind, "files": entries}
+    described |= {"scorer": scorer and scorer.kind, **said, "files": entries}
     (folder / FEATURES).write_text(description.to_text(described), encoding="utf-8")
 
 
@@ -114,7 +121,7 @@ def _write_saved_model(
     model: PreRankingModel,
     vocabularies: Mapping[str, np.ndarray],
     folder: Path,
-    calibration: Mapping[str, Any] | None,
+    calibration: Calibrations,
 ) -> dict[str, Any]:
     """Write the SavedModel and return what `features.json` says of it."""
     # The module holds every resource that the signatures use.
@@ -132,7 +139,7 @@ def _write_onnx(
     model: PreRankingModel,
     vocabularies: Mapping[str, np.ndarray],
     folder: Path,
-    calibration: Mapping[str, Any] | None,
+    calibration: Calibrations,
 ) -> dict[str, Any]:
     """Write the ONNX files and the vocabularies, and return what `features.json` says of them."""
     onnx_files.require()
@@ -166,7 +173,7 @@ def _signatures(
     encode: Encode,
     input_spec: Callable[[Field], tf.TensorSpec],
     arguments: Mapping[str, str],
-    calibration: Mapping[str, Any] | None,
+    calibration: Calibrations,
 ) -> dict[str, Any]:
     """The signatures, of inputs as `input_spec` and `arguments` say, which `encode` makes the model's own."""
     spec = model.spec
@@ -179,7 +186,8 @@ def _signatures(
         return encode({name: given[argument] for name, argument in arguments.items() if argument in given})
 
     def exported(outputs: Outputs) -> Outputs:
-        return calibrated(_exported(outputs), calibration, isinstance(model, EntireSpaceModel))
+        found = calibrated(_exported(outputs), calibration.ranking, isinstance(model, EntireSpaceModel))
+        return calibrated_tasks(found, calibration.tasks)
 
     def forward(**raw: tf.Tensor) -> Outputs:
         return exported(model.named_outputs(encoded(raw)))
@@ -232,7 +240,7 @@ def _describe(
     signatures: Mapping[str, Any],
     export_format: Format,
     arguments: Mapping[str, str],
-    calibration: Mapping[str, Any] | None,
+    calibration: Calibrations,
 ) -> dict[str, Any]:
     """What `features.json` holds: every input, and the specification that the model was built from."""
     inputs = []
@@ -268,18 +276,32 @@ def _describe(
         name: {key: list(value.shape) for key, value in signature.structured_outputs.items()}
         for name, signature in signatures.items()
     }
-    measured = calibration is not None
-    of_tasks = [task | {"calibrated": measured and task["log_odds"]} for task in TASKS]
-    tasks = {"tasks": of_tasks} if isinstance(model, EntireSpaceModel) else {}
+    tasks = _tasks(model, calibration)
     return {
         "model": model.name,
         "format": export_format,
         "format_version": description.FORMAT_VERSION,
         "log_odds": registry.get(model.name).calibrated,
-        "calibrated": measured,
-        **({"calibration": dict(calibration)} if calibration is not None else {}),
-        **tasks,
+        "calibrated": calibration.ranking is not None,
+        **({"calibration": dict(calibration.ranking)} if calibration.ranking is not None else {}),
+        **({"tasks": tasks} if tasks else {}),
         "inputs": inputs,
         "outputs": outputs,
         "specification": model.spec.to_dict(),
     }
+
+
+def _tasks(model: PreRankingModel, calibration: Calibrations) -> list[dict[str, Any]]:
+    """What `features.json` says of a model's tasks; nothing of a model with one."""
+    if isinstance(model, EntireSpaceModel):
+        measured = calibration.ranking is not None
+        return [task | {"calibrated": measured and task["log_odds"]} for task in TASKS]
+    if not isinstance(model, MultiTaskModel):
+        return []
+    maps = {task: dict(found) for task, found in calibration.tasks.items() if found is not None}
+    return [
+        task
+        | {"calibrated": task["name"] in maps}
+        | ({"calibration": maps[task["name"]]} if task["name"] in maps else {})
+        for task in model.described_tasks()
+    ]

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 
 import tensorflow as tf
 
-from layers.lookup_plan import DISTINCT, PADDING, WEIGHTS, LookupPlan, sum_by_slot
+from layers.lookup_plan import DISTINCT, PADDING, SLOT_COUNT, WEIGHTS, LookupPlan, RowKernels, sum_by_slot
 
 
 @tf.keras.utils.register_keras_serializable(package="prerank")
@@ -22,7 +22,12 @@ class FieldEmbedding(tf.keras.layers.Layer):
         stddev: standard deviation of the initial values (DeepCTR's 1e-4 by default).
         seed: seed of the initial values.
         xla: use only operations that XLA compiles; slower elsewhere.
+
+    Attributes:
+        kernels: compiled operations for planned look-ups; None for TensorFlow's. Set before the first step is traced.
     """
+
+    kernels: RowKernels | None = None
 
     def __init__(
         self,
@@ -89,7 +94,12 @@ class FieldEmbedding(tf.keras.layers.Layer):
         return LookupPlan({name: self._start[table] for name, table in self.fields.items()}, keep)
 
     def gather(self, plan: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """The embeddings (U, E) of a plan's distinct table rows, in the table's own dtype."""
+        """The embeddings (U, E) of a plan's distinct table rows, in the table's own dtype.
+
+        With `kernels`, their sums (S, E) by the plan's slots.
+        """
+        if self.kernels is not None:
+            return self.kernels.pool(self.table, plan)
         return tf.gather(self.table, plan[DISTINCT])
 
     def pool(
@@ -105,7 +115,8 @@ class FieldEmbedding(tf.keras.layers.Layer):
         """
         shapes = {name: _shape(inputs[name]) if name in keep else _shape(inputs[name])[:1] for name in self.fields}
         sizes = [tf.reduce_prod(shape) for shape in shapes.values()]
-        parts = tf.split(sum_by_slot(rows, plan, tf.add_n(sizes)), sizes, num=len(sizes))
+        slots = rows if self.kernels is not None else sum_by_slot(rows, plan, plan[SLOT_COUNT])
+        parts = tf.split(slots, sizes, num=len(sizes))
         means = [name for name in self.fields if inputs[name].shape.rank == 2 and name not in keep]
         lengths = [_shape(inputs[name])[0] for name in means]
         split = tf.split(plan[WEIGHTS], lengths, num=len(means)) if means else []

@@ -1,6 +1,7 @@
 """Which rows of an embedding table a batch needs, worked out before the training step."""
 
 from collections.abc import Collection, Mapping
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -14,6 +15,7 @@ SLOTS = "lookup/slots"
 SORTED_ROWS = "lookup/sorted_rows"
 SORTED_SLOTS = "lookup/sorted_slots"
 WEIGHTS = "lookup/weights"
+SLOT_COUNT = "lookup/slot_count"
 
 
 class LookupPlan:
@@ -40,6 +42,7 @@ class LookupPlan:
         indices = tf.TensorSpec([None], tf.int32)
         self.signature = dict.fromkeys([DISTINCT, ELEMENTS, SLOTS, SORTED_ROWS, SORTED_SLOTS], indices)
         self.signature[WEIGHTS] = tf.TensorSpec([None], tf.float32)
+        self.signature[SLOT_COUNT] = tf.TensorSpec([], tf.int32)
 
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Plan a batch.
@@ -52,7 +55,8 @@ class LookupPlan:
             `DISTINCT` int32 (U,), the table rows looked up, ascending; of the T filled elements, ordered by slot,
             `ELEMENTS` int32 (T,), their positions in `DISTINCT`, and `SLOTS` int32 (T,); of the same elements, ordered
             by row, `SORTED_ROWS` and `SORTED_SLOTS` int32 (T,); `WEIGHTS` float32, one vector (B,) after another of the
-            sequences not in `keep`, one over the number of a row's elements, 0 where it has none.
+            sequences not in `keep`, one over the number of a row's elements, 0 where it has none; `SLOT_COUNT` int32
+            (), how many slots there are.
         """
         flat, places, weights, slots = [], [], [np.empty(0, np.float32)], 0
         for name, start in self.starts.items():
@@ -79,6 +83,7 @@ class LookupPlan:
             SORTED_ROWS: sorted_rows,
             SORTED_SLOTS: place[order],
             WEIGHTS: np.concatenate(weights),
+            SLOT_COUNT: np.array(slots, np.int32),
         }
 
     def _filled(self, name: str, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
@@ -92,18 +97,53 @@ class LookupPlan:
         return flat[filled], filled // np.int32(indices.shape[1]), len(indices)
 
 
+class RowKernels(Protocol):
+    """Compiled operations that do in one pass what TensorFlow's do in several; float32, on a CPU.
+
+    They give the same numbers to the last bit.
+    """
+
+    def pool(self, table: tf.Variable, plan: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """The sums (S, E) of the table's rows over each slot's elements; not differentiable."""
+
+    def lazy_adam(
+        self,
+        table: tf.Variable,
+        moments: tuple[tf.Variable, tf.Variable],
+        gradient: tf.Tensor,
+        plan: Mapping[str, tf.Tensor],
+        rate: tf.Tensor,
+        constants: "AdamConstants",
+    ) -> None:
+        """Move the rows that a plan looks up, and their moments, by the gradient (S, E) of the plan's slots."""
+
+
+class AdamConstants(NamedTuple):
+    """What a lazy Adam's step depends on beside its rate, see :class:`training.optimizer.LazyAdam`."""
+
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    embedding_l2: float
+
+
 def sum_by_slot(rows: tf.Tensor, plan: Mapping[str, tf.Tensor], slots: tf.Tensor) -> tf.Tensor:
     """Sums (`slots`, E) over each slot's elements of the embeddings `rows` (U, E) of a plan's distinct table rows."""
 
     @tf.custom_gradient
     def pool(rows: tf.Tensor):
         def gradient(upstream: tf.Tensor) -> tf.Tensor:
-            places, segments = plan[SORTED_SLOTS], plan[SORTED_ROWS]
-            return tf.sparse.segment_sum(upstream, places, segments, num_segments=tf.shape(rows)[0])
+            return sum_by_row(upstream, plan)
 
         return tf.sparse.segment_sum(rows, plan[ELEMENTS], plan[SLOTS], num_segments=slots), gradient
 
     return pool(rows)
+
+
+def sum_by_row(gradient: tf.Tensor, plan: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """Sums (U, E) of the gradient (S, E) of a plan's slots over each distinct table row's elements."""
+    distinct = tf.shape(plan[DISTINCT])[0]
+    return tf.sparse.segment_sum(gradient, plan[SORTED_SLOTS], plan[SORTED_ROWS], num_segments=distinct)
 
 
 class DistinctRows(tf.IndexedSlices):
@@ -120,11 +160,52 @@ class DistinctRows(tf.IndexedSlices):
         self.rows = rows
 
 
+class SlotGradient(tf.IndexedSlices):
+    """As :class:`DistinctRows`, but the gradient of a row is summed only where somebody asks for `values`.
+
+    Args:
+        of_slots: (S, E), the gradient of a plan's slots.
+        plan: the plan.
+        kernels: what an optimizer can sum and apply it with.
+    """
+
+    def __init__(self, of_slots: tf.Tensor, plan: Mapping[str, tf.Tensor], kernels: RowKernels):
+        super().__init__(of_slots, plan[DISTINCT])
+        self.of_slots = of_slots
+        self.plan = plan
+        self.kernels = kernels
+
+    @property
+    def values(self) -> tf.Tensor:
+        """(U, E), of the rows."""
+        return sum_by_row(self.of_slots, self.plan)
+
+    @property
+    def dtype(self) -> tf.DType:
+        """That of `values`, which are not summed for it."""
+        return self.of_slots.dtype
+
+
 def with_gathered(
-    gradient: tf.IndexedSlices | None, of_rows: tf.Tensor, rows: tf.Tensor, plan: Mapping[str, tf.Tensor]
+    gradient: tf.IndexedSlices | None,
+    of_gathered: tf.Tensor,
+    gathered: tf.Tensor,
+    plan: Mapping[str, tf.Tensor],
+    kernels: RowKernels | None = None,
 ) -> tf.IndexedSlices:
-    """The whole gradient of a table, from `of_rows`, that of a plan's gathered `rows`, and that of other look-ups."""
+    """The whole gradient of a table.
+
+    Args:
+        gradient: that of look-ups that were not planned, or None.
+        of_gathered: that of `gathered`.
+        gathered: a plan's rows (U, E); with `kernels` its slots (S, E).
+        plan: the plan.
+        kernels: what gathered, if not TensorFlow's operations.
+    """
     if gradient is None:
-        return DistinctRows(of_rows, plan[DISTINCT], rows)
+        if kernels is None:
+            return DistinctRows(of_gathered, plan[DISTINCT], gathered)
+        return SlotGradient(of_gathered, plan, kernels)
+    of_rows = of_gathered if kernels is None else sum_by_row(of_gathered, plan)
     indices = tf.concat([plan[DISTINCT], tf.cast(gradient.indices, tf.int32)], axis=0)
     return tf.IndexedSlices(tf.concat([of_rows, gradient.values], axis=0), indices)

@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 _SEEDS_PER_MODEL = 100_000
+_SEEDS_PER_TASK = 5_000
 _SEEDS_PER_LAYER = 16
 
 
@@ -48,6 +49,7 @@ class PreRankingModel(tf.keras.Model):
         options: the model's options.
         seed: seed of the initial weights and dropout masks.
         xla: use only operations that XLA compiles; slower elsewhere.
+        task: which of several tasks the model is for, so that its seeds are not those of the others.
 
     Attributes:
         options_class: the class of `options`, set by the registry.
@@ -62,14 +64,17 @@ class PreRankingModel(tf.keras.Model):
     first_seed: ClassVar[int] = 0
     encoder: FeatureEncoder  # no default: Keras does not track the weights of what hides an attribute of its class
 
-    def __init__(self, spec: FeatureSpec, options: ModelOptions, seed: int = 0, xla: bool = False, **kwargs):
+    def __init__(
+        self, spec: FeatureSpec, options: ModelOptions, seed: int = 0, xla: bool = False, task: int = 0, **kwargs
+    ):
         # The layers follow the precision policy; logits, bias and inputs stay in float32.
         super().__init__(dtype="float32", **kwargs)
         self.xla = xla
         self.seed = seed
         self.spec = spec
         self.options = options
-        self._seeds = itertools.count(seed * _SEEDS_PER_MODEL + self.first_seed, _SEEDS_PER_LAYER)
+        first = seed * _SEEDS_PER_MODEL + self.first_seed + task * _SEEDS_PER_TASK
+        self._seeds = itertools.count(first, _SEEDS_PER_LAYER)
         self._means = RunningMeans()
         self.objective: Objective | None = None
         if self.trains_bias is not None:
@@ -235,7 +240,10 @@ class PreRankingModel(tf.keras.Model):
         return self.preference(data if isinstance(data, Mapping) else as_batch(data).features)
 
     def gather(self, plan: Mapping[str, tf.Tensor]) -> tf.Tensor | None:
-        """The embeddings (U, E) of the table rows that a planned batch needs, each once; None without a plan."""
+        """The embeddings of the table rows that a planned batch needs; None without a plan.
+
+        (U, E), each row once; with compiled `kernels` (S, E), summed by the plan's slots.
+        """
         return self.encoder.gather(plan) if hasattr(self, "encoder") else None
 
     def losses(self, batch: Batch, rows: tf.Tensor | None = None) -> dict[str, tf.Tensor]:
@@ -259,8 +267,9 @@ class PreRankingModel(tf.keras.Model):
             return
         *pairs, (of_rows, _) = self.optimizer.compute_gradients(total, [*variables, rows], tape=tape)
         gradients = {variable.ref(): gradient for gradient, variable in pairs}
-        table = self.encoder.embedding.table.ref()
-        gradients[table] = with_gathered(gradients[table], of_rows, rows, plan)
+        embedding = self.encoder.embedding
+        table = embedding.table.ref()
+        gradients[table] = with_gathered(gradients[table], of_rows, rows, plan, embedding.kernels)
         self.optimizer.apply_gradients([(gradient, key.deref()) for key, gradient in gradients.items()])
 
     @property

@@ -30,6 +30,8 @@ class Batch(NamedTuple):
         lists: (G, N) int32, places among P of the pairs of each list; -1 for none.
         share: () float32, the part of the whole batch's rows that this is; less than 1 if several replicas train.
         labelled_share: () float32, the same of the weights of the rows that have a label.
+        task_labels: (R, T) float32, the labels of the rows for each of several tasks, NaN where a row has none; None
+            for one task.
     """
 
     features: Mapping[str, tf.Tensor]
@@ -44,6 +46,7 @@ class Batch(NamedTuple):
     lists: tf.Tensor
     share: tf.Tensor
     labelled_share: tf.Tensor
+    task_labels: tf.Tensor | None = None
 
     @classmethod
     def of_rows(

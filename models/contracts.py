@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -62,9 +62,21 @@ class RunningMeans:
     def update(self, values: dict[str, tf.Tensor], weight: tf.Tensor | None) -> dict[str, tf.Tensor]:
         for name, value in values.items():
             if name not in self.metrics:
-                self.metrics[name] = tf.keras.metrics.Mean(name)
+                self.metrics[name] = self._mean(name)
             self.metrics[name].update_state(value, weight)
         return {name: self.metrics[name].result() for name in values}
+
+    @staticmethod
+    def _mean(name: str) -> tf.keras.metrics.Mean:
+        if tf.distribute.has_strategy():  # each replica has its own, which the strategy makes
+            return tf.keras.metrics.Mean(name)
+        with tf.init_scope(), tf.variable_creator_scope(_outside_of_functions):
+            return tf.keras.metrics.Mean(name)
+
+
+def _outside_of_functions(make: Callable[..., tf.Variable], **options: Any) -> tf.Variable:
+    """Makes a variable that is no part of a `tf.function` being traced, which would be traced once more for it."""
+    return make(**{**options, "experimental_enable_variable_lifting": False})
 
 
 def of_logit(logit: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -133,7 +133,7 @@ class FeatureEncoder(tf.keras.layers.Layer):
         return self.embedding.plan(self.keep)
 
     def gather(self, plan: Mapping[str, tf.Tensor]) -> tf.Tensor | None:
-        """The embeddings (U, E) of the table rows that a batch needs, by its plan; None if there is no plan."""
+        """What :meth:`layers.FieldEmbedding.gather` gives for the plan of a batch; None if there is no plan."""
         return self.embedding.gather(plan) if plan else None
 
     def embed(self, features: Mapping[str, Any], plan: Mapping[str, tf.Tensor], rows: tf.Tensor) -> Embedded:

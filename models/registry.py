@@ -19,6 +19,7 @@ import models
 from features import FeatureSpec
 from models.exposure_options import ExposureOptions
 from models.options import ModelOptions
+from models.task_options import TaskOptions
 from prerank.errors import InputError
 from prerank.hints import did_you_mean
 
@@ -43,6 +44,7 @@ class ModelEntry:
         source: the paper.
         limits: the reason, by each of :data:`FLAGS` that does not hold.
         link: address of the paper, or empty.
+        one_tower_tasks: whether a model that is not decoupled can have several tasks.
     """
 
     name: str
@@ -51,6 +53,7 @@ class ModelEntry:
     source: str
     limits: Mapping[str, str] = field(default_factory=dict)
     link: str = ""
+    one_tower_tasks: bool = False
 
     def __call__(self, model: type[PreRankingModel]) -> type[PreRankingModel]:
         """Enter the class.
@@ -98,6 +101,11 @@ class ModelEntry:
         """The sigmoid of its logit is trained to be the probability of a positive."""
         return "calibrated" not in self.limits
 
+    @property
+    def several_tasks(self) -> bool:
+        """It can learn several tasks, from one encoder of the features."""
+        return self.differentiable and (self.decoupled or self.one_tower_tasks)
+
 
 _REGISTERED: dict[str, ModelEntry] = {}
 _CLASSES: dict[str, type[PreRankingModel]] = {}
@@ -112,6 +120,7 @@ def register(
     link: str = "",
     decoupled: bool = True,
     limits: Mapping[str, str] | None = None,
+    one_tower_tasks: bool = False,
 ) -> ModelEntry:
     """The entry of a model, which is the decorator of its class.
 
@@ -123,6 +132,8 @@ def register(
         link: address of the paper, or empty.
         decoupled: whether the class is a `TwoTowerModel`.
         limits: the reasons of other flags that do not hold.
+        one_tower_tasks: whether a class that is no `TwoTowerModel` can have several tasks: it makes its encoder by
+            `make_encoder`, and has it as its attribute.
 
     Raises:
         ValueError: a limit is none of :data:`FLAGS`.
@@ -130,7 +141,7 @@ def register(
     if unknown := sorted(set(limits or {}) - set(FLAGS)):
         raise ValueError(f"limits must name flags out of {FLAGS}. Received: {unknown}")
     of_class = {} if decoupled else {"decoupled": _ONE_TOWER}
-    return ModelEntry(name, options, kind, source, {**of_class, **(limits or {})}, link)
+    return ModelEntry(name, options, kind, source, {**of_class, **(limits or {})}, link, one_tower_tasks)
 
 
 @functools.cache
@@ -183,6 +194,7 @@ def build(
     seed: int = 0,
     xla: bool = False,
     entire_space: bool | ExposureOptions = False,
+    tasks: TaskOptions | None = None,
 ) -> PreRankingModel:
     """Make the model `name` for a data set, its weights built. Imports TensorFlow.
 
@@ -194,9 +206,11 @@ def build(
         xla: use only operations that XLA compiles; slower elsewhere.
         entire_space: whether the model also learns which items are shown, see :mod:`models.entire_space`; or the
             options that say so.
+        tasks: options of the tasks; None for one. See :mod:`models.multi_task`.
 
     Raises:
-        InputError: there is no such model, it lacks a field in `spec`, or it cannot be had with `entire_space`.
+        InputError: there is no such model, it lacks a field in `spec`, or it cannot be had with `entire_space` or with
+            several tasks.
     """
     entry = get(name)
     exposure = (
@@ -207,7 +221,14 @@ def build(
     check_exposure(entry, exposure)
     if not isinstance(options, ModelOptions):
         options = entry.options(**(options or {}))
-    model = entry.model(spec, options, seed=seed, xla=xla, name=name)
+    make = functools.partial(entry.model, spec, options, seed=seed, xla=xla, name=name)
+    if tasks is not None and tasks.several:
+        from models.multi_task import several_tasks
+
+        check_tasks(entry, tasks, exposure)
+        model: PreRankingModel = several_tasks(make, tasks.of_tasks())
+    else:
+        model = make()
     if exposure.entire_space:
         from models.entire_space import factorised
 
@@ -228,3 +249,20 @@ def check_exposure(entry: ModelEntry, exposure: ExposureOptions) -> None:
                 f"--entire_space: expected a model that is trained by gradient steps and calibrated. "
                 f"{entry.name}: {entry.limits[flag]}"
             )
+
+
+def check_tasks(entry: ModelEntry, tasks: TaskOptions, exposure: ExposureOptions) -> None:
+    """Check that a model can learn the tasks that are asked for.
+
+    Raises:
+        InputError: it is a ranker, is not trained by gradient steps, or its logit is not that of a probability.
+    """
+    if not tasks.several:
+        return
+    if not entry.several_tasks:
+        reason = entry.limits.get("differentiable") or entry.limits["decoupled"]
+        raise InputError(f"--tasks: expected a two-tower model or cold for several tasks. {entry.name}: {reason}")
+    if tasks.esmm and not entry.calibrated:
+        raise InputError(f"--esmm multiplies probabilities. {entry.name}: {entry.limits['calibrated']}")
+    if exposure.entire_space:
+        raise InputError("--entire_space takes one task. Expected: one name after --tasks, or none")

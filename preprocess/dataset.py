@@ -15,6 +15,7 @@ from preprocess.options import ResolvedOptions
 if TYPE_CHECKING:
     import ibis.expr.types as ir
 
+    from preprocess.propensity import Propensity
     from preprocess.raw import RawFile, RawTable
 
 
@@ -46,6 +47,8 @@ class RawData:
             test rows and over the others.
         timed: whether `TIMESTAMP` means something; if not, only `--split random` is possible, and nothing is as-of.
         notes: lines for the user about what the data lack.
+        propensity: how likely a user looks at each place of a list; `rows` then have
+            :data:`preprocess.names.POSITION` (an integer, or null) and a weight. None: places are not known.
     """
 
     rows: ir.Table
@@ -58,6 +61,7 @@ class RawData:
     means_before_split: bool = False
     timed: bool = True
     notes: tuple[str, ...] = ()
+    propensity: Propensity | None = None
 
 
 class Adapter(Protocol):

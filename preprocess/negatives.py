@@ -8,7 +8,7 @@ import ibis.expr.types as ir
 from features import FeatureSpec
 from preprocess.engines import Engine
 from preprocess.hashing import with_hash
-from preprocess.names import LABEL, ROW, STAGE, TEACHER, TIMESTAMP, only, renamed
+from preprocess.names import LABEL, ROW, STAGE, TEACHER, TIMESTAMP, further_labels, only, renamed
 
 _SALT = 701
 
@@ -47,6 +47,7 @@ def with_negatives(engine: Engine, rows: ir.Table, spec: FeatureSpec, number: in
         LABEL: ibis.literal(0),
         STAGE: ibis.literal(0),
         TEACHER: ibis.null("float64"),
+        **{name: ibis.literal(0) for name in further_labels(spec)},
     }
     negatives = renamed(negatives, {name: changed.get(name, negatives[name]) for name in rows.columns})
     numbered = rows.mutate(**{ROW: rows[ROW] * (number + 1)})

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from preprocess.dataset import Adapter
 
 Protocol = Literal["strict", "reference"]
-Split = Literal["time", "random", "user_time"]
+Split = Literal["time", "random", "user_time", "none"]
 State = Literal["online", "frozen"]
 Leak = Literal["target_mean", "history", "user_filter", "encoders", "scaler"]
 LEAKS: tuple[Leak, ...] = get_args(Leak)
@@ -28,7 +28,7 @@ DEFAULT_SHARE = 0.1
 
 _ADDED: dict[str, Any] = {
     "negatives": 0, "min_count": 1, "hash_buckets": 0, "calibrate": "none", "init_from": None,
-    "test_share": None, "validation_share": None, "test_from": None,
+    "test_share": None, "validation_share": None, "test_from": None, "fit_all": None,
     # of hit; and of fit, whose scorers have other names
     "scorer": "max_sim", "mixture_hidden": 128, "mixture_temperature": 0.0, "mixture_dropout": 0.2,
     "mixture_balance": 0.001,
@@ -93,7 +93,8 @@ class DataOptions(Options):
     )
     split: Split | None = Field(
         None,
-        description="how rows are split: time (default of strict), user_time, or random (the only choice of reference)",
+        description="how rows are split: time (default of strict), user_time, random (the only choice of reference); "
+        "or none: all rows train, see --fit_all",
     )
     leak: tuple[Literal[Leak, "none"], ...] | None = Field(
         None, description="leaks that are on, or none; default: strict none, reference all of them"
@@ -151,6 +152,8 @@ class DataOptions(Options):
         given = [name for name in ("test_share", "validation_share", "test_from") if getattr(self, name) is not None]
         if given and self.protocol == "reference":
             raise ValueError(f"--protocol reference has a split of its own. Received: --{given[0]}")
+        if given and self.split == "none":
+            raise ValueError(f"--split none leaves all rows for training. Received: --{given[0]}")
         if self.test_from is not None:
             if self._split() != "time":
                 raise ValueError(f"--test_from needs --split time. Received: --split {self._split()}")

@@ -19,12 +19,26 @@ from preprocess.dataset import Adapter, RawData, check_coverage
 from preprocess.delimited import read, split
 from preprocess.engines import Engine
 from preprocess.kuairec import KuaiRec
-from preprocess.names import CARRIED, LABEL, REQUEST, ROW, ROW_WEIGHT, STAGE, TEACHER, TIMESTAMP, only
+from preprocess.names import (
+    CARRIED,
+    FURTHER_LABEL,
+    LABEL,
+    POSITION,
+    REQUEST,
+    ROW,
+    ROW_WEIGHT,
+    STAGE,
+    TEACHER,
+    TIMESTAMP,
+    further_labels,
+    only,
+)
 from preprocess.options import DataOptions, ResolvedOptions
 from preprocess.parquet_rows import Source, read_parquet
+from preprocess.propensity import Propensity
 from preprocess.raw import Column, Layout, RawFile, RawTable
 from preprocess.recflow import RecFlow
-from preprocess.schema import Schema, StageSchema
+from preprocess.schema import LabelSchema, PositionSchema, Schema, StageSchema
 from prerank.errors import InputError
 from prerank.values import KINDS, TOO_LARGE, short
 
@@ -173,11 +187,16 @@ class OwnData:
             else:
                 tables[role] = rows.one_each(engine, key, others)
         rows = rows.with_table(_labelled(engine, rows, schema))
+        for name, label in schema.further_labels.items():
+            rows = rows.with_table(_with_label(engine, rows, label, FURTHER_LABEL.format(name)))
         rows = rows.with_table(_carried(engine, rows, schema))
         made = rows.table
         if schema.time is None:
             made = made.mutate(**{TIMESTAMP: ibis.literal(0, "int64")})
-        carried = [CARRIED[name] for name in spec.row_columns]
+        if schema.position:
+            made = _placed(engine, rows, schema.position, made)
+        carried = [*(CARRIED[name] for name in spec.row_columns), *further_labels(spec)]
+        carried += [POSITION] if schema.position else []
         return RawData(
             rows=engine.save(only(made, ROW, TIMESTAMP, LABEL, *of_rows, *carried)),
             users=tables["users"],
@@ -185,13 +204,17 @@ class OwnData:
             spec=spec,
             utc_offset=schema.utc_offset,
             timed=schema.time is not None,
+            propensity=_propensity(schema.position),
         )
 
     def _of_the_row(self) -> list[Source]:
         """Label, time and what else a row carries. Weights and logits are read as labels are: -1 is a value there."""
         schema, found = self.schema, []
         if schema.label:
-            found.append(Source(LABEL, schema.label.column, "label", required=not schema.label_is_optional))
+            found.append(Source(LABEL, schema.label.column, "label", required=not schema.may_lack(schema.label)))
+        for name, label in schema.further_labels.items():
+            required = not schema.may_lack(label)
+            found.append(Source(FURTHER_LABEL.format(name), label.column, "label", required=required))
         if schema.time:
             found.append(Source(TIMESTAMP, schema.time.column, "seconds", True, _PER_SECOND[schema.time.unit]))
         if schema.request:
@@ -200,6 +223,8 @@ class OwnData:
             found.append(Source(STAGE, schema.stage.column, "text" if schema.stage.order else "int", required=True))
         if schema.weight:
             found.append(Source(ROW_WEIGHT, schema.weight, "label"))
+        if schema.position:
+            found.append(Source(POSITION, schema.position.column, "int"))
         if schema.teacher:
             found.append(Source(TEACHER, schema.teacher, "label"))
         return found
@@ -244,12 +269,20 @@ def _labelled(engine: Engine, rows: RawTable, schema: Schema) -> ir.Table:
         return table.mutate(**{LABEL: ibis.literal(1, "int8")})
     if label.leave_out:
         table = table.filter(~table[LABEL].isin(label.leave_out).fill_null(False))
+    return _with_label(engine, rows.with_table(table), label, LABEL)
+
+
+def _with_label(engine: Engine, rows: RawTable, label: LabelSchema, name: str) -> ir.Table:
+    """The rows with the column `name` as a label by its rule: 0, 1, or null for a number that is left out."""
+    table = rows.table
+    if label.leave_out:
+        table = table.mutate(**{name: table[name].isin(label.leave_out).ifelse(ibis.null("float64"), table[name])})
     if label.positive_from is not None:
-        return table.mutate(**{LABEL: (table[LABEL] >= label.positive_from).cast("int8")})
+        return table.mutate(**{name: (table[name] >= label.positive_from).cast("int8")})
     what = f"{label.column} has to be 0 or 1, or the schema needs label.positive_from"
-    wrong = only(table.filter(~table[LABEL].isin([0.0, 1.0])), ROW, LABEL)
-    rows.check(engine, wrong, lambda row: f"{what}. Received: {row[LABEL]}")
-    return table.mutate(**{LABEL: table[LABEL].cast("int8")})
+    wrong = only(table.filter(~table[name].isin([0.0, 1.0])), ROW, name)
+    rows.check(engine, wrong, lambda row: f"{what}. Received: {row[name]}")
+    return table.mutate(**{name: table[name].cast("int8")})
 
 
 def _carried(engine: Engine, rows: RawTable, schema: Schema) -> ir.Table:
@@ -265,6 +298,19 @@ def _carried(engine: Engine, rows: RawTable, schema: Schema) -> ir.Table:
             what = f"{column} has to be a finite number of 32 bits{', 0 or more' if least == 0 else ''}"
             _check(engine, rows, wrong, name, what)
     return table
+
+
+def _placed(engine: Engine, rows: RawTable, position: PositionSchema, made: ir.Table) -> ir.Table:
+    """The rows with a weight, 1 where the data have none, once their places are checked."""
+    wrong = made.filter(made[POSITION] < position.first)
+    _check(engine, rows, wrong, POSITION, f"{position.column} has to be an integer from {position.first} on")
+    return made if ROW_WEIGHT in made.columns else made.mutate(**{ROW_WEIGHT: ibis.literal(1.0, "float64")})
+
+
+def _propensity(position: PositionSchema | None) -> Propensity | None:
+    if position is None:
+        return None
+    return Propensity(position.propensity, position.first, position.largest_weight, position.column)
 
 
 def _check(engine: Engine, rows: RawTable, wrong: ir.Table, name: str, what: str) -> None:

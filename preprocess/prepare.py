@@ -15,6 +15,7 @@ from preprocess.dataset import Adapter
 from preprocess.engines import Engine, engine_class
 from preprocess.options import DataOptions, ResolvedOptions, without_added
 from preprocess.prepared import FORMAT_VERSION, MANIFEST, PreparedData
+from preprocess.propensity import to_json
 from preprocess.raw import RawFile
 from preprocess.sequences import laid_out
 from preprocess.splits import PARTS
@@ -105,7 +106,8 @@ def _write(
         if spill.exists():
             spill.rmdir()
         (unfinished / MANIFEST).write_text(json.dumps(manifest, indent=1), "utf-8")
-    rows = ", ".join(f"{part} {manifest['parts'][part]['rows']:,}" for part in PARTS)
+    sizes = {part: manifest["parts"][part]["rows"] for part in PARTS}
+    rows = ", ".join(f"{part} {size:,}" for part, size in sizes.items() if size)
     report(f"prepared {rows} rows in {time.monotonic() - started:.1f} s: {folder}")
 
 
@@ -119,13 +121,15 @@ def _write_samples(
         files = {
             name: writing.write_part(engine, built, stores, place, folder / name) for place, name in enumerate(PARTS)
         }
-    spec = writing.scaled(built.spec, files["test" if "scaler" in options.leaks else "train"])
+    leaked = "scaler" in options.leaks and options.split != "none"
+    spec = writing.scaled(built.spec, files["test" if leaked else "train"])
     (folder / "vocabularies").mkdir()
     for name, known in built.vocabularies.items():
         values = known.values.order_by("index").select("value")
         writing.write_table(engine, values, folder / "vocabularies" / f"{name}.parquet")
     writing.write_table(engine, built.catalogue, folder / "catalogue.parquet")
-    return {
+    looked_at = {"propensity": to_json(built.propensity)} if built.propensity else {}
+    return looked_at | {
         "spec": spec.to_dict(),
         "training_mean_label": built.training_mean_label,
         "parts": writing.measure(spec, files),

@@ -28,12 +28,21 @@ MANIFEST = "manifest.json"
 
 
 @with_config(reading.RECORD)
+class LabelRows(TypedDict):
+    """How many rows of a part have one of several labels."""
+
+    labelled: Annotated[int, Option(ge=0)]
+    positives: Annotated[int, Option(ge=0)]
+
+
+@with_config(reading.RECORD)
 class PartRows(TypedDict):
     """How many rows a part has."""
 
     rows: Annotated[int, Option(ge=0)]
     positives: Annotated[int, Option(ge=0)]
     labelled: NotRequired[Annotated[int, Option(ge=0)]]
+    labels: NotRequired[dict[reading.Name, LabelRows]]
 
 
 class Parts(TypedDict):
@@ -71,6 +80,7 @@ class PreparedData:
     int8 (the larger, the longer the row stayed in the cascade), `weight` float32 (1 where it is missing), `teacher`
     float32 (NaN where it is missing). All rows of a request are in one part. Those of a training request lie one after
     another in one file. A row without a label has the label :data:`features.UNLABELLED`.
+    Where the spec has several `labels`, the first is `label`, and each other has a column `label_<name>`, int8.
 
     Attributes:
         path: the folder.

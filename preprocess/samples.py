@@ -26,12 +26,14 @@ from preprocess.names import (
     TIMESTAMP,
     USER,
     WEIGHT,
+    further_labels,
     only,
     renamed,
     with_columns,
 )
 from preprocess.negatives import with_negatives
 from preprocess.options import ResolvedOptions
+from preprocess.propensity import with_propensity
 from preprocess.sequences import Sequences
 from preprocess.splits import PARTS, TRAIN
 from preprocess.state import COUNTS
@@ -51,6 +53,7 @@ class Samples:
         vocabularies: by name.
         spec: with vocabulary sizes, lengths and defaults; without means and scales.
         training_mean_label: g of the protocol.
+        propensity: by place, how likely a user looks at it; empty where places are not known.
     """
 
     rows: ir.Table
@@ -59,6 +62,7 @@ class Samples:
     vocabularies: dict[str, Vocabulary]
     spec: FeatureSpec
     training_mean_label: float
+    propensity: dict[int, float]
 
 
 def build(engine: Engine, raw: RawData, options: ResolvedOptions) -> Samples:
@@ -72,6 +76,10 @@ def build(engine: Engine, raw: RawData, options: ResolvedOptions) -> Samples:
     """
     rows = _parted(engine, raw, options)
     training = _training(engine, rows, options)
+    looked_at: dict[int, float] = {}
+    if raw.propensity is not None:
+        rows, looked_at = with_propensity(engine, rows, raw.propensity)
+        rows = engine.save(rows)
     raw = _completed(engine, raw, rows)
     spec, vocabularies = _fitted(engine, raw, rows, options)
     spec = _with_defaults(engine, raw, rows, spec, training[0] / training[1], options)
@@ -96,11 +104,12 @@ def build(engine: Engine, raw: RawData, options: ResolvedOptions) -> Samples:
         vocabularies=vocabularies,
         spec=spec,
         training_mean_label=training[0] / training[1],
+        propensity=looked_at,
     )
 
 
 def _parted(engine: Engine, raw: RawData, options: ResolvedOptions) -> ir.Table:
-    if not raw.timed and options.split != "random":
+    if not raw.timed and options.split not in ("random", "none"):
         raise InputError(
             f"--split {options.split}: the {raw.spec.dataset} data given have no time, only --split random is possible"
         )
@@ -133,7 +142,8 @@ def _training(engine: Engine, rows: ir.Table, options: ResolvedOptions) -> tuple
     """Positives and labelled rows of the training part."""
     counts = rows.group_by(PART).agg(rows=rows[LABEL].count(), positives=rows[LABEL].fill_null(0).cast("int64").sum())
     found = {row[PART]: row for row in engine.table(counts).to_pylist()}
-    sizes = {name: found.get(place, {"rows": 0})["rows"] for place, name in enumerate(PARTS)}
+    needed = PARTS[:1] if options.split == "none" else PARTS
+    sizes = {name: found.get(place, {"rows": 0})["rows"] for place, name in enumerate(needed)}
     if not all(sizes.values()):
         received = ", ".join(f"{name} {size}" for name, size in sizes.items())
         what = "rows" if engine.one(rows.agg(all=rows[LABEL].notnull().all()))["all"] else "rows with a label"
@@ -295,6 +305,7 @@ def _columns(
         elif field.name not in cut_out:
             columns[field.name] = joined[INDEX.format(field.name)]
     columns[LABEL] = joined[LABEL].cast("int8").fill_null(UNLABELLED)
+    columns |= {name: joined[name].cast("int8").fill_null(UNLABELLED) for name in further_labels(spec)}
     columns |= _carried(joined, spec)
     needed = [*(name for found in sequences for name in found.columns), USER, ITEM, ROW, TIMESTAMP, PART, SHUFFLE]
     return renamed(joined, {name: joined[name] for name in needed} | columns)

@@ -25,6 +25,7 @@ from prerank.options import Options
 from prerank.reading import InnerPath, problem
 
 Name = Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_]*$", max_length=100)]
+LabelName = Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_]*$", max_length=40)]
 Column = Annotated[str, StringConstraints(min_length=1)]
 
 
@@ -94,6 +95,28 @@ class StageSchema(Options):
         return self
 
 
+class PositionSchema(Options):
+    """The column with a row's place in the list that was shown. Positives at places that few look at weigh more."""
+
+    column: Column
+    first: int = Option(default=1, ge=0, le=1, description="number of the first place")
+    propensity: tuple[float, ...] | None = Option(
+        default=None,
+        min_length=1,
+        max_length=1000,
+        description="chance that a user looks at each place, from the first on; none: estimated by the shares of "
+        "positives, which holds where items came to their places by chance",
+    )
+    largest_weight: float = Option(default=10.0, ge=1, le=1000, description="no positive is multiplied by more")
+
+    @field_validator("propensity")
+    @classmethod
+    def _chances(cls, value: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        if wrong := [chance for chance in value or () if not 0 < chance <= 1]:
+            raise ValueError(f"position.propensity: expected numbers above 0, at most 1. Received: {wrong[0]}")
+        return value
+
+
 class FilesSchema(Options):
     """Names of the files in the folder `--data_path`; without users or items, `rows` has their columns too."""
 
@@ -131,6 +154,9 @@ class Schema(Options):
     label: Annotated[LabelSchema, _named("column")] | None = Option(
         default=None, description="column; none: positives only"
     )
+    labels: dict[LabelName, Annotated[LabelSchema, _named("column")]] | None = Option(
+        default=None, min_length=1, max_length=8, description="several labels by name, in place of label"
+    )
     time: Annotated[TimeSchema, _named("column")] | None = Option(
         default=None, description="column; none: nothing is timed"
     )
@@ -141,6 +167,9 @@ class Schema(Options):
         default=None, description="column; how far a candidate got in the cascade"
     )
     weight: Column | None = Option(default=None, description="column; how much a row counts, 0 or more; 1 if missing")
+    position: Annotated[PositionSchema, _named("column")] | None = Option(
+        default=None, description="column; a row's place in the list that was shown, for weights against position bias"
+    )
     teacher: Column | None = Option(default=None, description="column; the logit that a ranker gave the row, if any")
     privileged: tuple[str, ...] = Option(default=(), description="fields that only a teacher may see")
     utc_offset: int | None = Option(
@@ -157,6 +186,16 @@ class Schema(Options):
         if value in '"\r\n':
             raise ValueError("a quote or a line end cannot stand between values")
         return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _first_label(cls, values: Any) -> Any:
+        """The first of several labels is the label, of which means and histories are made."""
+        if not isinstance(values, dict) or not isinstance(labels := values.get("labels"), dict) or not labels:
+            return values
+        if values.get("label") is not None:
+            raise ValueError("label and labels: give one of both")
+        return values | {"label": next(iter(labels.values()))}
 
     @model_validator(mode="after")
     def _check(self) -> Schema:
@@ -178,6 +217,8 @@ class Schema(Options):
             raise ValueError(f"static: {both[0]!r} is of the context, so it changes from row to row")
         if self.stage and not self.label:
             raise ValueError("stage: a label is needed too, as rows of the last stage need not be positives")
+        if self.position and not self.label:
+            raise ValueError("position: a label is needed too, as places say how often positives are seen")
         if ids := [name for name in (self.user_id, self.item_id) if name in self.privileged]:
             raise ValueError(f"privileged: {ids[0]!r} is an id, and every model needs it")
         for name, field in self.fields.items():
@@ -188,14 +229,20 @@ class Schema(Options):
     @property
     def row_columns(self) -> tuple[RowColumn, ...]:
         """What the rows carry beside fields and label."""
-        return tuple(name for name in ROW_COLUMNS if getattr(self, name) is not None)
+        weighted = self.weight is not None or self.position is not None
+        given = {"request": self.request, "stage": self.stage, "weight": weighted or None, "teacher": self.teacher}
+        return tuple(name for name in ROW_COLUMNS if given[name] is not None)
 
     @property
-    def label_is_optional(self) -> bool:
-        """Whether rows may lack the label."""
-        if self.label is None or self.label.optional is None:
+    def further_labels(self) -> dict[str, LabelSchema]:
+        """The labels beside the first, by name."""
+        return dict(list((self.labels or {}).items())[1:])
+
+    def may_lack(self, label: LabelSchema | None) -> bool:
+        """Whether rows may lack a label."""
+        if label is None or label.optional is None:
             return self.stage is not None
-        return self.label.optional
+        return label.optional
 
     def spec(self) -> FeatureSpec:
         """The specification, without vocabulary sizes, means and scales: user side first, made fields last in each."""
@@ -227,6 +274,7 @@ class Schema(Options):
             label="label" if "label" not in names else "_label",
             row_columns=self.row_columns,
             privileged=self.privileged,
+            labels=tuple(self.labels or ()),
         )
 
     def _given(self, side: Side) -> list[Field]:

@@ -66,6 +66,8 @@ def with_part(
     Raises:
         InputError: a cut by days, and there are fewer than 3 of them or one without a row.
     """
+    if options.split == "none":
+        return rows.mutate(**{PART: ibis.literal(TRAIN, "int8")})
     asked = options.test_share is not None or options.validation_share is not None
     test, validation = (
         round(_MILLION * (DEFAULT_SHARE if share is None else share))

@@ -15,7 +15,18 @@ import pyarrow.parquet as pq
 
 from features import ROW_COLUMNS, UNLABELLED, UNSEEN, FeatureSpec, RowColumn
 from preprocess.engines import Engine
-from preprocess.names import CARRIED, ITEM, LABEL, PART, REQUEST, ROW, SHUFFLE, TIMESTAMP, USER
+from preprocess.names import (
+    CARRIED,
+    ITEM,
+    LABEL,
+    PART,
+    REQUEST,
+    ROW,
+    SHUFFLE,
+    TIMESTAMP,
+    USER,
+    further_labels,
+)
 from preprocess.samples import Samples
 from preprocess.sequences import Store
 from preprocess.splits import PARTS, TRAIN
@@ -73,8 +84,9 @@ def _schema(spec: FeatureSpec) -> tuple[list[str], pa.Schema]:
     others = {spec.beside(name): kind for name, (_, kind) in _OTHERS.items()}
     carried = [name for name in ROW_COLUMNS if name in spec.row_columns]
     others |= {spec.beside(name): _CARRIED_TYPES[name] for name in carried}
+    others |= {spec.label_of(name): pa.int8() for name in spec.labels[1:]}
     names = [*fields, LABEL, *(name for name, _ in _OTHERS.values()), *(CARRIED[name] for name in carried)]
-    return names, pa.schema(fields | {spec.label: pa.int8()} | others)
+    return [*names, *further_labels(spec)], pa.schema(fields | {spec.label: pa.int8()} | others)
 
 
 def of_equal_size(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
@@ -150,9 +162,9 @@ def scaled(spec: FeatureSpec, files: Sequence[Path]) -> FeatureSpec:
 def out_of_vocabulary(spec: FeatureSpec, files: Sequence[Path]) -> dict[str, float]:
     """By field, the share of a part's rows whose value is out of vocabulary; of sequences, the share of all elements.
 
-    A hashed field has no such values.
+    A hashed field has no such values. Of a part without rows nothing is said.
     """
-    names = [field.name for field in spec.fields if field.vocabulary and not field.hash_buckets]
+    names = [field.name for field in spec.fields if files and field.vocabulary and not field.hash_buckets]
     unseen, total = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
     for file in files:
         table = pq.read_table(file, columns=names)
@@ -186,15 +198,33 @@ def measure(spec: FeatureSpec, files: Mapping[str, Sequence[Path]]) -> dict[str,
         for part, values in columns.items():
             found[part]["labelled"] = int(np.count_nonzero(values[label] != UNLABELLED))
     for part in PARTS:
-        found[part] |= _measure_requests(spec, files[part])
+        found[part] |= _measure_requests(spec, files[part]) | _measure_labels(spec, files[part])
     for side, name in sides.items():
-        seen = np.zeros(1 + max(int(values[name].max()) for values in columns.values()), bool)
+        seen = np.zeros(1 + max(int(values[name].max(initial=-1)) for values in columns.values()), bool)
         seen[columns[PARTS[TRAIN]][name]] = True
         for part, values in columns.items():
             distinct = int(np.count_nonzero(np.bincount(values[name], minlength=len(seen))))
             unseen = len(values[name]) - int(np.count_nonzero(seen[values[name]]))
-            found[part] |= {f"{side}s": distinct, f"unseen_{side}_share": unseen / len(values[name])}
+            found[part] |= {f"{side}s": distinct, f"unseen_{side}_share": unseen / max(len(values[name]), 1)}
     return found
+
+
+def _measure_labels(spec: FeatureSpec, files: Sequence[Path]) -> dict[str, Any]:
+    """How many rows have each of several labels, and how many of them are positives."""
+    if not spec.labels:
+        return {}
+    columns = {name: spec.label_of(name) for name in spec.labels}
+    values = _numbers(files, list(columns.values()))
+    found = {name: values[column] for name, column in columns.items()}
+    return {
+        "labels": {
+            name: {
+                "labelled": int(np.count_nonzero(labels != UNLABELLED)),
+                "positives": int(np.count_nonzero(labels == 1)),
+            }
+            for name, labels in found.items()
+        }
+    }
 
 
 def _measure_requests(spec: FeatureSpec, files: Sequence[Path]) -> dict[str, Any]:
@@ -211,5 +241,8 @@ def _measure_requests(spec: FeatureSpec, files: Sequence[Path]) -> dict[str, Any
 
 
 def _numbers(files: Sequence[Path], names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Columns of some files, one file after another; without a file, no rows."""
     tables = [pq.read_table(file, columns=list(names)) for file in files]
+    if not tables:
+        return {name: np.empty(0, np.int64) for name in names}
     return {name: np.concatenate([table[name].to_numpy() for table in tables]) for name in names}

@@ -35,6 +35,12 @@ def keep_freed_memory() -> bool:
     return all(value == 1 for value in returned)
 
 
+def as_environment() -> dict[str, str]:
+    """The same settings as glibc's own variables, by name: for a process that does not call this module."""
+    names = {_M_MMAP_THRESHOLD: "MMAP_THRESHOLD", _M_TRIM_THRESHOLD: "TRIM_THRESHOLD", _M_TOP_PAD: "TOP_PAD"}
+    return {f"MALLOC_{names[setting]}_": str(value) for setting, value in _SETTINGS.items()}
+
+
 def _set_by_user() -> bool:
     own = any(name.startswith("MALLOC_") and name.endswith("_") for name in os.environ)
     return own or "glibc.malloc" in os.environ.get("GLIBC_TUNABLES", "")

@@ -8,6 +8,7 @@ from typing import Any
 from prerank import description, digests
 from prerank.array_files import read_npz
 from prerank.backend import Backend, Signature
+from prerank.calibration import Probabilities
 from prerank.errors import ArtefactError
 from prerank.fallback import ExportedScorer
 from prerank.folders import recover
@@ -56,6 +57,13 @@ class Artefact:
         """Whether the model has towers; a model of one tower cannot be indexed."""
         return "user_tower" in self.features["outputs"]
 
+    @cached_property
+    def task_calibrations(self) -> dict[str, Probabilities]:
+        """What gives the probabilities of several tasks, by their names, the one that ranks first; of one task none."""
+        described = [task for task in self.features.get("tasks", []) if "ranks" in task]
+        described.sort(key=lambda task: not task["ranks"])
+        return {task["name"]: Probabilities(task.get("calibration")) for task in described}
+
     def check_beside(self, path: Path) -> None:
         """See that a file which lies beside the model is as it was exported, if it is one of the export's.
 
@@ -94,7 +102,7 @@ class Artefact:
         if kind:
             return make_kernel(kind, read_npz(self.folder / SCORER))
         states = [name for tower in ("user_tower", "item_tower") for name in self.features["outputs"][tower]]
-        return ExportedScorer(self.signature("score", states), self.features["outputs"])
+        return ExportedScorer(self.signature("score", states), self.features["outputs"], tuple(self.task_calibrations))
 
 
 def _recover(folder: Path) -> None:

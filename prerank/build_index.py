@@ -16,7 +16,7 @@ from prerank.attributes import Attribute, read_attributes
 from prerank.errors import ArtefactError, InputError
 from prerank.item_states import ItemStates
 from prerank.items import check_ids, columns, read_table
-from prerank.kernels import META_INDEX
+from prerank.kernels import is_meta_index
 from prerank.layout import StorageType
 from prerank.lookup import lookup_of
 from prerank.storage import StoredArray
@@ -232,8 +232,9 @@ def _merge(present: ItemStates, new: ItemStates, remove: np.ndarray | None, item
 
 
 def _sort(states: ItemStates) -> tuple[ItemStates, np.ndarray]:
-    """Items of one meta query side by side, for a model that has them."""
-    if META_INDEX not in states.arrays:
+    """Items of one meta query side by side, for a model that has them; of several tasks, of the first one's."""
+    name = next(filter(is_meta_index, states.arrays), None)
+    if name is None:
         return states, np.arange(len(states.ids))
-    order = np.argsort(states.arrays[META_INDEX].values[0, :, 0], kind="stable")
+    order = np.argsort(states.arrays[name].values[0, :, 0], kind="stable")
     return states.take(order), order

@@ -6,7 +6,15 @@ from collections.abc import Sequence
 from prerank import answering, index_command, tensorflow_log
 from prerank.evaluation import command as evaluation
 from prerank.service import command as service
-from prerank.terminal import Parser, line_buffered, run
+from prerank.terminal import Parser, line_buffered, run, told_if_slow
+
+_SLOW = {
+    "index": "running the item tower over the catalogue",
+    "evaluate": "scoring the rows",
+    "compare": "scoring the rows with both models, and resampling users",
+    "predict": "scoring the rows",
+}
+"""What a command is at that may take more than two seconds."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,4 +58,7 @@ def parser() -> Parser:
 def _main(argv: list[str]) -> int | None:
     flags = parser().parse_args(argv)
     tensorflow_log.hide_without_gpu()
-    return flags.action(flags)
+    if flags.command not in _SLOW:
+        return flags.action(flags)
+    with told_if_slow(_SLOW[flags.command]):
+        return flags.action(flags)

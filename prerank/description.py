@@ -68,6 +68,8 @@ class Task(TypedDict):
     logit: NotRequired[Name]
     probability: Name
     calibrated: bool
+    ranks: NotRequired[bool]
+    calibration: NotRequired[calibrations.Map]
 
 
 _Shapes = dict[Name, list[Count | None]]
@@ -81,6 +83,7 @@ class Description(TypedDict):
     format: str
     format_version: NotRequired[Annotated[int, Field(ge=1)]]
     calibrated: NotRequired[bool]
+    fitted_on: NotRequired[Literal["train", "all"]]
     calibration: NotRequired[calibrations.Map]
     inputs: Annotated[list[Input], FailFast()]
     outputs: dict[Name, _Shapes]
@@ -112,6 +115,9 @@ def read(folder: Path) -> dict[str, Any]:
             )
         if "calibration" in found:
             calibrations.check(found["calibration"])
+        for task in found.get("tasks", []):
+            if "calibration" in task:
+                calibrations.check(task["calibration"])
         _check_inputs(found)
         _check_files(found)
     except InputError as error:

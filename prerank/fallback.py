@@ -13,13 +13,15 @@ class ExportedScorer:
     Args:
         score: the signature, a function of states in order that gives "logit", and "logit_exposed" if there is one.
         outputs: the shapes of the towers' outputs, as `features.json` has them.
+        tasks: several tasks, the one that ranks first; empty for one.
     """
 
     chunk = 4096
 
-    def __init__(self, score: Any, outputs: Mapping[str, Mapping[str, list[int | None]]]):
+    def __init__(self, score: Any, outputs: Mapping[str, Mapping[str, list[int | None]]], tasks: tuple[str, ...] = ()):
         self._score = score
-        self.outputs = 2 if "logit_exposed" in outputs["score"] else 1
+        self.tasks = tasks
+        self.outputs = len(tasks) or (2 if "logit_exposed" in outputs["score"] else 1)
         self._users = list(outputs["user_tower"])
         self._shapes = {name: [-1, *shape[1:]] for name, shape in outputs["item_tower"].items()}
 
@@ -33,6 +35,8 @@ class ExportedScorer:
     def score(self, user: list[np.ndarray], items: Mapping[str, np.ndarray]) -> np.ndarray:
         states = [items[name][0].reshape(shape) for name, shape in self._shapes.items()]
         found = self._score([*user, *states])
+        if self.tasks:
+            return np.stack([found[f"logit_{task}"] for task in self.tasks])
         if self.outputs == 1:
             return found["logit"]
         return np.stack([found["logit"], found["logit"] - found["logit_exposed"]])

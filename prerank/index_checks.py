@@ -7,7 +7,7 @@ import numpy as np
 from prerank.attributes import Attribute
 from prerank.errors import ArtefactError
 from prerank.item_states import ItemStates
-from prerank.kernels import META_INDEX
+from prerank.kernels import is_meta_index
 from prerank.manifest import IDS, MANIFEST, REMOVED, ArrayEntry, Manifest, files_of, scales_of
 from prerank.storage import StoredArray
 
@@ -60,7 +60,7 @@ def _check_array(name: str, array: StoredArray, described: ArrayEntry, states: I
         raise ArtefactError(
             f"expected {described} of {len(states.ids)} items. Received: {found}", path=place / f"{name}.npy"
         )
-    allowed = _INTEGERS if name == META_INDEX else _STORED[states.dtype] | _INTEGERS
+    allowed = _INTEGERS if is_meta_index(name) else _STORED[states.dtype] | _INTEGERS
     if found["dtype"] not in allowed:
         raise ArtefactError(f"{found['dtype']} in an index of {states.dtype}", path=place / f"{name}.npy")
     scaled = scales is not None and scales.dtype == np.float32 and scales.shape == (*values.shape[:2], 1)

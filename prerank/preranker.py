@@ -1,6 +1,6 @@
 """Scores of cached items for a user, and the best of them."""
 
-from collections.abc import Mapping, Sequence, Sized
+from collections.abc import Iterator, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,16 @@ from prerank.artefact import Artefact
 from prerank.calibration import Probabilities
 from prerank.caps import Caps
 from prerank.errors import ArtefactError, RequestError, UnknownItemsError
+from prerank.kernels import of_probability
 from prerank.layout import INDEX
 from prerank.order import best_first
 from prerank.requests import User, UserInputs, item_ids
 from prerank.reversed_artefact import ReversedArtefact
 from prerank.snapshot import Snapshot
 from prerank.watching import WatchedIndex
+
+_MOST_SCORES = 1 << 22
+"""How many scores are held at a time, of users that are answered together."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class Scored:
         version: the version of the index.
         log_probabilities: (N,) float32, of a model with tasks the logs of `probability` before calibration; or None.
         values: (N,) float32, probability times the item's value, by which items rank if one was asked for; or None.
+        task_scores: (N,) float32 by task, the log-odds of each of several tasks; of one task none.
     """
 
     ids: np.ndarray
@@ -38,12 +43,18 @@ class Scored:
     version: str
     log_probabilities: np.ndarray | None = None
     values: np.ndarray | None = None
+    task_scores: Mapping[str, np.ndarray] = field(default_factory=dict)
     calibration: Probabilities = field(default_factory=Probabilities, repr=False, compare=False)
+    task_calibrations: Mapping[str, Probabilities] = field(default_factory=dict, repr=False, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """The same as JSON has it: the index's version, items with their numbers, and unknown candidates."""
         numbers = zip(self.ids.tolist(), self.scores.tolist(), self.probabilities.tolist(), strict=True)
         items = [{"id": key, "logit": _number(score), "probability": _number(p)} for key, score, p in numbers]
+        for task, scores in self.task_scores.items():
+            numbers = zip(scores.tolist(), self.task_probabilities[task].tolist(), strict=True)
+            added = [{f"logit_{task}": _number(score), f"probability_{task}": _number(p)} for score, p in numbers]
+            items = [item | of_task for item, of_task in zip(items, added, strict=True)]
         if self.values is not None:
             items = [item | {"value": value} for item, value in zip(items, self.values.tolist(), strict=True)]
         return {"index": self.version, "items": items, "unknown": list(self.unknown)}
@@ -52,6 +63,11 @@ class Scored:
     def probabilities(self) -> np.ndarray:
         """(N,) float32, the output `probability`, calibrated if the model is; see `features.json`."""
         return self.calibration.of(self.scores, self.log_probabilities)
+
+    @property
+    def task_probabilities(self) -> dict[str, np.ndarray]:
+        """(N,) float32 by task, the outputs `probability_<task>`; of one task none."""
+        return {task: self.task_calibrations[task].of(scores) for task, scores in self.task_scores.items()}
 
 
 class PreRanker:
@@ -176,8 +192,7 @@ class PreRanker:
         unknown = _unknown(candidates, positions, strict)
         known = positions if not unknown else positions[positions >= 0]
         results = []
-        for user, prepared in self._prepare(users):
-            scores = self._finite(snapshot, user, prepared, known)
+        for scores in self._answers(snapshot, self._prepare(users), known):
             if unknown:
                 scores, found = np.full((len(scores), len(positions)), np.nan, np.float32), scores
                 scores[:, positions >= 0] = found
@@ -245,8 +260,7 @@ class PreRanker:
         caps = None if at_most is None else Caps(snapshot.states.attributes, at_most)
         positions, left_out, unknown = self._choice(snapshot, candidates, exclude, strict, filter)
         results = []
-        for user, prepared in self._prepare(users):
-            scores = self._finite(snapshot, user, prepared, positions, numbers)
+        for scores in self._answers(snapshot, self._prepare(users), positions, numbers):
             ranking = scores[0 if numbers is None else -1]
             best = _best(ranking, int(n), positions, left_out, caps)
             chosen = best if positions is None else positions[best]
@@ -299,9 +313,11 @@ class PreRanker:
     def _scored(
         self, ids: np.ndarray, scores: np.ndarray, unknown: tuple[Any, ...], snapshot: Snapshot, valued: bool = False
     ) -> Scored:
-        logs = scores[1] if self._kernel.outputs > 1 else None
+        logs = scores[1] if of_probability(self._kernel) > 1 else None
         worth = scores[-1] if valued else None
-        return Scored(ids, scores[0], unknown, snapshot.version, logs, worth, self._probabilities)
+        tasks = self._model.task_calibrations
+        of_tasks = dict(zip(tasks, scores, strict=False))
+        return Scored(ids, scores[0], unknown, snapshot.version, logs, worth, of_tasks, self._probabilities, tasks)
 
     def _left_out(self, snapshot: Snapshot, exclude: Any) -> np.ndarray | None:
         scalar = isinstance(exclude, np.ndarray) and exclude.ndim == 0
@@ -326,20 +342,28 @@ class PreRanker:
                 prepared.append((user, self._kernel.prepare(state)))
         return prepared
 
-    def _finite(
+    def _answers(
         self,
         snapshot: Snapshot,
-        user: User,
-        prepared: Any,
+        users: list[tuple[User, Any]],
         positions: np.ndarray | None,
         value: tuple[np.ndarray, np.ndarray] | None = None,
-    ) -> np.ndarray:
-        """Numbers (outputs, n), all finite; items are so by :mod:`prerank.build_index`, so it is the user otherwise."""
-        with np.errstate(over="ignore", invalid="ignore"):
-            scores = snapshot.answer(self._kernel, prepared, positions, value, self._probabilities)
-        if not np.isfinite(scores).all():
-            raise self._out_of_range(user)
-        return scores
+    ) -> Iterator[np.ndarray]:
+        """Each user's numbers (outputs, n), all finite, made for a block of users at a time.
+
+        Items' numbers are finite by :mod:`prerank.build_index`, so where a score is not, it is the user.
+        """
+        count = len(snapshot.states.ids) if positions is None else len(positions)
+        size = max(1, _MOST_SCORES // max(count, 1))
+        for start in range(0, len(users), size):
+            block = users[start : start + size]
+            with np.errstate(over="ignore", invalid="ignore"):
+                prepared = [user for _, user in block]
+                found = snapshot.answers(self._kernel, prepared, positions, value, self._probabilities)
+            for (user, _), scores in zip(block, found, strict=True):
+                if not np.isfinite(scores).all():
+                    raise self._out_of_range(user)
+                yield scores
 
     def _out_of_range(self, user: Mapping[str, Any]) -> RequestError:
         given = ", ".join(f"{name} {user[name]!r}" for name in self._numbers if user.get(name) is not None)

@@ -1,6 +1,6 @@
 """One version of an item index, ready to score: everything that a request needs to agree with itself."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,7 @@ from prerank import filters, index
 from prerank.calibration import Probabilities
 from prerank.errors import RequestError
 from prerank.item_states import ItemStates
-from prerank.kernels import ArrayLayout, Kernel
+from prerank.kernels import ArrayLayout, Kernel, of_probability
 from prerank.lookup import Lookup, lookup_of
 
 _PLAIN = Probabilities()
@@ -116,7 +116,7 @@ class Snapshot:
         value: tuple[np.ndarray, np.ndarray] | None = None,
         probabilities: Probabilities = _PLAIN,
     ) -> np.ndarray:
-        """Logits as by :meth:`score` and, where the kernel has it, the logs of probabilities, (outputs, N) float32.
+        """Logits as by :meth:`score` and what else the kernel gives, (outputs, N) float32.
 
         Args:
             kernel: the scorer.
@@ -125,8 +125,22 @@ class Snapshot:
             value: from :meth:`numbers`; there is then a last row of probability times value.
             probabilities: of logits; by default not calibrated.
         """
+        return self.answers(kernel, [user], positions, value, probabilities)[0]
+
+    def answers(
+        self,
+        kernel: Kernel,
+        users: Sequence[Any],
+        positions: np.ndarray | None = None,
+        value: tuple[np.ndarray, np.ndarray] | None = None,
+        probabilities: Probabilities = _PLAIN,
+    ) -> np.ndarray:
+        """As :meth:`answer`, of several users, (U, outputs, N) float32 and equal to the last bit.
+
+        Items are read, and small storage types converted, once for all users.
+        """
         count = len(self.states.ids) if positions is None else len(positions)
-        scores = np.empty((kernel.outputs + (value is not None), count), np.float32)
+        scores = np.empty((len(users), kernel.outputs + (value is not None), count), np.float32)
         order = None
         if positions is not None and len(positions) > 1:
             # reads go forward through the file, and FIT's items of one query stay together
@@ -136,13 +150,16 @@ class Snapshot:
             span = slice(start, min(start + kernel.chunk, count))
             rows = span if positions is None else positions[span]
             items = {name: array.read(rows) for name, array in self.states.arrays.items()}
-            scores[: kernel.outputs, span] = kernel.score(user, items)
-            if value is not None:
-                scores[-1, span] = probabilities.of(*scores[: kernel.outputs, span])
-                scores[-1, span] *= np.take(value[0], value[1][rows])
+            worth = None if value is None else np.take(value[0], value[1][rows])
+            for user, of_user in zip(users, scores, strict=True):
+                of_user[: kernel.outputs, span] = kernel.score(user, items)
+                if worth is not None:
+                    of_user[-1, span] = probabilities.of(*of_user[: of_probability(kernel), span])
+                    of_user[-1, span] *= worth
         if order is None:
             return scores
         unordered = np.empty_like(scores)
-        for row, of_row in zip(unordered, scores, strict=True):  # several times as fast as both axes at once
+        rows_of = (array.reshape(-1, count) for array in (unordered, scores))
+        for row, of_row in zip(*rows_of, strict=True):  # several times as fast as all axes at once
             row[order] = of_row
         return unordered

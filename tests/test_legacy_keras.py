@@ -30,7 +30,7 @@ import layers, prerank.preranker
 assert layers.Tower.__mro__[1].__module__.startswith("keras."), layers.Tower.__mro__
 tower = layers.Tower((4,), 2, 0.0)
 assert tower(tensorflow.ones([3, 5])).shape == (3, 2)
-for package in ("models", "training", "export", "experiments", "benchmarks"):
+for package in ("models", "native", "training", "export", "experiments", "benchmarks"):
     try:
         __import__(package)
     except ImportError as error:
@@ -39,7 +39,8 @@ for package in ("models", "training", "export", "experiments", "benchmarks"):
     process = run(code)
     assert process.returncode == 0, process.stderr
     lines = process.stdout.splitlines()
-    assert [line.split()[0] for line in lines] == ["models", "training", "export", "experiments", "benchmarks"]
+    packages = ["models", "native", "training", "export", "experiments", "benchmarks"]
+    assert [line.split()[0] for line in lines] == packages
     for line in lines:
         assert "this project needs legacy Keras, but TensorFlow was imported with Keras 3" in line
         assert "before tensorflow" in line

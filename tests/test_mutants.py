@@ -18,6 +18,7 @@ def test_every_file_in_scope_has_tests_and_they_exist():
         assert scope.tests(ROOT, file), file
     assert scope.tests(ROOT, "layers/tower.py") == [
         ("tests/layers/test_tower.py", ""),
+        ("tests/layers/test_defaults.py", ""),
         ("tests/layers/test_layer_conformance.py", "Tower"),
     ]
 

@@ -52,11 +52,11 @@ def test_a_data_set_whose_layout_is_known(here, capsys, model, name, sizes):
 
 
 def test_the_tables_of_keys_are_complete():
-    from preprocess.schema import FieldSchema, Schema
+    from preprocess.schema import FieldSchema, PositionSchema, Schema
 
     keys = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", DOC, re.MULTILINE)
     documented = {name for cell in keys for name in re.findall(r"\w+", cell)}
-    assert documented == {*Schema.model_fields, *FieldSchema.model_fields}
+    assert documented == {*Schema.model_fields, *FieldSchema.model_fields, *PositionSchema.model_fields}
 
 
 @pytest.mark.parametrize(

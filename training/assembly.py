@@ -79,7 +79,7 @@ class BatchAssembly:
     def labelled(self, rows: Rows) -> np.ndarray:
         """How much each row (n,) counts in a loss over labels: its weight, 0 without a label."""
         places = rows[0][:, -1]
-        return np.where(np.isnan(self._keys.labels[places]), 0.0, self._keys.weights[places])
+        return np.where(self._keys.unlabelled[places], 0.0, self._keys.weights[places])
 
     def bounds(self, rows: Rows, share: Share) -> list[tuple[int, int]]:
         """Where the slice of each replica of a share begins and ends in a batch, none of which cuts a list."""
@@ -116,6 +116,7 @@ class BatchAssembly:
             stages=np.concatenate([keys.stages[places], np.zeros(len(owner), np.int32)]),
             log_q=log_q,
             lists=self._padded(np.concatenate([lists, lists[owner]]), np.concatenate([own >= 0, kept])),
+            task_labels=keys.labels_of_tasks[places],
         )
 
     def _drawn(

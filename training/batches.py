@@ -171,6 +171,12 @@ def read_beside(prepared: PreparedData, part: str, *names: str) -> dict[str, np.
 
 
 def read_columns(prepared: PreparedData, part: str, names: list[str]) -> dict[str, np.ndarray]:
-    """Columns of a part in order, without lists, as stored: `label`, `group`, `row`, indices, unscaled numbers."""
-    table = pa.concat_tables([pq.read_table(path, columns=names) for path in prepared.parts(part)])
+    """Columns of a part in order, without lists, as stored: `label`, `group`, `row`, indices, unscaled numbers.
+
+    Of a part without rows the columns are empty.
+    """
+    tables = [pq.read_table(path, columns=names) for path in prepared.parts(part)]
+    if not tables:
+        return {name: np.empty(0, np.int64) for name in names}
+    table = pa.concat_tables(tables)
     return {name: table[name].to_numpy() for name in names}

@@ -95,23 +95,28 @@ class EpochEnd(tf.keras.callbacks.Callback):
         logits = self._predict()
         progress.diverged = "the loss is not finite" if not np.isfinite(logs["loss"]) else divergence(logits)
         if not progress.diverged:
-            rated = logits[self._rated.rows]
-            labels, weights = self._rated.labels, self._rated.weights
-            logs["val_auc"] = metrics.auc(labels, rated, weights)
-            probabilities = 1 / (1 + np.exp(-rated.astype(np.float64)))
-            logs["val_logloss"] = metrics.log_loss(labels, probabilities, weights)
-            if self._value is not None:
-                logs[self._selected] = self._value(self._plain)
-            if progress.best_epoch < 0 or logs[self._selected] > progress.best_auc:
-                progress.best_epoch, progress.best_auc = epoch, logs[self._selected]
-            if self._distribution.is_chief:
-                logs.update(self._plain.diagnostics(self._validation.dataset()))
+            self._judge(epoch, logits, logs)
         waited = epoch - progress.best_epoch
         progress.stopped = bool(progress.diverged) or (waited >= self._patience and self._plain.may_stop())
         progress.history.append({"epoch": epoch + 1, **{name: float(value) for name, value in logs.items()}})
         if self._distribution.is_chief:
             self._store.save(progress)
         self.model.stop_training = progress.stopped = bool(self._distribution.gather(progress.stopped)[0])
+
+    def _judge(self, epoch: int, logits: np.ndarray, logs: dict[str, float]) -> None:
+        """Measure an epoch by its logits (n,) of the validation rows, and see whether it is the best so far."""
+        progress = self._progress
+        rated = logits[self._rated.rows]
+        labels, weights = self._rated.labels, self._rated.weights
+        logs["val_auc"] = metrics.auc(labels, rated, weights)
+        probabilities = 1 / (1 + np.exp(-rated.astype(np.float64)))
+        logs["val_logloss"] = metrics.log_loss(labels, probabilities, weights)
+        if self._value is not None:
+            logs[self._selected] = self._value(self._plain)
+        if progress.best_epoch < 0 or logs[self._selected] > progress.best_auc:
+            progress.best_epoch, progress.best_auc = epoch, logs[self._selected]
+        if self._distribution.is_chief:
+            logs.update(self._plain.diagnostics(self._validation.dataset()))
 
     def _predict(self) -> np.ndarray:
         """Logits (n,) float32 of every validation row; each worker computes its share of them and gets them all."""
@@ -123,3 +128,16 @@ class EpochEnd(tf.keras.callbacks.Callback):
         logits = np.zeros(self._validation.rows, np.float32)
         logits[self._validation.positions(share)] = np.concatenate(parts)
         return self._distribution.total(logits)
+
+
+class EpochEndOnAll(EpochEnd):
+    """Saves after each epoch of a training on all rows: none is left to measure on, so the last epoch is kept.
+
+    Its logits, of some training rows, show whether the training diverged, and nothing else.
+    """
+
+    def _judge(self, epoch: int, logits: np.ndarray, logs: dict[str, float]) -> None:
+        self._progress.best_epoch = epoch
+
+    def _predict(self) -> np.ndarray:
+        return np.concatenate([self._forward(batch.features).numpy() for batch in self._validation.dataset().take(1)])

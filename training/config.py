@@ -20,7 +20,7 @@ from prerank.errors import InputError
 from prerank.hints import closest
 from prerank.reading import problem
 from prerank.terminal import Parser
-from training.finished_runs import by_identity, identity_of
+from training.finished_runs import by_identity, epochs_on_all, identity_of
 from training.objective_options import OF_DATA, used
 from training.option_help import help_text
 from training.options import RunOptions
@@ -49,6 +49,18 @@ class Config:
     data: DataOptions
     model: ModelOptions
 
+    def __post_init__(self) -> None:
+        """Check what options of several kinds have to say together.
+
+        Raises:
+            InputError: they contradict each other.
+        """
+        whole, fit_all = self.data.split == "none", self.run.fit_all
+        if whole and fit_all is None and not self.run.prepare_only:
+            raise InputError("--split none needs --fit_all EPOCHS: no part is left to choose an epoch on")
+        if fit_all is not None and not whole:
+            raise InputError("--fit_all trains on all rows, so it needs --split none")
+
     def values(self) -> dict[str, Any]:
         """All options by name, as plain YAML values."""
         parts = (self.run, self.data, self.model)
@@ -66,13 +78,15 @@ class Config:
             replicas: how many train; several round otherwise than one, and take some losses over fewer rows.
 
         Raises:
-            InputError: a teacher is no finished run, or named twice.
+            InputError: a teacher is no finished run, or named twice; `--fit_all` names no evaluated run.
         """
         values = {name: value for name, value in used(self.values()).items() if name not in NOT_IDENTITY}
         if self.run.teacher and OF_DATA not in self.run.teacher:
             values["teacher"] = list(by_identity(self.run.teacher, "--teacher"))
         if self.run.init_from is not None:
             values["init_from"] = identity_of(self.run.init_from, "--init_from")
+        if self.run.fit_all is not None:
+            values["fit_all"] = epochs_on_all(self.run.fit_all, self.run.epoch)
         distributed = [self.run.strategy, replicas] if replicas > 1 else []
         text = json.dumps([without_added(values), data_fingerprint, *distributed], sort_keys=True)
         return f"seed{self.run.random_seed}-{hashlib.sha256(text.encode()).hexdigest()[:10]}"

@@ -44,6 +44,7 @@ class Assembled(NamedTuple):
 
     Attributes:
         integers, floats: packed fields of the drawn items' side, int32 (D, W) and float32 (D, F).
+        task_labels: (R, T) float32; T is 0 for one task.
     """
 
     integers: np.ndarray
@@ -56,6 +57,7 @@ class Assembled(NamedTuple):
     stages: np.ndarray
     log_q: np.ndarray
     lists: np.ndarray
+    task_labels: np.ndarray
 
 
 class Assembly(Protocol):
@@ -166,6 +168,7 @@ def _signature(source: Source, plan: Plan | None) -> tuple:
             stages=places,
             log_q=floats,
             lists=integers,
+            task_labels=tf.TensorSpec([None, None], tf.float32),
         )
     return (
         tf.TensorSpec([None, layout.width], tf.int32),

@@ -65,3 +65,23 @@ def by_identity(runs: Sequence[str], option: str) -> dict[str, Path]:
             raise InputError(f"{option}: the same run as {str(found[identity])!r}, expected each once", path=run)
         found[identity] = Path(run)
     return dict(sorted(found.items()))
+
+
+def epochs_on_all(fit_all: int | str, most: int) -> int:
+    """How many epochs `--fit_all` trains: the number given, or the best epoch of the evaluated run that it names.
+
+    Args:
+        fit_all: the number, or the run's folder.
+        most: `--epoch`, the number that schedules are planned for.
+
+    Raises:
+        InputError: there is no such run, it was not evaluated itself, or had more epochs than `most`.
+    """
+    if isinstance(fit_all, int):
+        return fit_all
+    found = finished_metrics(Path(fit_all), "--fit_all")
+    if found.get("fitted_on") == "all":
+        raise InputError("--fit_all: that run was trained on all rows, expected an evaluated one", path=fit_all)
+    if not 1 <= (best := found.get("best_epoch", 0)) <= most:
+        raise InputError(f"--fit_all: expected a best epoch from 1 to --epoch {most}. Received: {best}", path=fit_all)
+    return best

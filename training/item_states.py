@@ -75,7 +75,7 @@ class ItemStates:
     def _static(self, data: PreparedData) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The packed fields of a training row of each item, and the time of the first."""
         item_group, timestamp = (data.spec.beside(name) for name in ("item_group", "timestamp"))
-        count = 1 + max(int(read_columns(data, part, [item_group])[item_group].max()) for part in PARTS)
+        count = 1 + max(int(read_columns(data, part, [item_group])[item_group].max(initial=-1)) for part in PARTS)
         integers = np.zeros((count, self.layout.width), np.int32)
         floats = np.zeros((count, len(self.layout.dense)), np.float32)
         first, known = np.full(count, NEVER), np.zeros(count, bool)
@@ -94,11 +94,11 @@ class ItemStates:
     def _labelled(self, data: PreparedData) -> tuple[Counts, tuple[int, int]]:
         """The counts behind the means, and positives and rows of the training part."""
         spec = data.spec
-        names = [spec.label, spec.beside("item_group"), spec.beside("timestamp")]
+        names = [spec.first_label, spec.beside("item_group"), spec.beside("timestamp")]
         online = data.manifest["options"]["state"] == "online"
         found = [read_columns(data, part, names) for part in (PARTS if online else PARTS[:1])]
         labels, items, times = (np.concatenate([columns[name] for columns in found]) for name in names)
-        of_training = found[0][spec.label]
+        of_training = found[0][spec.first_label]
         labelled = labels >= 0
         counts = Counts(items[labelled], times[labelled], labels[labelled].astype(np.int64))
         return counts, (int((of_training == 1).sum()), int((of_training >= 0).sum()))

@@ -60,7 +60,7 @@ class TrainingObjective:
 
     Args:
         options: what is asked for.
-        unlabelled: whether some rows have no label; they are left out of the own loss.
+        unlabelled: whether some rows have no label, of no task; they are left out of the own loss.
         stages: the stages of the data's rows, ascending.
         items: how many indices an item id has; for a bias of each.
 
@@ -103,16 +103,18 @@ class TrainingObjective:
 
     def _own(self, model: PreRankingModel, inputs: Inputs, batch: Batch, scored: Scored) -> dict[str, tf.Tensor]:
         """The model's own loss of the rows of the batch that have a label."""
+        labels = batch.task_labels if self.options.several else batch.labels
+        assert labels is not None  # several tasks come with an assembly
         if self.options.candidates_per_row or self._unlabelled:
             rows = tf.range(row_count(model, batch))
             if self._unlabelled:
-                labelled = tf.logical_not(tf.math.is_nan(tf.gather(batch.labels, rows)))
-                rows = tf.boolean_mask(rows, labelled)
+                labelled = tf.logical_not(tf.math.is_nan(tf.gather(labels, rows)))
+                rows = tf.boolean_mask(rows, tf.reduce_any(labelled, axis=1) if self.options.several else labelled)
             inputs = paired(inputs, model.spec, rows, rows)
             user, item = ({name: tf.gather(value, rows) for name, value in side.items()} for side in scored[1:])
             scored = Scored(tf.gather(scored.logits, rows), user, item)
-            return model.row_losses(inputs, tf.gather(batch.labels, rows), scored, tf.gather(batch.weights, rows))
-        return model.row_losses(inputs, batch.labels, scored, batch.weights)
+            return model.row_losses(inputs, tf.gather(labels, rows), scored, tf.gather(batch.weights, rows))
+        return model.row_losses(inputs, labels, scored, batch.weights)
 
     def _of_lists(self, batch: Batch, logits: tf.Tensor) -> tf.Tensor:
         assert self._list_loss is not None

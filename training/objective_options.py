@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
 
 from models.exposure_options import ExposureOptions
+from models.task_options import TaskOptions
 
 ListLossName = Literal[
     "cross_entropy",
@@ -22,7 +23,7 @@ OF_DATA = "data"
 """The teacher whose logits the data have."""
 
 
-class ObjectiveOptions(ExposureOptions):
+class ObjectiveOptions(ExposureOptions, TaskOptions):
     """Candidates, lists, losses over them, and teachers; see docs/objectives.md. The defaults add nothing.
 
     Raises:

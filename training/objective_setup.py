@@ -16,6 +16,7 @@ from training.assembly import BatchAssembly, Draws
 from training.batches import Batches, mask_ids, read_columns
 from training.candidates import Candidates
 from training.config import Config
+from training.finished_runs import epochs_on_all
 from training.item_states import ItemStates
 from training.list_batches import ListBatches, numbered_by_file
 from training.objective import TrainingObjective
@@ -24,6 +25,7 @@ from training.options import RunOptions
 from training.packing import Layout
 from training.row_keys import RowKeys
 from training.selection import AUC
+from training.tasks import partly_labelled
 from training.teacher import Teacher
 
 _DEFAULT_OOV_RATE = 0.05
@@ -37,9 +39,10 @@ def prepared_training(config: Config, data: PreparedData) -> tuple[Batches, Obje
     """
     check(config, data)
     rated_only = data.labelled("train") == data.rows("train")
-    if rated_only and not config.run.any_is_used and not data.spec.row_columns:
+    run = config.run
+    if rated_only and not run.any_is_used and not run.several and not data.spec.row_columns:
         return training_batches(config, data), None
-    run, keys = config.run, RowKeys.read(data)
+    keys = RowKeys.read(data, run.tasks if run.several else ())
     sizes = [pq.read_metadata(path).num_rows for path in data.parts("train")]
     lists = {"request": keys.requests, "user": numbered_by_file(keys.users, sizes), None: None}[run.list_by]
     assembly = _assembly(config, data, keys, lists)
@@ -49,8 +52,8 @@ def prepared_training(config: Config, data: PreparedData) -> tuple[Batches, Obje
         if lists is None
         else ListBatches(data, run.batch_size, lists, keys.labels, run.list_size, assembly, oov_rate=rate, seed=seed)
     )
-    unlabelled = bool(np.isnan(keys.labels).any())
-    if run.jit and unlabelled:
+    unlabelled = bool(keys.unlabelled.any())
+    if run.jit and (unlabelled or partly_labelled(data, run)):
         raise InputError("--jit cannot compile batches with rows without a label, whose number varies")
     stages = np.unique(keys.stages).tolist()
     if run.loss in OF_STAGES and len(stages) < 2:
@@ -100,6 +103,8 @@ def _check_fitted_directly(run: RunOptions) -> None:
     by_steps = f"--model_name {run.model_name} is not trained by gradient steps"
     if run.any_is_used:
         raise InputError(f"{by_steps}: it takes no candidates, lists or teacher")
+    if run.fit_all is not None and epochs_on_all(run.fit_all, run.epoch) != 1:
+        raise InputError(f"--fit_all {run.fit_all}: {by_steps}, so it has no epochs: expected 1")
     if run.select_by != AUC:
         raise InputError(f"--select_by {run.select_by}: {by_steps}, so it has no epochs to choose from")
 

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from layers.lookup_plan import DistinctRows
+from layers.lookup_plan import AdamConstants, DistinctRows, SlotGradient
 
 
 @tf.keras.utils.register_keras_serializable(package="prerank")
@@ -52,7 +52,7 @@ class LazyAdam(tf.keras.optimizers.Optimizer):
 
     def _deduplicate_sparse_grad(self, grads):
         """As Keras does, but leaves alone what is known to hold each row once."""
-        distinct = [isinstance(gradient, DistinctRows) for gradient in grads]
+        distinct = [isinstance(gradient, DistinctRows | SlotGradient) for gradient in grads]
         others = super()._deduplicate_sparse_grad(
             [None if known else gradient for known, gradient in zip(distinct, grads, strict=True)]
         )
@@ -84,10 +84,14 @@ class LazyAdam(tf.keras.optimizers.Optimizer):
         return tf.pow(tf.cast(self.beta_1, dtype), step), tf.pow(tf.cast(self.beta_2, dtype), step)
 
     def _update_rows(self, slices: tf.IndexedSlices, variable, first, second) -> None:
-        rows, gradient = slices.indices, slices.values
         dtype = variable.dtype
         power_1, power_2 = self._beta_powers(dtype)
         rate = tf.cast(self.learning_rate, dtype) * tf.sqrt(1 - power_2) / (1 - power_1)
+        if isinstance(slices, SlotGradient):
+            constants = AdamConstants(self.beta_1, self.beta_2, self.epsilon, self.embedding_l2)
+            slices.kernels.lazy_adam(variable, (first, second), slices.of_slots, slices.plan, rate, constants)
+            return
+        rows, gradient = slices.indices, slices.values
         values = slices.rows if isinstance(slices, DistinctRows) else tf.gather(variable, rows)
         if self.embedding_l2:
             gradient += 2 * self.embedding_l2 * values

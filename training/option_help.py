@@ -36,7 +36,7 @@ COMMON = (
     Group(
         "what to train and how",
         ("model_name", "epoch", "patience", "select_by", "batch_size", "lr", "embedding_l2", "oov_rate", "random_seed",
-         "init_from"),
+         "init_from", "fit_all"),
     ),
     Group(
         "which data, by which rules",
@@ -66,6 +66,7 @@ COMMON = (
             "teacher", "teacher_loss", "teacher_weight", "teacher_temperature", "teacher_on", "with_privileged",
         ),
     ),
+    Group("several tasks (docs/tasks.md)", ("tasks", "task_weights", "rank_by", "esmm")),
     Group(
         "the entire space (docs/entire-space.md)",
         ("entire_space", "exposure_weight", "exposure_scale", "exposure_half_life"),

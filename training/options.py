@@ -1,10 +1,11 @@
 """Options of a training run."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+from pydantic import Field, NonNegativeInt, PositiveInt, field_validator, model_validator
 
+from prerank.numbers import integer
 from training.objective_options import ObjectiveOptions
 
 
@@ -45,6 +46,11 @@ class RunOptions(ObjectiveOptions):
         None,
         description="begin with the weights of this finished run of the same model; ids that it did not know are new",
     )
+    fit_all: int | str | None = Field(
+        None,
+        description="with --split none: train on all rows for so many epochs, or for as many as the best epoch of the "
+        "evaluated run in this folder; nothing is measured",
+    )
     calibrate: Literal["none", "temperature", "isotonic"] = Field(
         "none",
         description="fit the exported probability to the validation part: temperature divides the logit; isotonic is "
@@ -64,12 +70,24 @@ class RunOptions(ObjectiveOptions):
     mixed_precision: bool = Field(False, description="compute in bfloat16 on a CPU, in float16 on a GPU")
     jit: bool = Field(False, description="compile the training step with XLA")
 
+    @field_validator("fit_all", mode="before")
+    @classmethod
+    def _epochs_or_run(cls, value: Any) -> Any:
+        """A number of epochs, or the name of a folder."""
+        if isinstance(value, str) and not value.removeprefix("-").isdecimal():
+            return value
+        found = integer(value) if isinstance(value, str) else value
+        if found is not None and (type(found) is not int or found < 1):
+            raise ValueError(f"expected a positive integer, or the folder of a run. Received: {value!r}")
+        return found
+
     @model_validator(mode="after")
     def _check(self) -> "RunOptions":
         if self.jit and self.strategy != "single":
             raise ValueError(f"--jit works with --strategy single only. Received: --strategy {self.strategy}")
         if self.list_item_bias and self.strategy != "single":
             raise ValueError(f"--list_item_bias works with --strategy single only. Received: {self.strategy}")
+        self._check_fit_all()
         if self.prepare_only and self.export_dir is not None:
             raise ValueError("--prepare_only trains nothing that --export_dir could take")
         if self.export_dir is None:
@@ -80,3 +98,12 @@ class RunOptions(ObjectiveOptions):
         if self.export_dir is not None and self.with_privileged:
             raise ValueError("--with_privileged trains a teacher, which --export_dir cannot take")
         return self
+
+    def _check_fit_all(self) -> None:
+        if self.fit_all is None:
+            return
+        for name in ("calibrate", "select_by", "save_predictions"):
+            if getattr(self, name) != RunOptions.model_fields[name].default:
+                raise ValueError(f"--fit_all trains on all rows, so --{name} has none to measure on")
+        if isinstance(self.fit_all, int) and self.fit_all > self.epoch:
+            raise ValueError(f"--fit_all {self.fit_all} is more than --epoch {self.epoch}")

@@ -44,6 +44,7 @@ class RunRecord(Outcome):
     seed: Count
     data_fingerprint: Name
     rows: NotRequired[dict[Name, Count]]
+    fitted_on: NotRequired[Literal["train", "all"]]
     epochs: NotRequired[Count]
     best_epoch: NotRequired[Count]
     parameters: NotRequired[Count]
@@ -51,6 +52,7 @@ class RunRecord(Outcome):
     test_seen_users: NotRequired[Part | None]
     test_unseen_users: NotRequired[Part | None]
     floor: NotRequired[Part | None]
+    tasks: NotRequired[dict[Name, dict[Name, Any]]]
     last_lines: NotRequired[list[str]]
 
 
@@ -71,7 +73,8 @@ def read_metrics(folder: Path) -> dict[str, Any]:
     """
     path = folder / METRICS
     found = cast(dict[str, Any], read_record(path, RunRecord))
-    parts = ("validation", "test") if found["status"] == "finished" else ()
+    measured = found["status"] == "finished" and found.get("fitted_on") != "all"
+    parts = ("validation", "test") if measured else ()
     for part in (*parts, *(name for name in ("test_seen_users", "test_unseen_users", "floor") if found.get(name))):
         if lacking := sorted(_OF_A_PART - set(found.get(part) or {})):
             raise InputError(f"damaged: {part}.{lacking[0]}: Field required", path=path)

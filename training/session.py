@@ -19,6 +19,7 @@ from training.distribution import Distribution, WorkerLostError, check_strategy,
 from training.examples import examples
 from training.exit_codes import EXIT_DIVERGED, EXIT_FINISHED, EXIT_WORKER_LOST
 from training.run_folder import to_json
+from training.tasks import judged
 from training.trainer import RunResult, assist, finished, train
 
 _OF_MAP = ("ece", "pcoc", "logloss")
@@ -40,7 +41,9 @@ def run(config: Config, place: Path | None, locate: Callable[[], Path], prepare:
     if config.run.export_format == "onnx":
         onnx_files.require()
     check_strategy(config.run)
-    registry.check_exposure(registry.get(config.run.model_name), config.run)
+    entry = registry.get(config.run.model_name)
+    registry.check_exposure(entry, config.run)
+    registry.check_tasks(entry, config.run, config.run)
     try:
         workers = connect(config.run, print)
         with workers.watched():
@@ -91,24 +94,39 @@ def _export(config: Config, data: PreparedData, result: RunResult, place: Path) 
         "metrics.json": to_json(result.metrics),
         CATALOGUE: data.catalogue,
     }
-    if config.run.export_examples:
-        files[EXAMPLES] = examples(data, config.run.export_examples)
+    if config.run.export_examples and data.rows("test"):
+        files[EXAMPLES] = examples(judged(data, config.run), config.run.export_examples)
     print(f"exporting as {config.run.export_format}")
     calibration = (result.metrics.get("calibration") or {}).get("map")
-    export(result.model, vocabularies, place, files, config.run.export_format, calibration=calibration)
+    maps = {task: found.get("calibration", {}).get("map") for task, found in result.metrics.get("tasks", {}).items()}
+    said = {"fitted_on": result.metrics.get("fitted_on", "train")}
+    export(
+        result.model,
+        vocabularies,
+        place,
+        files,
+        config.run.export_format,
+        calibration=calibration,
+        task_calibrations=maps,
+        said=said,
+    )
     print(f"exported to {place}")
 
 
 def _print_results(result: RunResult) -> None:
     values = result.metrics
     print(f"{values['model']} on {values['dataset']}, protocol {values['protocol']}: {values['status']}")
+    if values.get("fitted_on") == "all":
+        print(f"trained on all {values['rows']['train']:,} rows, epochs: {values['epochs']}; nothing is measured")
+        print(f"results in {result.folder}")
+        return
     rows = {
         "validation": values.get("validation"),
         "test": values.get("test"),
         "test, seen users": values.get("test_seen_users"),
         "test, unseen users": values.get("test_unseen_users"),
         "test, target_means (floor)": values.get("floor"),
-    }
+    } | {f"test, {task}": found["test"] for task, found in values.get("tasks", {}).items()}
     names = ("auc", "logloss", "gauc", "ndcg@10", "recall@10", "ece")
     print(f"{'':28}" + "".join(f"{name:>11}" for name in names) + f"{'rows':>11}")
     for title, row in rows.items():

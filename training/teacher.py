@@ -17,6 +17,7 @@ import models
 from features import FeatureSpec
 from models import PreRankingModel
 from models.exposure_options import ExposureOptions
+from models.task_options import TaskOptions
 from preprocess.prepared import PreparedData
 from preprocess.yaml_files import read_yaml
 from prerank import folders
@@ -197,4 +198,5 @@ def model_of(name: str, config: Mapping[str, Any], spec: FeatureSpec, seed: int)
     options = {key: value for key, value in config.items() if key in models.get(name).options.model_fields}
     exposure = {key: config[key] for key in ExposureOptions.model_fields if key in config}
     fields = seen(spec, bool(config.get("with_privileged")))
-    return models.build(name, fields, options, seed=seed, entire_space=ExposureOptions(**exposure))
+    tasks = TaskOptions(**{key: config[key] for key in TaskOptions.model_fields if key in config})
+    return models.build(name, fields, options, seed=seed, entire_space=ExposureOptions(**exposure), tasks=tasks)

@@ -6,28 +6,26 @@ import io
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import tensorflow as tf
 
 import models
-from features import UNSEEN
 from models import PreRankingModel
+from models.multi_task import MultiTaskModel
 from preprocess.prepared import PreparedData
 from prerank import folders
 from prerank.errors import InputError
-from training import exposure, warm_start
-from training.batches import Batches, read_beside, read_columns
-from training.calibration import fit, measured
-from training.callbacks import EpochEnd, copy_weights, predict
+from training import curves, exposure, row_kernels, tasks, warm_start
+from training.batches import Batches
+from training.callbacks import EpochEnd, EpochEndOnAll, copy_weights
 from training.config import Config
 from training.distribution import Distribution
+from training.evaluation import EVALUATION_BATCH, evaluate
+from training.finished_runs import epochs_on_all
 from training.objective_setup import check, prepared_training, training_batches
 from training.optimizer import LazyAdam
 from training.options import RunOptions
@@ -38,7 +36,6 @@ from training.run_folder import METRICS, RunFolder, to_json
 from training.selection import selection
 from training.spec import as_seen, seen
 
-_EVALUATION_BATCH = 8192
 _PACKAGES = ("tensorflow", "tf-keras", "deepctr", "numpy", "scikit-learn")
 
 Report = Callable[[str], None]
@@ -80,7 +77,7 @@ def train(
             holds one class only, or the workers do not agree on what to train.
     """
     distribution = distribution or Distribution()
-    data = warm_start.scaled_as_before(data, config.run)
+    data = tasks.judged(warm_start.scaled_as_before(data, config.run), config.run)
     folder = _run_folder(config, data, distribution)
     with folder.open(config.run.overwrite):
         if _chief_says(folder.complete, distribution):
@@ -93,10 +90,12 @@ def train(
         progress = _fit(config, data, model, folder, distribution, report)
         results = _describe(config, data, model, progress, folder.final.name)
         results |= {"strategy": config.run.strategy, "replicas": distribution.replicas}
+        results["embedding_rows"] = row_kernels.used(model)
         results["seconds"] = time.perf_counter() - started
-        if not progress.diverged:
+        if not progress.diverged and config.run.fit_all is None:
             report("evaluating on the test part")
-            results |= _evaluate(config, data, model, folder)
+            results |= evaluate(config, data, model, folder)
+        curves.write_results(folder.working, folder.final.name, config.values(), results)
         folder.weights.mkdir(exist_ok=True)
         model.save_trained(folder.weights)
         folder.write_text("history.csv", _history_csv(progress))
@@ -121,7 +120,7 @@ def finished(config: Config, data: PreparedData, replicas: int = 1) -> RunResult
     Raises:
         InputError: its files are missing or damaged.
     """
-    data = warm_start.scaled_as_before(data, config.run)
+    data = tasks.judged(warm_start.scaled_as_before(data, config.run), config.run)
     folder = _folder(config, data, replicas)
     folders.recover(folder.final)
     return _read_finished(config, data, folder) if folder.final.exists() else None
@@ -151,7 +150,7 @@ def assist(config: Config, data: PreparedData, distribution: Distribution, repor
     Raises:
         InputError: as for :func:`train`.
     """
-    data = warm_start.scaled_as_before(data, config.run)
+    data = tasks.judged(warm_start.scaled_as_before(data, config.run), config.run)
     folder = _run_folder(config, data, distribution)
     if not _chief_says(False, distribution):
         _fit(config, data, _build(config, data), folder, distribution, report)
@@ -164,7 +163,10 @@ def _folder(config: Config, data: PreparedData, replicas: int) -> RunFolder:
 
 def _run_folder(config: Config, data: PreparedData, distribution: Distribution) -> RunFolder:
     """Where the run goes, once it is certain that it can be trained."""
-    _check_classes(data)
+    parts = ("train", "validation") if config.run.fit_all is None else ("train",)
+    _check_classes(data, parts)
+    for task in config.run.tasks:
+        _check_classes(tasks.of_task(data, task), parts, f" of the label {task}")
     folder = _folder(config, data, distribution.replicas)
     number = int(folder.final.name.rsplit("-")[-1], 16)
     distribution.check_equal(number, "were started with other options or data than the chief")
@@ -176,16 +178,21 @@ def _build(config: Config, data: PreparedData) -> PreRankingModel:
     run = config.run
     tf.keras.utils.set_random_seed(run.random_seed)
     spec = seen(data.spec, run.with_privileged)
-    return models.build(run.model_name, spec, config.model, seed=run.random_seed, xla=run.jit, entire_space=run)
+    model = models.build(
+        run.model_name, spec, config.model, seed=run.random_seed, xla=run.jit, entire_space=run, tasks=run
+    )
+    if isinstance(model, MultiTaskModel):
+        model.partly_labelled = tasks.partly_labelled(data, run)
+    return model
 
 
-def _check_classes(data: PreparedData) -> None:
-    for part in ("train", "validation"):
+def _check_classes(data: PreparedData, parts: Sequence[str], of_label: str = "") -> None:
+    for part in parts:
         positives, labelled = _counted(data, part)
         if positives in (0, labelled):
             of_weight = " with a label and a weight above 0" if "weight" in data.spec.row_columns else ""
             raise InputError(
-                f"the {part} part needs positives and negatives. "
+                f"the {part} part needs positives and negatives{of_label}. "
                 f"Received: {positives} positives in {labelled} rows{of_weight}"
             )
 
@@ -218,10 +225,12 @@ def _fit(
     if model.fit_directly(read):
         return Progress(epochs=1, best_epoch=0, stopped=True)
     training, objective = prepared_training(config, data)
-    validation = Batches(data, "validation", _EVALUATION_BATCH)
-    distribution.check_rows(training, validation)
+    measured = "validation" if run.fit_all is None else "train"
+    judged = Batches(data, measured, EVALUATION_BATCH)
+    distribution.check_rows(training, judged)
     trained = distribution.replicated(model, lambda: _build(config, data))
     trained.objective = objective
+    row_kernels.choose(trained, distribution.replicas, report)
     with distribution.strategy.scope():
         compile_model(trained, run)
     model.plan_training(run.epoch, len(training))
@@ -232,20 +241,21 @@ def _fit(
     copy_weights(model, trained)
     if progress.epochs:
         report(f"resuming after epoch {progress.epochs} of an interrupted run")
-    rated = Rated.read(data, "validation")
-    value = selection(run.select_by, data, model)
-    epoch_end = EpochEnd(
-        model, distribution, progress, store, validation, rated, training.rows, run.patience, run.select_by, value
+    end = EpochEnd if run.fit_all is None else EpochEndOnAll
+    epochs = run.epoch if run.fit_all is None else epochs_on_all(run.fit_all, run.epoch)
+    rated, value = Rated.read(data, measured), selection(run.select_by, data, model)
+    epoch_end = end(
+        model, distribution, progress, store, judged, rated, training.rows, run.patience, run.select_by, value
     )
     callbacks = [tf.keras.callbacks.TerminateOnNaN(), epoch_end]
     if distribution.is_chief:
-        callbacks.append(tf.keras.callbacks.TensorBoard(folder.working / "tensorboard", write_graph=False))
-    if not progress.stopped and progress.epochs < run.epoch:
+        callbacks.append(curves.Curves(folder.working))
+    if not progress.stopped and progress.epochs < epochs:
         report("tracing the training step: the first epoch takes longer than the others")
         trained.fit(
             distribution.dataset(training, progress.epochs, trained.plan_lookups()),
             steps_per_epoch=len(training),
-            epochs=run.epoch,
+            epochs=epochs,
             initial_epoch=progress.epochs,
             verbose=(1 if sys.stdout.isatty() else 2) if distribution.is_chief else 0,
             callbacks=callbacks,
@@ -282,61 +292,13 @@ def _describe(
         "raw_data": data.raw_data,
         "out_of_vocabulary": data.manifest["out_of_vocabulary"],
         "rows": {part: data.rows(part) for part in ("train", "validation", "test")},
+        "fitted_on": "train" if config.run.fit_all is None else "all",
         "epochs": progress.epochs,
         "best_epoch": progress.best_epoch + 1,
         "parameters": model.parameters(),
         "examples_per_second": statistics.median(speeds) if speeds else None,
         "versions": {"python": sys.version.split()[0]} | {name: importlib.metadata.version(name) for name in _PACKAGES},
     }
-
-
-def _evaluate(config: Config, data: PreparedData, model: PreRankingModel, folder: RunFolder) -> dict[str, Any]:
-    """Metrics of the validation and test parts, of seen and unseen users apart, and the floor's."""
-    results: dict[str, Any] = {}
-    calibration: dict[str, Any] = {}
-    for part in ("validation", "test"):
-        rated = Rated.read(data, part)
-        logits = predict(model, Batches(data, part, _EVALUATION_BATCH).dataset())
-        results[part] = rated.evaluate(logits)
-        if config.run.calibrate != "none":
-            rows = (logits[rated.rows], rated.labels, rated.weights)
-            calibration.setdefault("map", fit(config.run.calibrate, *rows))
-            calibration[part] = measured(calibration["map"], *rows)
-        if part == "test":
-            unseen = _of_unseen_users(data)
-            for name, chosen in (("test_seen_users", ~unseen), ("test_unseen_users", unseen)):
-                results[name] = rated.evaluate(logits, chosen)
-            if config.run.save_predictions:
-                _save_predictions(folder, read_beside(data, "test", "group", "row"), logits)
-    if calibration:
-        results["calibration"] = calibration
-    results["floor"] = results["test"] if config.run.model_name == "target_means" else floor(data)
-    return results
-
-
-def _of_unseen_users(data: PreparedData) -> np.ndarray:
-    """Which test rows (n,) have a user whose id is out of vocabulary; of hashed ids, whom the training part lacks."""
-    user = data.spec.user_id
-    if not data.spec[user].hash_buckets:
-        return read_columns(data, "test", [user])[user] == UNSEEN
-    known, asked = (read_beside(data, part, "group")["group"] for part in ("train", "test"))
-    return ~np.isin(asked, np.unique(known))
-
-
-def floor(data: PreparedData) -> dict[str, float] | None:
-    """Test metrics of `target_means`; None where no model may see a mean label of user and item."""
-    spec = seen(data.spec, with_privileged=False)
-    if spec.user_mean is None or spec.item_mean is None:
-        return None
-    model = models.build("target_means", spec)
-    model.fit_directly(as_seen(Batches(data, "train", _EVALUATION_BATCH).columns, data.spec, spec))
-    logits = predict(model, Batches(data, "test", _EVALUATION_BATCH).dataset())
-    return Rated.read(data, "test").evaluate(logits)
-
-
-def _save_predictions(folder: RunFolder, columns: dict[str, np.ndarray], logits: np.ndarray) -> None:
-    table = pa.table({"row": columns["row"], "group": columns["group"], "logit": logits})
-    pq.write_table(table, folder.working / "predictions.parquet")
 
 
 def _history_csv(progress: Progress) -> str:

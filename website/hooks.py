@@ -25,7 +25,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     for name in ("LICENSE", "CITATION.cff"):
         readme = readme.replace(f"[{name}]({name})", f"`{name}`")
     files.append(File.generated(config, "index.md", content=readme))
-    files.append(File.generated(config, "examples.md", content=(ROOT / "examples" / "README.md").read_text("utf-8")))
+    examples = (ROOT / "examples" / "README.md").read_text("utf-8")
+    examples = re.sub(r"\[(`\w+\.ipynb`)\]\([^)]*\)", r"\1", examples)  # the site leaves notebooks out
+    files.append(File.generated(config, "examples.md", content=examples))
     return files
 
 

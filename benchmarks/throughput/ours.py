@@ -6,11 +6,11 @@ from collections import Counter
 import tensorflow as tf
 
 import models
-from benchmarks.throughput.profile import operations
+from benchmarks.throughput.op_times import operations
 from benchmarks.throughput.timing import gradients, stages
 from models.batch import Batch
 from preprocess.prepared import PreparedData
-from training import metrics
+from training import metrics, row_kernels
 from training.batches import Batches
 from training.callbacks import predict
 from training.optimizer import LazyAdam
@@ -28,11 +28,14 @@ def measure(data: PreparedData, name: str, options: dict, batch_size: int, witho
         name: the model.
         options: the model's options.
         batch_size: rows a batch.
-        without: what to take back: `planning` of look-ups; `lazy_adam`, for Keras's Adam; `no_weight_decay`, for
-            Keras's default of 0; `no_tuner`, for tf.data's; `no_xla`, for a compiled step. Empty for nothing.
+        without: what to take back: `compiled_rows`, for TensorFlow's operations on embedding rows; `planning` of
+            look-ups; `lazy_adam`, for Keras's Adam; `no_weight_decay`, for Keras's default of 0; `no_tuner`, for
+            tf.data's; `no_xla`, for a compiled step; `kept_memory` is up to the caller. Empty for nothing.
     """
     model = models.build(name, data.spec, options, xla=without == "no_xla")
     _compile(model, without)
+    if without not in ("compiled_rows", "planning"):
+        row_kernels.choose(model, 1, print)
     batches = Batches(data, "train", batch_size, shuffle=True, oov_rate=0.05)
     model.plan_training(2, len(batches))
     epochs = batches.dataset(plan=None if without == "planning" else model.plan_lookups())
@@ -41,9 +44,9 @@ def measure(data: PreparedData, name: str, options: dict, batch_size: int, witho
         tuned.autotune.enabled = True
         epochs = epochs.with_options(tuned)
     model.fit(epochs, verbose=0)
-    start = time.perf_counter()
+    start, busy = time.perf_counter(), time.process_time()
     model.fit(epochs, verbose=0)
-    seconds = time.perf_counter() - start
+    seconds, busy = time.perf_counter() - start, time.process_time() - busy
     start = time.perf_counter()
     for _ in epochs:
         pass
@@ -51,6 +54,7 @@ def measure(data: PreparedData, name: str, options: dict, batch_size: int, witho
     held = list(epochs.take(_HELD))
     return {
         "examples_per_second": batches.rows / seconds,
+        "cpu": busy / len(batches),
         "input": read,
         **_stages(model, held),
         "evaluation_share": _evaluation(model, data) / seconds,
@@ -61,6 +65,7 @@ def profile(data: PreparedData, name: str, options: dict, batch_size: int) -> Co
     """Milliseconds a batch that each kind of operation of a training step takes."""
     model = models.build(name, data.spec, options)
     _compile(model, "")
+    row_kernels.choose(model, 1, print)
     batches = Batches(data, "train", batch_size, shuffle=True, oov_rate=0.05)
     model.plan_training(2, len(batches))
 

@@ -35,7 +35,7 @@ class _TwoTower(nn.Module):
         self.bag = nn.EmbeddingBag(total, dim, mode="mean", sparse=True)
         self.bag.weight = self.single.weight
         nn.init.normal_(self.single.weight, std=1e-4)
-        self.towers = nn.ModuleList(_tower(len(names) * dim, hidden) for names in self.sides)
+        self.towers = nn.ModuleList(tower(len(names) * dim, hidden) for names in self.sides)
         self.scale = nn.Parameter(torch.tensor(5.0))
         self.bias = nn.Parameter(torch.zeros(()))
 
@@ -50,7 +50,8 @@ class _TwoTower(nn.Module):
         return self.scale * nn.functional.cosine_similarity(*vectors) + self.bias
 
 
-def _tower(width: int, hidden: list[int]) -> nn.Sequential:
+def tower(width: int, hidden: list[int]) -> nn.Sequential:
+    """Layers of `hidden` units, the last one linear, with batch normalisation as ours have."""
     layers: list[nn.Module] = []
     for units in hidden[:-1]:
         layers += [nn.Linear(width, units, bias=False), nn.BatchNorm1d(units), nn.ReLU()]
@@ -98,7 +99,7 @@ def measure(folder: Path, hidden: list[int], embedding_dim: int, batch_size: int
     batches = iter(loader)
     for number in range(_WARM_STEPS + steps):
         if number == _WARM_STEPS:
-            start = time.perf_counter()
+            start, busy = time.perf_counter(), time.process_time()
             seconds = dict.fromkeys(seconds, 0.0)
         marks = [time.perf_counter()]
         inputs, labels = next(batches)
@@ -114,9 +115,9 @@ def measure(folder: Path, hidden: list[int], embedding_dim: int, batch_size: int
         marks.append(time.perf_counter())
         for stage, begin, end in zip(seconds, marks[:-1], marks[1:], strict=True):
             seconds[stage] += end - begin
-    whole = time.perf_counter() - start
+    whole, busy = time.perf_counter() - start, time.process_time() - busy
     stages = {stage: value / steps for stage, value in seconds.items()}
-    return {"examples_per_second": steps * batch_size / whole, **stages}
+    return {"examples_per_second": steps * batch_size / whole, "cpu": busy / steps, **stages}
 
 
 if __name__ == "__main__":

@@ -45,10 +45,11 @@ def measure(data: PreparedData, hidden: tuple[int, ...], embedding_dim: int, bat
     model.fit({name: values[warm] for name, values in columns.items()}, labels[warm], batch_size, verbose=0)
     rest = slice(_WARM_STEPS * batch_size, rows)
     arrays = {name: values[rest] for name, values in columns.items()}
-    start = time.perf_counter()
+    start, busy = time.perf_counter(), time.process_time()
     model.fit(arrays, labels[rest], batch_size, verbose=0)
     speed = steps * batch_size / (time.perf_counter() - start)
-    return {"examples_per_second": speed, **_stages(model, arrays, labels[rest], batch_size)}
+    busy = time.process_time() - busy
+    return {"examples_per_second": speed, "cpu": busy / steps, **_stages(model, arrays, labels[rest], batch_size)}
 
 
 def _stages(model: tf.keras.Model, columns: dict[str, np.ndarray], labels: np.ndarray, batch_size: int) -> dict:

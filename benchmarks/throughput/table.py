@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -75,6 +75,14 @@ def build(folder: Path, ids: Ids, rows: int, validation_rows: int) -> PreparedDa
         for index, start in enumerate(range(0, size, ROWS_PER_FILE)):
             pq.write_table(table.slice(start, ROWS_PER_FILE), folder / part / f"part-{index:05}.parquet")
         parts[part] = {"rows": size, "positives": int(table["label"].to_numpy().sum())}
-    manifest = {"format_version": FORMAT_VERSION, "fingerprint": ids, "parts": parts, "spec": spec.to_dict()}
+    manifest: dict[str, Any] = {
+        "format_version": FORMAT_VERSION,
+        "fingerprint": ids,
+        "notes": [],
+        "spec": spec.to_dict(),
+        "training_mean_label": parts["train"]["positives"] / rows,
+        "parts": parts,
+        "out_of_vocabulary": {},
+    }
     (folder / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
     return PreparedData.open(folder)

@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 
 _COMMAND = "python -m benchmarks.planted_worlds --out docs/results/planted_worlds"
 
+_CAPTION = "recall of the final list against the quota"
+_FIGURE = (
+    "Recall: the true expected positives of the final list of 50, as a share of those of the best possible list, mean "
+    "over the seeds. `ranker`, `retrieval`, `popularity` and `random` stand in the place of the pre-ranker. "
+    "`python -m benchmarks.worlds.figures FOLDER` draws the figure from the csv file."
+)
+
 
 def page(found: Mapping[str, Sequence[Line]], size: Size) -> str:
     """README.md of some tables by name."""
@@ -34,7 +41,7 @@ def page(found: Mapping[str, Sequence[Line]], size: Size) -> str:
 
 def _aim(lines: Sequence[Line], quota: int) -> list[Section]:
     """Whether the new way loses at most half of what the plain one loses."""
-    parts = [Part(commands=[_COMMAND])]
+    parts = [Part(commands=[_COMMAND]), Part(text=[_FIGURE], figure=Path("aim.png"), caption=_CAPTION)]
     for length in reversed(CUTOFFS):
         rows = []
         for plain, new in _pairs(lines, quota, length):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from benchmarks.worlds import figures
 from benchmarks.worlds.design import BIASES, PLAIN, TABLES, Comparison, Size
 from benchmarks.worlds.pages import page
 from benchmarks.worlds.world import World
@@ -71,6 +72,8 @@ def write(out: Path, work: Path, size: Size) -> None:
     out.mkdir(parents=True, exist_ok=True)
     for name, lines in found.items():
         folders.write_text(out / f"{name}.csv", csv_of(lines))
+    if figures.NAME in found:
+        figures.draw(out)
     folders.write_text(out / README, page(found, size))
 
 

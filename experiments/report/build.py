@@ -130,6 +130,7 @@ def _section(mine: list[Board], plain: bool, beside: _Beside, out: Path) -> Sect
             *_parts([tables.protocols(strict, reference)]),
             *figure("protocols", "AUC under both protocols", lambda path: figures.protocols(path, strict, reference)),
             *_parts([changes.leaks(mine)]),
+            *figure("leaks", "what each leak adds to the AUC", lambda path: figures.leaks(path, mine)),
         ],
         "Published results": figure(
             "published", "measured against published AUC", lambda path: figures.against_published(path, chosen)

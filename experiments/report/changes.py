@@ -12,8 +12,8 @@ from experiments.tuned import Tuned
 from preprocess.options import LEAKS
 
 
-def leaks(dataset_boards: Sequence[Board]) -> Table | None:
-    """`reference` with leaks switched off, a column each, for the models that have such runs."""
+def leak_boards(dataset_boards: Sequence[Board]) -> tuple[Board, dict[str, Board]] | None:
+    """`reference`, and by leak the same without it, `all` for none of them; None if there is nothing to compare."""
     columns: dict[str, Board] = {}
     for board in dataset_boards:
         setting = board.setting
@@ -24,16 +24,25 @@ def leaks(dataset_boards: Sequence[Board]) -> Table | None:
     if whole is None or not columns:
         return None
     names = sorted(columns, key=lambda name: (name == "all", [*LEAKS, name].index(name)))
-    models = [e.model for e in whole.defaults if any(columns[n].entry(e.model) for n in names)]
+    return whole, {name: columns[name] for name in names}
+
+
+def leaks(dataset_boards: Sequence[Board]) -> Table | None:
+    """`reference` with leaks switched off, a column each, for the models that have such runs."""
+    found = leak_boards(dataset_boards)
+    if found is None:
+        return None
+    whole, columns = found
+    models = [e.model for e in whole.defaults if any(board.entry(e.model) for board in columns.values())]
     rows = [
-        [code(model), cell(_spread(whole, model)), *(cell(_spread(columns[name], model)) for name in names)]
+        [code(model), cell(_spread(whole, model)), *(cell(_spread(board, model)) for board in columns.values())]
         for model in models
     ]
     note = "Test AUC. Each column's data are prepared anew, so its test rows and features differ from the others'."
     header = [
         "model",
         "`reference`",
-        *(f"without {name} leaks" if name == "all" else f"without `{name}`" for name in names),
+        *(f"without {name} leaks" if name == "all" else f"without `{name}`" for name in columns),
     ]
     return Table("`reference` with one leak switched off at a time", header, rows, [note])
 

@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt  # noqa: E402
 from matplotlib.axes import Axes  # noqa: E402
 
 from experiments.report import published  # noqa: E402
-from experiments.report.changes import head_entries  # noqa: E402
+from experiments.report.changes import head_entries, leak_boards  # noqa: E402
 from experiments.report.entries import Board, Entry  # noqa: E402
 from experiments.report.labels import label  # noqa: E402
 from experiments.report.tables import Latencies  # noqa: E402
@@ -23,10 +23,17 @@ _MARKERS = {"HIT": "o", "FIT": "s"}
 
 def draw(path: Path, content: Callable[[Axes], None], height: float = 5.0) -> None:
     """Draw one pair of axes to a PNG, the same bytes for the same content."""
-    figure, axes = plt.subplots(figsize=(7.5, height), layout="constrained")
+    draw_several(path, 1, lambda panels: content(panels[0]), height)
+
+
+def draw_several(path: Path, count: int, content: Callable[[Sequence[Axes]], None], height: float = 5.0) -> None:
+    """Draw so many pairs of axes side by side, of one scale, to a PNG, the same bytes for the same content."""
+    width = 7.5 if count == 1 else 4.5 * count
+    figure, grid = plt.subplots(1, count, figsize=(width, height), layout="constrained", sharey=True, squeeze=False)
     try:
-        content(axes)
-        axes.grid(alpha=0.3)
+        content(list(grid[0]))
+        for axes in grid[0]:
+            axes.grid(alpha=0.3)
         picture = io.BytesIO()
         figure.savefig(picture, format="png", dpi=110, metadata={"Software": None})
     finally:
@@ -101,6 +108,29 @@ def protocols(path: Path, strict: Board | None, reference: Board | None) -> bool
     return True
 
 
+def leaks(path: Path, boards: Sequence[Board]) -> bool:
+    """What each leak adds to the AUC of each model; whether there was anything to draw."""
+    found = leak_boards(boards)
+    if found is None:
+        return False
+    whole, without = found
+    models = [entry.model for entry in whole.defaults if any(board.entry(entry.model) for board in without.values())]
+
+    def content(axes: Axes) -> None:
+        for number, model in enumerate(models):
+            worth = [_less(whole.entry(model), board.entry(model)) for board in without.values()]
+            places = [place + 0.12 * (number - (len(models) - 1) / 2) for place in range(len(without))]
+            axes.scatter(worth, places, label=model)
+        axes.axvline(0, color="grey", linewidth=1)
+        axes.set_yticks(range(len(without)), ["all leaks" if name == "all" else name for name in without])
+        axes.invert_yaxis()
+        axes.set(xlabel="test AUC under reference, less that without the leak")
+        axes.legend(fontsize=8)
+
+    draw(path, content, height=1.5 + 0.5 * len(without))
+    return True
+
+
 def heads(path: Path, boards: Sequence[Board]) -> bool:
     """HIT's AUC over the number of heads; whether there was anything to draw."""
     sweeps = [(board, found) for board in boards if len(found := head_entries(board)) > 1]
@@ -150,6 +180,11 @@ def latency(path: Path, board: Board | None, latencies: Latencies) -> bool:
 def _deviation(entry: Entry) -> float:
     spread = entry.spread("auc")
     return spread.deviation or 0.0 if spread else 0.0
+
+
+def _less(entry: Entry | None, other: Entry | None) -> float:
+    """The mean AUC of an entry less another's; NaN, which is not drawn, where one has no finished run."""
+    return entry.mean() - other.mean() if entry and other and entry.finished and other.finished else float("nan")
 
 
 def _published(entry: Entry) -> list[published.Published]:

@@ -21,4 +21,5 @@ ENTRY = register(
     source="Wang et al., DLP-KDD 2020",
     link="https://arxiv.org/abs/2007.16122",
     decoupled=False,
+    one_tower_tasks=True,
 )

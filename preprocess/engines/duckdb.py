@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,8 @@ class DuckDBEngine(Engine):
             autoinstall_known_extensions=False,
             autoload_known_extensions=False,
         )
-        self._connection.raw_sql("SET enable_progress_bar = false")
+        with contextlib.suppress(duckdb.InvalidInputException):  # a notebook without ipywidgets has no bar to turn off
+            self._connection.raw_sql("SET enable_progress_bar = false")
 
     def close(self) -> None:
         self._connection.disconnect()

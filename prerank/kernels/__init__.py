@@ -15,11 +15,12 @@ from prerank.kernels.attention import Attention, Gate
 from prerank.kernels.entire_space import EntireSpace
 from prerank.kernels.lss import FullyConnected, LightweightScorer
 from prerank.kernels.max_sim import MaxSim
-from prerank.kernels.meta_query import META_INDEX, MetaQuery
+from prerank.kernels.meta_query import META_INDEX, MetaQuery, is_meta_index
 from prerank.kernels.mixture import Mixture
+from prerank.kernels.tasks import RANKING_TASK, TASKS, Tasks
 from prerank.kernels.vectors import Additive, Cosine, Dot, MaxInterest
 
-__all__ = ["META_INDEX", "ArrayLayout", "Kernel", "array_layout", "make_kernel"]
+__all__ = ["META_INDEX", "ArrayLayout", "Kernel", "array_layout", "is_meta_index", "make_kernel", "of_probability"]
 
 ArrayLayout = dict[str, tuple[int, int]]
 """How many parts each array of an index has, and how wide they are, by name."""
@@ -30,7 +31,8 @@ class Kernel(Protocol):
     """One model's scorer.
 
     Attributes:
-        outputs: how many numbers :meth:`score` gives an item: 1, its logit, or 2, the log of its probability too.
+        outputs: how many numbers :meth:`score` gives an item: 1, its logit; 2, the log of its probability too; or of
+            several tasks the logit of each, see :class:`Tasks`.
         chunk: most items at a time, so that what is computed on the way stays in the cache.
     """
 
@@ -61,6 +63,7 @@ _KERNELS: dict[str, Callable[..., Kernel]] = {
     "mixture": Mixture,
 }
 _ENTIRE_SPACE = "entire_space/"
+_OF_TASKS = ("tasks", "esmm")
 _MIXTURES: dict[str, Callable[..., Kernel]] = {"attention": Attention, "gate": Gate}
 
 
@@ -68,7 +71,8 @@ def make_kernel(kind: str, weights: Mapping[str, np.ndarray]) -> Kernel:
     """The kernel of a scorer.
 
     Args:
-        kind: what `features.json` says under "scorer", "inner" or "outer/inner"; "entire_space" may stand before both.
+        kind: what `features.json` says under "scorer", "inner" or "outer/inner"; "entire_space", or for
+            several tasks "tasks" or "esmm", may stand before both.
         weights: the arrays of `scorer.npz`.
 
     Raises:
@@ -76,6 +80,9 @@ def make_kernel(kind: str, weights: Mapping[str, np.ndarray]) -> Kernel:
     """
     if kind.startswith(_ENTIRE_SPACE):
         return EntireSpace(make_kernel(kind.removeprefix(_ENTIRE_SPACE), weights))
+    of_tasks, _, of_task = kind.partition("/")
+    if of_tasks in _OF_TASKS:
+        return _tasks(of_task, weights, chained=of_tasks == "esmm")
     outer, _, inner = kind.rpartition("/")
     try:
         if outer in _MIXTURES:
@@ -88,6 +95,26 @@ def make_kernel(kind: str, weights: Mapping[str, np.ndarray]) -> Kernel:
         raise ArtefactError(f"scorer {kind!r}: there is no such kernel or weight: {error}") from error
     except (ValueError, TypeError, IndexError) as error:
         raise ArtefactError(f"scorer {kind!r}: a weight does not fit: {error}") from error
+
+
+def _tasks(kind: str, weights: Mapping[str, np.ndarray], chained: bool) -> Tasks:
+    """The kernels of several tasks, each with the weights that have its name before theirs."""
+    try:
+        names, ranking = weights[TASKS].tolist(), str(weights[RANKING_TASK])
+        if not isinstance(names, list) or ranking not in names or not all(isinstance(name, str) for name in names):
+            raise ValueError(f"tasks {names}, ranking by {ranking}")
+    except (KeyError, ValueError) as error:
+        raise ArtefactError(f"scorer {kind!r}: it does not say which tasks there are: {error}") from error
+    of_task = {
+        task: {name.removeprefix(f"{task}."): value for name, value in weights.items() if name.startswith(f"{task}.")}
+        for task in names
+    }
+    return Tasks({task: make_kernel(kind, of_task[task]) for task in names}, ranking, chained)
+
+
+def of_probability(kernel: Kernel) -> int:
+    """How many of the first rows that a kernel gives its probability is computed of."""
+    return 1 if getattr(kernel, "tasks", ()) else kernel.outputs
 
 
 def array_layout(kernel: Kernel, outputs: Mapping[str, list[int | None]]) -> ArrayLayout:

@@ -10,6 +10,11 @@ META_INDEX = "meta_index"
 _STATE = "item_meta_index"
 
 
+def is_meta_index(name: str) -> bool:
+    """Whether an array of an index is :data:`META_INDEX`, or that of one of several tasks."""
+    return name == META_INDEX or name.startswith(f"{META_INDEX}_")
+
+
 class MetaQuery:
     """The scorer of heads, with each item meeting the user's state for the item's own meta query.
 
@@ -41,6 +46,11 @@ class MetaQuery:
         count = next(iter(arrays.values())).shape[1]
         chosen = items[META_INDEX][0, :, 0] if META_INDEX in items else np.zeros(count, np.int32)
         scores = np.empty(count, np.float32)
+        if (np.diff(chosen) < 0).any():  # of several tasks, the items are sorted by the query of one
+            order = np.argsort(chosen, kind="stable")
+            ordered = {name: np.take(values, order, axis=1) for name, values in items.items()}
+            scores[order] = self.score(user, ordered)
+            return scores
         edges = [0, *(np.flatnonzero(np.diff(chosen)) + 1).tolist(), count]
         for start, stop in zip(edges, edges[1:], strict=False):
             for first in range(start, stop, self._heads.chunk):

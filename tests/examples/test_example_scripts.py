@@ -46,6 +46,15 @@ def test_own_data_then_a_run_a_comparison_and_serving(here, monkeypatch, capsys)
     assert re.search(r"refused: .*customer", said)
 
 
+def test_a_report_on_a_toy(here, monkeypatch, capsys):
+    said = _run("report_on_a_toy", here, monkeypatch, capsys)
+    assert re.search(r"^\| model \|", said, re.MULTILINE)
+    for model in ("target_means", "lr", "dssm"):
+        assert re.search(rf"^\| `{model}` \|.* 0\.\d{{4}} ", said, re.MULTILINE), model
+    assert "`movielens_generated`" in (here / "toy/results/README.md").read_text()
+    assert (here / "toy/results/report.html").is_file()
+
+
 def test_layers_in_an_own_model_on_deepctr_columns(here, monkeypatch, capsys):
     assert "saved and loaded, the same predictions: True" in _run("layers_in_keras", here, monkeypatch, capsys)
 

@@ -1,5 +1,8 @@
+from typing import Literal
+
 import optuna
 import pytest
+from pydantic import Field
 
 import models
 from experiments.plan import flags_of
@@ -46,3 +49,51 @@ def test_rules_go_by_name_and_type():
     assert space["user_heads"](trial) == "8"
     assert space["scorer"](trial) == "fc"
     assert set(search_space(ModelOptions)) < set(space) | {"lr"}
+
+
+class _Recorded(optuna.trial.FixedTrial):
+    """A trial that keeps between what it is asked to choose."""
+
+    def __init__(self, values):
+        super().__init__(values)
+        self.asked = {}
+
+    def suggest_float(self, name, low, high, *, step=None, log=False):
+        self.asked[name] = (low, high, log)
+        return super().suggest_float(name, low, high, step=step, log=log)
+
+    def suggest_categorical(self, name, choices):
+        self.asked[name] = list(choices)
+        return super().suggest_categorical(name, choices)
+
+
+class _Options(ModelOptions):
+    heads: int = 3
+    one: int = 1
+    widths: tuple[int, ...] = (300, 32)
+    rate: float = 0.08
+    share: float = Field(0.25, ge=0, le=1)
+    nothing: float = 0.0
+    switch: bool = True
+    kind: Literal["a", "b"] | None = None
+
+
+def test_what_is_tried_lies_around_the_defaults():
+    """Half and twice as much of what is counted, a quarter to four times a number, 0 to 0.6 of a share."""
+    space = search_space(_Options)
+    assert "nothing" not in space
+    assert "switch" not in space
+    trial = _Recorded({"lr": 1e-3, "embedding_l2": 1e-5, "batch_size": 512, "embedding_dim": 64, "dropout": 0.6,
+                       "heads": 6, "one": 2, "widths": 2.0, "rate": 0.32, "share": 0.6, "kind": "b"})  # fmt: skip
+    texts = {name: suggest(trial) for name, suggest in space.items()}
+    assert trial.asked == {
+        "lr": (3e-4, 3e-3, True), "embedding_l2": (1e-7, 1e-3, True), "dropout": (0.0, 0.6, False),
+        "batch_size": [512, 1024, 2048, 4096], "embedding_dim": [8, 16, 32, 64],
+        "heads": [2, 3, 6], "one": [1, 2], "widths": [0.5, 1.0, 2.0], "kind": ["a", "b"],
+        "rate": (0.02, 0.32, True), "share": (0.0, 0.6, False),
+    }  # fmt: skip
+    assert texts | {"lr": ""} == {
+        "lr": "", "embedding_l2": "1e-05", "batch_size": "512", "embedding_dim": "64", "dropout": "0.6", "heads": "6",
+        "one": "2", "widths": "600,64", "rate": "0.32", "share": "0.6", "kind": "b",
+    }  # fmt: skip
+    assert texts["lr"] == "0.001"

@@ -29,39 +29,60 @@ _FRESH = """
 import json, sys
 import numpy as np
 import tensorflow as tf
-assert not any(name in sys.modules for name in ("models", "layers", "features"))
-model = tf.saved_model.load(sys.argv[1])
-raw = json.load(open(sys.argv[2]))
-kinds = {item["name"]: item["dtype"] for item in json.load(open(sys.argv[1] + "/features.json"))["inputs"]}
-inputs = {name: tf.constant(value, kinds[name]) for name, value in raw.items()}
-result = {name: value.numpy().tolist() for name, value in model.signatures["serving_default"](**inputs).items()}
-if "score" in model.signatures:
-    sides = {name: set(model.signatures[name].structured_input_signature[1]) for name in ("user_tower", "item_tower")}
+
+def answer(place, raw):
+    model = tf.saved_model.load(place)
+    kinds = {item["name"]: item["dtype"] for item in json.load(open(place + "/features.json"))["inputs"]}
+    inputs = {name: tf.constant(value, kinds[name]) for name, value in raw.items()}
+    result = {name: value.numpy().tolist() for name, value in model.signatures["serving_default"](**inputs).items()}
+    if "score" not in model.signatures:
+        return result
+    towers = [model.signatures[name] for name in ("user_tower", "item_tower")]
     state = {}
-    for name, names in sides.items():
-        state |= model.signatures[name](**{key: inputs[key] for key in names})
+    for tower in towers:
+        state |= tower(**{key: inputs[key] for key in tower.structured_input_signature[1]})
     result["score"] = model.signatures["score"](**state)["logit"].numpy().tolist()
     one = {key: value[:1] if key.startswith("user_") else value for key, value in state.items()}
     result["one_user"] = model.signatures["score"](**one)["logit"].numpy().tolist()
-print(json.dumps(result))
+    return result
+
+for line in sys.stdin:
+    print(json.dumps(answer(*json.loads(line))), flush=True)
+    assert not any(name in sys.modules for name in ("models", "layers", "features", "legacy_keras"))
 """
 
 
+@pytest.fixture(scope="module")
+def answers_of_tensorflow(tmp_path_factory):
+    """Asks a process that has TensorFlow and nothing of this repository; one for all models, as it starts slowly."""
+    folder = tmp_path_factory.mktemp("fresh")
+    environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "TF_USE_LEGACY_KERAS")}
+    with (folder / "errors").open("w") as errors:
+        process = subprocess.Popen(
+            [sys.executable, "-c", _FRESH],
+            cwd=folder, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True,
+        )  # fmt: skip
+
+    def ask(place, raw):
+        process.stdin.write(json.dumps([str(place), raw]) + "\n")
+        process.stdin.flush()
+        line = process.stdout.readline()
+        assert line, (folder / "errors").read_text()[-3000:]
+        return json.loads(line)
+
+    yield ask
+    process.stdin.close()
+    assert process.wait(60) == 0, (folder / "errors").read_text()[-3000:]
+
+
 @pytest.mark.parametrize("name", [name for name in models.names() if models.get(name).exportable])
-def test_exported_model_agrees_in_a_fresh_process(name, prepared, tmp_path):
+def test_exported_model_agrees_in_a_fresh_process(name, prepared, tmp_path, answers_of_tensorflow):
     model = models.build(name, prepared.spec)
     perturb(model)
     place = target(tmp_path / "out", 1)
     export(model, vocabularies(prepared), place, {"config.yaml": "a: 1\n", "catalogue.parquet": prepared.catalogue})
     raw = raw_rows(prepared)
-    (tmp_path / "raw.json").write_text(json.dumps(raw))
-    environment = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "TF_USE_LEGACY_KERAS")}
-    done = subprocess.run(
-        [sys.executable, "-c", _FRESH, str(place), str(tmp_path / "raw.json")],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    answer = json.loads(done.stdout)
+    answer = answers_of_tensorflow(place, raw)
     expected = keras_logits(model, prepared, raw)
     np.testing.assert_allclose(answer["logit"], expected, atol=1e-5)
     np.testing.assert_allclose(answer["probability"], 1 / (1 + np.exp(-expected)), atol=1e-5)

@@ -9,7 +9,7 @@ Tests = list[tuple[str, str]]
 
 _FILES = (
     "preprocess/{hashing,negatives,own_data,prepare,prepared,raw,samples,sequences,splits,state,vocabulary,writing}.py",
-    "preprocess/{options,schema}.py",
+    "preprocess/{options,propensity,schema}.py",
     "layers/*.py",
     "models/*.py",
     "models/*/model.py",
@@ -44,7 +44,7 @@ _MORE = {
     "preprocess/prepare.py": ("test_options", "test_prepare"),
     "preprocess/prepared.py": ("test_prepare", "test_damaged_files"),
     "preprocess/raw.py": ("test_bad_input", "test_options", "test_own_data"),
-    "preprocess/samples.py": ("test_movielens", "test_request_rows", "test_prepare"),
+    "preprocess/samples.py": ("test_movielens", "test_request_rows", "test_splits", "test_prepare"),
     "preprocess/schema.py": ("test_own_data",),
     "preprocess/sequences.py": ("test_sequences", "test_prepare"),
     "preprocess/splits.py": ("test_splits", "test_request_rows"),
@@ -60,6 +60,8 @@ _MORE = {
     "models/{contracts,options,registry}.py": ("test_registry", "test_new_model"),
     "models/deepctr*.py": ("test_deepctr_models", "test_columns"),
     "models/{exposure,exposure_options}.py": ("test_entire_space",),
+    "models/task_options.py": ("test_multi_task",),
+    "prerank/kernels/tasks.py": ("test_task_scores",),
     "models/lazy.py": ("tests/test_light", "test_registry"),
     "models/mlcc/network.py": ("test_mlcc",),
     "models/mixture.py": ("test_mol",),
@@ -70,9 +72,9 @@ _MORE = {
     "models/{mind,youtube_dnn}/model.py": ("test_retrieval",),
     "training/assembly.py": ("test_assembly", "test_list_batches"),
     "training/{batches,dataset,packing}.py": ("test_batches", "test_assembly"),
-    "training/callbacks.py": ("test_trainer",),
+    "training/callbacks.py": ("test_trainer", "test_fit_all"),
     "training/{exposure}.py": ("test_exposure",),
-    "training/finished_runs.py": ("test_teacher",),
+    "training/finished_runs.py": ("test_teacher", "test_fit_all"),
     "training/item_states.py": ("test_item_states", "test_candidates"),
     "training/objective_setup.py": ("test_masking", "test_untimed", "test_assembly", "test_unlabelled"),
     "training/spec.py": ("test_privileged",),
@@ -82,6 +84,7 @@ _MORE = {
     "training/row_keys.py": ("test_candidates", "test_list_batches"),
     "training/scoring.py": ("test_scoring", "test_requests"),
     "training/cascade.py": ("test_selection", "test_scoring"),
+    "training/evaluation.py": ("test_weights_and_floor", "test_tasks", "test_trainer"),
     "training/trainer.py": ("test_trainer", "test_weights_and_floor", "test_unlabelled"),
     "prerank/evaluation/{blocks,metrics}.py": ("tests/training/test_metrics", "tests/training/test_weighted_metrics"),
     "prerank/{attributes,caps,filters}.py": ("test_attributes",),
@@ -174,6 +177,7 @@ def _named(root: Path, file: str) -> Iterator[str]:
         yield f"test_{own}"
     yield from more
     if package == "layers":
+        yield "test_defaults"
         yield f"test_layer_conformance:{_class_name(root, file)}"
     if package == "models" and stem == "model":
         yield f"{_CONFORMANCE}:[{own}]"

@@ -173,6 +173,7 @@ def spark(tmp_path_factory):
         "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
         "spark.sql.adaptive.enabled": "false",
         "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",  # to compile takes longer than few rows
         "spark.sql.shuffle.partitions": "2",
     }
     started, end = session(tmp_path_factory.mktemp("spark"), "local[2]", settings)

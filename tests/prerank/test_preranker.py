@@ -13,7 +13,7 @@ import pytest
 from artefacts import export_small, saved_model_scores, users, write_items
 
 from benchmarks.serving_stress import stress
-from prerank import answering, index
+from prerank import answering, index, preranker
 from prerank.artefact import Artefact
 from prerank.build_index import build
 from prerank.command_line import main
@@ -96,7 +96,10 @@ def test_unknown_candidates_are_reported(ranker, expected):
     assert error.value.ids == [2, 900]
 
 
-def test_users_in_a_batch_score_as_they_do_alone(ranker):
+@pytest.mark.parametrize("held", [1, 450, 1 << 22])
+def test_users_in_a_batch_score_as_they_do_alone(ranker, monkeypatch, held):
+    """However many are answered at a time: here one, two, all."""
+    monkeypatch.setattr(preranker, "_MOST_SCORES", held)
     several = users(6)
     for user, scored, best in zip(
         several, ranker.score_many(several, IDS[:9]), ranker.top_many(several, 7), strict=True

@@ -39,6 +39,17 @@ def test_float16_keeps_numbers_beyond_its_range_at_its_end():
     assert found.tolist() == [[[65504.0, -65504.0, 65504.0, 65504.0, 65504.0, 1.5]]]
 
 
+def test_every_finite_float16_is_read_exactly():
+    halves = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+    halves = halves[np.isfinite(halves)].reshape(1, -1, 2)
+    assert halves.size == (1 << 16) - (1 << 11)
+    for rows in (slice(0, halves.shape[1]), np.arange(halves.shape[1])[::-1]):
+        found = StoredArray(halves).read(rows)
+        assert found.dtype == np.float32
+        wanted = [value.hex() for value in halves[:, rows].reshape(-1).tolist()]  # -0.0 is not 0.0
+        assert [value.hex() for value in found.reshape(-1).tolist()] == wanted
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float16", "int8"])
 def test_integers_and_floats_of_width_1_stay_as_they_are(dtype):
     numbers = np.array([[[3], [2**20 + 1]]], np.int32)

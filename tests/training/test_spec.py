@@ -9,7 +9,8 @@ from experiments.cascade.stages import floor as floor_of_the_judge
 from preprocess.own_data import NoSchema, OwnDataOptions
 from preprocess.prepare import prepare
 from training.config import parse
-from training.trainer import floor, train
+from training.evaluation import floor
+from training.trainer import train
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,7 @@
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -33,10 +31,17 @@ def _quiet(_):
     pass
 
 
-def test_run_folder_holds_what_is_promised(prepared, tmp_path):
-    config = _config(tmp_path, "--model_name", "hit", "--epoch", "2", "--save_predictions")
-    result = train(config, prepared, _quiet)
-    place = tmp_path / "runs" / "movielens_generated" / "strict" / "hit"
+@pytest.fixture(scope="module")
+def hit(prepared, tmp_path_factory):
+    """The configuration and the result of a training."""
+    flags = ["--model_name", "hit", "--epoch", "2", "--random_seed", "5", "--save_predictions"]
+    config = _config(tmp_path_factory.mktemp("hit"), *flags)
+    return config, train(config, prepared, _quiet)
+
+
+def test_run_folder_holds_what_is_promised(hit, prepared):
+    config, result = hit
+    place = config.run.output_dir / "movielens_generated" / "strict" / "hit"
     assert result.folder == place / config.identity(prepared.fingerprint)
     names = {path.name for path in result.folder.iterdir()}
     expected = {"config.yaml", "metrics.json", "history.csv", "tensorboard", "checkpoints", "predictions.parquet"}
@@ -47,7 +52,8 @@ def test_run_folder_holds_what_is_promised(prepared, tmp_path):
     assert stored["test_seen_users"]["rows"] + stored["test_unseen_users"]["rows"] == prepared.rows("test")
     assert stored["data_fingerprint"] == prepared.fingerprint
     assert stored["raw_data"] == prepared.raw_data
-    assert (stored["protocol"], stored["split"], stored["seed"], stored["leaks"]) == ("strict", "time", 0, [])
+    assert stored["embedding_rows"] in ("compiled", "tensorflow")
+    assert (stored["protocol"], stored["split"], stored["seed"], stored["leaks"]) == ("strict", "time", 5, [])
     assert stored["parameters"] == sum(np.prod(weight.shape) for weight in result.model.trainable_weights)
     assert yaml.safe_load((result.folder / "config.yaml").read_text())["model_name"] == "hit"
     assert len((result.folder / "history.csv").read_text().splitlines()) == 3
@@ -109,14 +115,14 @@ def test_best_weights_are_kept(prepared, tmp_path):
     assert len(aucs) == min(6, result.metrics["best_epoch"] + 2)
 
 
-def test_same_seed_same_result_other_seed_other_result(prepared, tmp_path):
+def test_same_seed_same_result_other_seed_other_result(hit, prepared, tmp_path):
     def test_part(folder, seed):
         config = _config(tmp_path / folder, "--model_name", "hit", "--epoch", "2", "--random_seed", seed)
         return train(config, prepared, _quiet).metrics["test"]
 
-    first = test_part("a", "5")
-    assert test_part("b", "5") == first
-    assert test_part("c", "6") != first
+    first = hit[1].metrics["test"]
+    assert test_part("a", "5") == first
+    assert test_part("b", "6") != first
 
 
 def test_divergence_is_reported_and_kept(prepared, tmp_path):
@@ -151,7 +157,7 @@ def test_jit_changes_the_speed_alone(prepared, tmp_path):
     assert jit["auc"] == pytest.approx(plain["auc"], abs=5e-3)
 
 
-def test_mixed_precision_trains(prepared, tmp_path):
+def test_mixed_precision_trains(hit, prepared, tmp_path):
     code = (
         "import sys; from pathlib import Path; import legacy_keras; from preprocess.prepared import PreparedData;"
         "from training.config import parse; from training import device; from training.trainer import train;"
@@ -160,24 +166,12 @@ def test_mixed_precision_trains(prepared, tmp_path):
         "assert {layer.compute_dtype for layer in result.model.submodules if hasattr(layer, 'hidden_units')}"
         " == {'bfloat16'}"
     )
-    argv = [str(prepared.path), *_SMALL, "--epoch", "1", "--output_dir", str(tmp_path / "half"), "--mixed_precision"]
+    argv = [str(prepared.path), *_SMALL, "--epoch", "2", "--random_seed", "5", "--output_dir", str(tmp_path / "half")]
+    argv += ["--mixed_precision"]
     done = subprocess.run([sys.executable, "-c", code, *argv], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    plain = train(_config(tmp_path, "--model_name", "hit", "--epoch", "1"), prepared, _quiet).metrics["validation"]
+    plain = hit[1].metrics["validation"]
     assert _stored_metrics(tmp_path, "half")["validation"]["logloss"] == pytest.approx(plain["logloss"], abs=0.02)
-
-
-def _command(folder, sample, *argv):
-    script = str(ROOT / "train_movielens_whole_models.py")
-    flags = [
-        "--data_path",
-        str(sample),
-        "--prepared_dir",
-        str(folder / "prepared"),
-        "--output_dir",
-        str(folder / "runs"),
-    ]
-    return [sys.executable, script, *flags, *_SMALL, "--batch_size", "64", "--epoch", "4", "--patience", "9", *argv]
 
 
 def _stored_metrics(folder, runs="runs"):
@@ -185,21 +179,38 @@ def _stored_metrics(folder, runs="runs"):
     return json.loads(file.read_text())
 
 
-def test_killed_training_goes_on_to_the_same_metrics(sample_folder, tmp_path):
+_KILLS_ITSELF = """
+import os, signal, sys
+import train_movielens_whole_models as script
+from training.app import main
+from training.callbacks import EpochEnd
+
+def kill_in_the_third_epoch(callback, batch, logs=None):
+    if callback._progress.epochs == 2 and batch == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+EpochEnd.on_train_batch_end = kill_in_the_third_epoch
+main(script.SOURCE, sys.argv[1:])
+"""
+
+
+def test_killed_training_goes_on_to_the_same_metrics(sample_folder, prepared, tmp_path):
+    places = ["--data_path", str(sample_folder), "--prepared_dir", str(prepared.path.parents[1])]
+    flags = [*places, *_SMALL, "--model_name", "dssm", "--epoch", "4", "--patience", "9"]
+
+    def command(folder, *program):
+        return [sys.executable, *program, *flags, "--output_dir", str(folder / "runs")]
+
+    script = str(ROOT / "train_movielens_whole_models.py")
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    subprocess.run(_command(whole, sample_folder), check=True, capture_output=True)
-    process = subprocess.Popen(_command(killed, sample_folder), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not list(killed.glob("runs/**/progress.json")) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    time.sleep(0.3)  # into the next epoch
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    subprocess.run(command(whole, script), check=True, capture_output=True)
+    done = subprocess.run(command(killed, "-c", _KILLS_ITSELF), cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr[-3000:]
     assert not list(killed.glob("runs/**/metrics.json"))
     (file,) = killed.glob("runs/**/progress.json")
-    assert 1 <= json.loads(file.read_text())["epochs"] < 4
-    again = subprocess.run(_command(killed, sample_folder), check=True, capture_output=True, text=True)
-    assert "resuming after epoch" in again.stdout
+    assert json.loads(file.read_text())["epochs"] == 2
+    again = subprocess.run(command(killed, script), check=True, capture_output=True, text=True)
+    assert "resuming after epoch 2" in again.stdout
     first, second = _stored_metrics(whole), _stored_metrics(killed)
     for name in ("test", "validation", "best_epoch", "epochs"):
         assert first[name] == second[name]

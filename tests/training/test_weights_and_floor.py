@@ -12,7 +12,8 @@ from request_data import requests_data  # noqa: F401
 from preprocess.prepared import PreparedData
 from prerank.errors import InputError
 from training.config import parse
-from training.trainer import floor, train
+from training.evaluation import floor
+from training.trainer import train
 
 
 @pytest.mark.parametrize("part", ["train", "validation"])
@@ -24,7 +25,8 @@ def test_a_class_whose_rows_have_no_weight_is_missing(requests_data, tmp_path, p
     column = pa.array(np.where(labels == 0, 0, weights), pa.float32())
     pq.write_table(table.set_column(table.schema.get_field_index("weight"), "weight", column), place)
     positives = int((labels == 1).sum())
-    message = f"the {part} part needs positives and negatives. Received: {positives} positives in {positives} rows"
+    counted = f"{positives} positives in {positives} rows with a label and a weight above 0$"
+    message = f"the {part} part needs positives and negatives. Received: {counted}"
     flags = ["--model_name", "lr", "--output_dir", str(tmp_path / "runs")]
     with pytest.raises(InputError, match=message):
         train(parse(flags, program="x", description="x"), PreparedData.open(tmp_path / "data"), lambda _: None)

@@ -6,7 +6,7 @@ import random
 import numpy as np
 import pytest
 
-from experiments.cascade.metrics import CUTOFFS, STRATA, Pools, Truth, judge
+from experiments.cascade.metrics import CUTOFFS, STRATA, Pools, Truth, _tau, judge
 from experiments.cascade.opened import pcoc
 
 QUOTAS = (60, 25, 8)
@@ -183,3 +183,22 @@ def test_chance_passes_on_its_share_of_the_positives():
     found = judge(pools, scores, scores, (50,))
     assert np.mean(found["recall@10"]) == pytest.approx(0.1, abs=0.02)
     assert np.mean(found["auc"]) == pytest.approx(0.5, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("scores", "of_ranker", "expected"),
+    [
+        ([0, 1], [0, 1], 1.0),  # a spread of exactly 1 is no constant
+        ([1, 0], [5, 6], -1.0),
+        ([0, 1, 2], [0, 2, 1], 1 / 3),
+        ([1, 1], [0, 1], np.nan),
+        ([0, 1], [3, 3], np.nan),
+        ([0], [0], np.nan),
+        ([], [], np.nan),
+    ],
+)
+def test_kendalls_tau_by_hand(scores, of_ranker, expected):
+    assert _tau(np.array(scores, float), np.array(of_ranker, float)) == pytest.approx(expected, nan_ok=True)
+    same = np.array(of_ranker, float)
+    constant = len(same) < 2 or len(set(of_ranker)) == 1
+    assert _tau(same, same) == pytest.approx(np.nan if constant else 1.0, nan_ok=True)
