@@ -140,7 +140,7 @@ class MultiTaskModel(PreRankingModel):
             scored: what :meth:`scored` gives of the rows.
             weights: (B,), of the rows; None for 1 each.
         """
-        terms = {}
+        terms: dict[str, tf.Tensor] = {}
         shares = self.task_options.task_weights or [1.0] * len(self.inner)
         for place, (task, model) in enumerate(self.of_tasks.items()):
             states = (_of(task, scored.user), _of(task, scored.item))

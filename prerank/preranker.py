@@ -52,9 +52,9 @@ class Scored:
         numbers = zip(self.ids.tolist(), self.scores.tolist(), self.probabilities.tolist(), strict=True)
         items = [{"id": key, "logit": _number(score), "probability": _number(p)} for key, score, p in numbers]
         for task, scores in self.task_scores.items():
-            numbers = zip(scores.tolist(), self.task_probabilities[task].tolist(), strict=True)
-            added = [{f"logit_{task}": _number(score), f"probability_{task}": _number(p)} for score, p in numbers]
-            items = [item | of_task for item, of_task in zip(items, added, strict=True)]
+            of_task = zip(scores.tolist(), self.task_probabilities[task].tolist(), strict=True)
+            added = [{f"logit_{task}": _number(score), f"probability_{task}": _number(p)} for score, p in of_task]
+            items = [item | further for item, further in zip(items, added, strict=True)]
         if self.values is not None:
             items = [item | {"value": value} for item, value in zip(items, self.values.tolist(), strict=True)]
         return {"index": self.version, "items": items, "unknown": list(self.unknown)}

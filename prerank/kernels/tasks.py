@@ -29,7 +29,7 @@ class Tasks:
         self.chunk: int = min(kernel.chunk for kernel in kernels.values())
 
     def arrange(self, states: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        arranged = {}
+        arranged: dict[str, np.ndarray] = {}
         for task, own in self._split(states).items():
             found = self._kernels[task].arrange(own)
             arranged |= {f"{name}_{task}": array for name, array in found.items()}
