@@ -49,6 +49,7 @@ def standard_error(labels, auc):
 def trained(name, data):
     model = models.build(name, data.spec)
     batches = Batches(data, "train", _BATCH, shuffle=True, oov_rate=0.05)
+    model.prepare(batches.columns)
     if not model.fit_directly(batches.columns):
         compile_model(model, RunOptions(lr=_RATE))
         model.fit(batches.dataset().repeat(), steps_per_epoch=_STEPS, verbose=0)

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from support import SPEC, random_batch, randomise
 
 import models
+from models.task_options import TaskOptions
 
 SMALL = {"hidden_units": (12, 8), "embedding_dim": 4, "dropout": 0.0}
 
@@ -99,3 +100,14 @@ def test_both_weights_are_0():
     with pytest.raises(ValidationError, match="--item_weight and --user_weight: expected one above 0"):
         models.get("uni_match").options(item_weight=0, user_weight=0)
     assert models.get("uni_match").options(item_weight=0).user_weight == 1
+
+
+def test_of_several_tasks_each_counts_its_own_label():
+    spec = dataclasses.replace(SPEC, labels=("click", "order"))
+    model = models.build("uni_match", spec, SMALL, tasks=TaskOptions(tasks=("click", "order")))
+    columns = rows(300) | {"label_order": np.arange(300) % 2}
+    model.prepare(reader(columns))
+    for label, inner in zip(("label", "label_order"), model.inner, strict=True):
+        counts = np.bincount(columns["movie_id"], columns[label] == 1, minlength=40)
+        expected = np.where(counts > 0, counts, 1) / counts.sum()
+        np.testing.assert_allclose(np.exp(inner._log_shares["movie_id"].numpy()), expected, rtol=1e-4)
