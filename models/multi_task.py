@@ -247,6 +247,11 @@ def several_tasks(make: Callable[..., PreRankingModel], tasks: TaskOptions) -> M
     return (MultiTaskTwoTower if isinstance(inner[0], TwoTowerModel) else MultiTaskModel)(inner, tasks)
 
 
+def _task(place: int) -> dict[str, int]:
+    """What a model is given so that its seeds are not those of the other tasks' models."""
+    return {"task": place} if place else {}
+
+
 def _of_label(read: ReadColumns, spec: FeatureSpec, task: str) -> ReadColumns:
     """What reads the label of a task in the place of that of the task that ranks."""
 

@@ -170,7 +170,10 @@ class EarlierState:
         }
         names = [name for name in spec.tables if f"vocabularies/{name}.parquet" in described["files"]]
         return cls(
-            *(described[name] for name in ("rows", "positives", "until", "behaviours_until")),
+            described["rows"],
+            described["positives"],
+            described["until"],
+            described["behaviours_until"],
             counts=counts,
             liked=entries["liked"],
             behaviours=entries["behaviours"],

@@ -5,6 +5,7 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -47,7 +48,7 @@ class Moments:
 
     def write(self, folder: Path) -> None:
         """Write :data:`FILE`, whole or not at all."""
-        arrays = {f"m_{place}": value for place, value in enumerate(self.first)}
+        arrays: dict[str, Any] = {f"m_{place}": value for place, value in enumerate(self.first)}
         arrays |= {f"v_{place}": value for place, value in enumerate(self.second)}
         content = io.BytesIO()
         np.savez(content, iterations=np.int64(self.iterations), **arrays)

@@ -84,6 +84,7 @@ _MORE = {
     "training/{progress,run_folder}.py": ("test_run_folder", "test_damaged_training"),
     "training/records.py": ("tests/experiments/test_damaged_runs", "tests/experiments/test_report"),
     "training/row_keys.py": ("test_candidates", "test_list_batches"),
+    "training/row_kernels.py": ("tests/models/test_planned_lookups", "tests/native/test_library"),
     "training/scoring.py": ("test_scoring", "test_requests"),
     "training/cascade.py": ("test_selection", "test_scoring"),
     "training/evaluation.py": ("test_weights_and_floor", "test_tasks", "test_trainer"),
