@@ -11,6 +11,7 @@ import numpy as np
 
 import legacy_keras  # noqa: F401  (before TensorFlow)  # isort: skip
 import tensorflow as tf  # isort: skip
+from models.batch import Batch
 from train_movielens_whole_models import SOURCE
 from training.app import main
 from training.batches import Batches
@@ -34,9 +35,10 @@ def _recording(batches: Batches, first_epoch: int = 0, plan=None, share=None) ->
         return dataset
     elements = len(batches) * len(share.replicas)
 
-    def keep(inputs, labels, weight):
-        columns = [inputs[name] for name in COLUMNS]
-        return inputs, tf.ensure_shape(tf.numpy_function(_keep, [*columns, labels], tf.float32), [None]), weight
+    def keep(batch: Batch) -> Batch:
+        columns = [batch.features[name] for name in COLUMNS]
+        labels = tf.numpy_function(_keep, [*columns, batch.labels], tf.float32)
+        return batch._replace(labels=tf.ensure_shape(labels, [None]))
 
     return dataset.map(keep)
 
