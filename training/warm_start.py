@@ -89,8 +89,11 @@ class Beginning:
         """Give a new model the run's weights. Ids that the run did not know keep their fresh rows.
 
         Raises:
-            InputError: a weight has another shape.
+            InputError: a weight has another shape, or the run's model has others, as one of other tasks has.
         """
+        if (before := len(self.trained.weights)) != (now := len(model.weights)):
+            message = f"expected a run with the same options of model and tasks: {now} weights. Received: {before}"
+            raise InputError(f"{FLAG}: {message}", path=self.folder)
         tables = self._tables(model)
         for old, new in zip(self.trained.weights, model.weights, strict=True):
             if id(new) in tables and old.shape[1:] == new.shape[1:]:

@@ -195,7 +195,7 @@ def test_failed_export_leaves_nothing(prepared, tmp_path):
 def quick(monkeypatch):
     """An export that computes nothing: its files say which model it is of."""
 
-    def write(model, vocabularies, folder, files, export_format, calibration):
+    def write(model, vocabularies, folder, *_):
         (folder / "model").write_text(model)
         item = {"name": "movie_id", "side": "item", "kind": "sparse", "dtype": "int64", "missing": -1}
         item |= {"vocabulary": "movie_id", "vocabulary_size": 3}

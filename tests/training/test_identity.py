@@ -56,7 +56,7 @@ def changed(whole, part, name):
     return replace(whole, **{part: options.model_copy(update={name: value})})
 
 
-@pytest.mark.parametrize("name", sorted(set(RunOptions.model_fields) - {"model_name", "init_from"}))
+@pytest.mark.parametrize("name", sorted(set(RunOptions.model_fields) - {"model_name", "init_from", "fit_all"}))
 def test_options_of_a_run(name):
     same = changed(config(), "run", name).identity("data") == config().identity("data")
     assert same == (name in HARMLESS)
@@ -67,6 +67,12 @@ def test_the_run_that_a_training_begins_from(monkeypatch):
     whole = config()
     begun = [replace(whole, run=whole.run.model_copy(update={"init_from": Path(name)})) for name in ("a", "b")]
     assert len({each.identity("data") for each in (whole, *begun)}) == 3
+
+
+def test_the_epochs_on_all_rows():
+    argv = ["--model_name", "dssm", "--split", "none", "--fit_all"]
+    found = [parse([*argv, epochs], program="train.py", description="Train.").identity("data") for epochs in "232"]
+    assert found[0] == found[2] != found[1]
 
 
 @pytest.mark.parametrize("name", sorted(DataOptions.model_fields))
