@@ -28,7 +28,7 @@ class Sizes(NamedTuple):
 SCALE, BIAS = 1.5, 0.25
 TOLERANCE = {"float32": 2e-5, "float16": 0.02, "int8": 0.15}
 ONE_VECTOR = ("cosine", "dot")
-HEADS = ("fully_connected", "lss", "max_sim")
+HEADS = ("fully_connected", "lss", "max_sim", "mixture")
 
 
 def _weights(random, kind, sizes):
@@ -42,6 +42,12 @@ def _weights(random, kind, sizes):
             "rows_kernel": random.normal(size=(items, hidden)), "rows_bias": random.normal(size=hidden),
             "columns_kernel": random.normal(size=(users, hidden)), "columns_bias": random.normal(size=hidden),
             "output_kernel": random.normal(size=(hidden * hidden, 1)) / hidden, "output_bias": np.ones(1),
+        }  # fmt: skip
+    if inner == "mixture":
+        pairs = users * items
+        weights |= {
+            "hidden_kernel": random.normal(size=(pairs, hidden)), "hidden_bias": random.normal(size=hidden),
+            "output_kernel": random.normal(size=(hidden, pairs)), "output_bias": random.normal(size=pairs),
         }  # fmt: skip
     if kind.startswith("gate"):
         weights["keys"] = random.normal(size=(queries, width))
@@ -65,7 +71,7 @@ def _plain(kind, weights, user, item):
     outer, _, inner = kind.rpartition("/")
     similarity = _cosine if inner == "cosine" else np.dot
     if outer == "meta_query":
-        return _plain(inner, weights, user[item["query"]], item)
+        return _plain(inner, weights, _by_name(lambda states: states[item["query"]], user), item)
     vector, heads = item["vector"], item["heads"]
     if outer == "gate":
         user = _softmax(weights["keys"] @ vector / np.sqrt(len(vector))) @ user
@@ -77,6 +83,11 @@ def _plain(kind, weights, user, item):
         return SCALE * similarity(user, vector) + BIAS
     if inner == "max_interest":
         return SCALE * max(interest @ vector for interest in user) + BIAS
+    if inner == "mixture":
+        logits = SCALE * (user["user_heads"] @ heads.T).reshape(-1)  # (H_u · H_v,)
+        hidden = _silu(logits @ weights["hidden_kernel"] + weights["hidden_bias"])
+        gates = user["user_gate"] * item["gate"] + hidden @ weights["output_kernel"] + weights["output_bias"]
+        return _softmax(_silu(gates)) @ logits + BIAS
     products = user @ heads.T  # (H_u, H_v)
     if inner == "max_sim":
         return SCALE * sum(max(row) for row in products) + BIAS
@@ -87,6 +98,20 @@ def _plain(kind, weights, user, item):
     return SCALE * products.reshape(-1) @ weights["output_kernel"][:, 0] + weights["output_bias"][0] + BIAS
 
 
+def _silu(values):
+    return values / (1 + np.exp(-values))
+
+
+def _by_name(change, user):
+    """A user of several states, each changed; of one, that."""
+    return {name: change(state) for name, state in user.items()} if isinstance(user, dict) else change(user)
+
+
+def _prepared(kernel, user):
+    states = _by_name(np.float32, user)
+    return kernel.prepare(states if isinstance(states, dict) else {"user_state": states})
+
+
 def _states(random, kind, count, sizes):
     """Users and items as the towers give them, and the items' parts for the plain formula."""
     width, user_heads, item_heads, queries, _ = sizes
@@ -94,6 +119,7 @@ def _states(random, kind, count, sizes):
     items = {
         "number": random.normal(size=count), "vector": random.normal(size=(count, width)),
         "heads": random.normal(size=(count, item_heads, width)) / 2, "query": random.integers(0, queries, count),
+        "gate": random.normal(size=(count, user_heads * item_heads)),
     }  # fmt: skip
     if inner in HEADS:
         user, used = random.normal(size=(user_heads, width)), "heads"
@@ -103,8 +129,11 @@ def _states(random, kind, count, sizes):
     if inner == "max_interest" or outer in ("gate", "attention"):
         user = random.normal(size=(queries, width))
     state = {"item_state": items[used].astype(np.float32)}
+    if inner == "mixture":
+        user = {"user_heads": user, "user_gate": random.normal(size=user_heads * item_heads)}
+        state = {f"item_{name}": items[name].astype(np.float32) for name in ("heads", "gate")}
     if outer == "meta_query":
-        user = random.normal(size=(queries, *user.shape))
+        user = _by_name(lambda states: random.normal(size=(queries, *states.shape)), user)
         items["query"].sort()  # as an index keeps them
         state["item_meta_index"] = items["query"].astype(np.int32)
     return user, state, [{name: values[row] for name, values in items.items()} for row in range(count)]
@@ -135,7 +164,7 @@ def test_scores_of_many_chunks_are_those_of_the_plain_formula(kind, chunk, monke
     expected = np.array([_plain(kind, weights, user, items[row]) for row in checked])
     assert np.std(expected) > 0.1, "a difference would not be noticed"
 
-    prepared = kernel.prepare({"user_state": np.float32(user)})
+    prepared = _prepared(kernel, user)
     ids, arranged = np.arange(count) * 3, kernel.arrange(state)
     shuffled = random.permutation(count)
     for dtype, tolerance in TOLERANCE.items():
@@ -168,7 +197,7 @@ def test_any_shape_type_chunk_and_order_gives_the_plain_formula(kind, sizes, chu
     if kind.startswith("meta_query"):
         kernel._heads.chunk = chunk
     user, state, items = _states(random, kind, count, sizes)
-    prepared, arranged, ids = kernel.prepare({"user_state": np.float32(user)}), kernel.arrange(state), np.arange(count)
+    prepared, arranged, ids = _prepared(kernel, user), kernel.arrange(state), np.arange(count)
 
     def stored(dtype):
         arrays = {name: StoredArray.encode(array, dtype) for name, array in arranged.items()}
