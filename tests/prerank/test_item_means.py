@@ -13,6 +13,7 @@ import models
 from export.writer import export, target
 from preprocess.own_data import NoSchema, OwnDataOptions
 from preprocess.prepare import prepare
+from prerank import index_command
 from prerank.artefact import Artefact
 from prerank.command_line import main
 from prerank.item_means import refreshed
@@ -21,6 +22,12 @@ from prerank.preranker import PreRanker
 IDS = list(range(1, 120, 3))
 G = SPEC["item_mean_rating"].default
 PRIOR = 5
+
+
+@pytest.fixture(autouse=True)
+def _any_threads(monkeypatch):
+    """A command limits the threads of its process, which this one has already used."""
+    monkeypatch.setattr(index_command, "limit_threads", lambda: None)
 
 
 def exported(name, place):
