@@ -21,7 +21,7 @@ def main() -> None:
     parser = Parser(prog="prerank.py", description="Old name of `python -m prerank top` and `python -m prerank score`.")
     answering.add_flags(parser)
     parser.add_argument("--top", type=positive, metavar="N", help="list the N best items, of the candidates if given")
-    parser.set_defaults(filter=None, value=None, at_most=None)  # what only the new commands have
+    parser.set_defaults(filter=None, value=None, at_most=None, reserve=None)  # what only the new commands have
     flags = parser.parse_args(sys.argv[1:])
     if flags.top is None and flags.candidates is None:
         raise InputError("name --top N, --candidates FILE, or both")
