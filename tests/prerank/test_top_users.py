@@ -6,6 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 from artefacts import GENRES, export_small, raw_user, users, write_items
 
+from prerank import index_command
 from prerank.artefact import Artefact
 from prerank.build_index import build
 from prerank.command_line import main
@@ -27,6 +28,14 @@ def write_users(path):
     rows = [{"user_mean_rating": None, **user} for user in audience()]
     pq.write_table(pa.Table.from_pylist(rows), path)
     return path
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _any_threads():
+    """A command limits the threads of its process, which this one has already used."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(index_command, "limit_threads", lambda: None)
+        yield
 
 
 @pytest.fixture(scope="module")
