@@ -8,15 +8,15 @@ import pytest
 from documented import ROOT, blocks, run, unlike, why_not
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-_ELSEWHERE = {"production.md"}
-"""Its commands need a server between them: tests/test_production.py runs them all."""
+_ELSEWHERE = {"production.md", "README.md"}
+"""Run by tests/test_production.py, with a server between the commands, and by test_readme_runs.py."""
 _SAMPLES = {
     "ml-1m": ("movielens", 8_000),
     "data/ml-1m": ("movielens", 8_000),
     "data/ml-1m-generated-sample": ("movielens", 8_000),
     "taobao": ("taobao", 20_000),
 }
-"""Where small samples are put before a page runs. README's first command generates the whole one."""
+"""Where small samples are put before a page runs."""
 
 
 def _runs(page):
@@ -71,11 +71,11 @@ def test_every_output_is_of_a_command_that_the_page_runs():
                 assert " ".join(block.output_of.split()) in " ".join(commands.split()), f"{page.name}:{block.line}"
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("page", [page for page in PAGES if _runs(page)], ids=lambda page: page.name)
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if _runs(page) and page.name not in _ELSEWHERE], ids=lambda page: page.name
+)
 def test_the_commands_of_a_page_run_and_print_what_it_shows(page, tmp_path):
-    if page.name in _ELSEWHERE:
-        pytest.skip("tests/test_production.py runs it")
     if page.name == "spark.md":
         pytest.importorskip("pyspark", reason="requirements-spark.txt is not installed")
     _prepare(page, tmp_path)
@@ -87,7 +87,7 @@ def _prepare(page: Path, folder: Path) -> None:
     from preprocess.generate import generator
 
     text = page.read_text("utf-8")
-    for place, (name, rows) in _SAMPLES.items() if page.name != "README.md" else ():
+    for place, (name, rows) in _SAMPLES.items():
         if place.startswith("data/") or re.search(rf"--data_path {place}\b", text):
             generator(name).generate(folder / place, rows=rows, seed=0)
     if page.name == "own-data.md":  # the page's Python writes the data, and its YAML is the schema
