@@ -30,7 +30,7 @@ def test_real_extracts(here, real_data, dataset, folder, options, title):
     assert {row["setting"] for row in _leaderboard(here)} == {f"strict{title}", f"reference{title}"}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize(("dataset", "generate"), [("taobao", taobao.generate), ("amazon", amazon.generate)])
 def test_generated_data(here, dataset, generate):
     generate(here / "raw", rows=4_000)

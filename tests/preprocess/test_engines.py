@@ -54,7 +54,7 @@ def test_all_files_are_the_same(case, small, spark, tmp_path):
     assert_same(found, expected)
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize("share", [pytest.param(0.1, marks=slow), pytest.param(1.0, marks=pytest.mark.long)])
 @pytest.mark.parametrize(
     ("folder", "options"),
     [
@@ -65,9 +65,10 @@ def test_all_files_are_the_same(case, small, spark, tmp_path):
         ("taobao/alimama-joined-sample", {"split": "random"}),
     ],
 )
-def test_real_data_too(real_data, spark, tmp_path, folder, options):
+def test_real_data_too(real_data, spark, tmp_path, folder, options, share):
+    """The whole files are read; the long tests also prepare all users of them."""
     adapter = taobao.ADAPTER if folder.startswith("taobao") else movielens.ADAPTER
-    asked = {"data_path": real_data / folder, **options}
+    asked = {"data_path": real_data / folder, "sample_rate": share, **options}
     found = [
         prepare(adapter, DataOptions(engine=engine, prepared_dir=tmp_path / engine, **asked), lambda line: None)
         for engine in ("duckdb", "spark")
