@@ -66,11 +66,11 @@ _LIST = [
     ("training/callbacks.py", "1 / (1 + np.exp(-rated.astype", "1 / (1 + np.exp(rated.astype"),
     ("training/callbacks.py", "logs[self._selected] > progress.best_auc", "logs[self._selected] >= progress.best_auc"),
     (
-        "training/trainer.py",
+        "training/evaluation.py",
         '("test_seen_users", ~unseen), ("test_unseen_users", unseen)',
         '("test_seen_users", unseen), ("test_unseen_users", ~unseen)',
     ),
-    ("training/trainer.py", '"logit": logits}', '"logit": -logits}'),
+    ("training/evaluation.py", '"logit": logits}', '"logit": -logits}'),
     # training
     (
         "training/objective_setup.py",

@@ -74,7 +74,7 @@ def test_the_loss_is_that_of_shuffled_values(run):
     of_paid = {index: model.preference({n: v[:1] for n, v in columns.items()} | {"paid": np.array([index])})
                for index in np.unique(columns["paid"])}  # fmt: skip
     base = model.preference(columns | {"paid": np.full(len(labels), min(of_paid))}).numpy()
-    shift = float(of_paid[max(of_paid)] - of_paid[min(of_paid)])
+    shift = float((of_paid[max(of_paid)] - of_paid[min(of_paid)])[0])
     share = (columns["paid"] == max(of_paid)).mean()
     random = np.random.default_rng(5)
     aucs = [roc_auc_score(labels, base + shift * (random.random(len(labels)) < share)) for _ in range(200)]

@@ -171,7 +171,8 @@ def test_a_finished_run_is_found_and_read_again(both, data):
 
 
 def test_one_of_several_labels_can_be_learned_by_any_model(data, place):
-    result = train(config(place, "--model_name", "target_means", "--tasks", "order"), data, lambda _: None)
+    argv = ["--output_dir", str(place / "runs"), "--model_name", "target_means", "--tasks", "order"]
+    result = train(parse(argv, program="train.py", description="Train."), data, lambda _: None)
     assert "tasks" not in result.metrics
     found = read_columns(of_task(data, "order"), "test", ["label_order"])["label_order"]
     assert result.metrics["test"]["rows"] == len(found)
