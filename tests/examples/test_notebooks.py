@@ -19,7 +19,7 @@ def _texts(cell):
     for output in cell["outputs"]:
         text = output.get("text") or output.get("data", {}).get("text/plain", "")
         if "image/png" not in output.get("data", {}):
-            masked = re.sub(r"[0-9a-f]{8,}|-?\d[\d,.]*", "N", "".join(text))
+            masked = re.sub(r"[0-9a-f]{8,}|-?\d[\d,.]*", "N", "".join(text)).replace("Nms", "Ns")
             yield [" ".join(line.split()) for line in masked.splitlines()]
 
 
