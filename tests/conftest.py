@@ -6,6 +6,11 @@ from pathlib import Path
 
 import pytest
 
+# Each of two workers computes little at a time. Threads that wait for work take the cores from the other one.
+os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # To compile well takes longer than what a test computes. Before TensorFlow, which reads it once.
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true")
 
