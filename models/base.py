@@ -101,11 +101,13 @@ class PreRankingModel(tf.keras.Model):
         """A seed that no other layer of this model has, nor any layer of a model of another seed."""
         return next(self._seeds)
 
-    def make_encoder(self, keep: Sequence[str] = (), embedding_dim: int | None = None) -> FeatureEncoder:
+    def make_encoder(
+        self, keep: Sequence[str] = (), embedding_dim: int | None = None, name: str = "encoder", **more: Any
+    ) -> FeatureEncoder:
         """A feature encoder for both sides of the data set, with a table of its own; see :class:`FeatureEncoder`."""
         dim = embedding_dim or self.options.embedding_dim
         user, item = columns(self.spec, "user", dim), columns(self.spec, "item", dim)
-        return FeatureEncoder(user, item, keep, seed=self.next_seed(), xla=self.xla, name="encoder")
+        return FeatureEncoder(user, item, keep, seed=self.next_seed(), xla=self.xla, name=name, **more)
 
     def plan_lookups(self) -> LookupPlan | None:
         """What the input pipeline is to compute of a batch ahead of :meth:`train_step`, and add to its inputs."""

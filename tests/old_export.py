@@ -33,7 +33,8 @@ def make(folder: Path) -> None:
     ranker = PreRanker(folder / "out")
     answers = [{"user": user, "answer": ranker.top(user, **ASKED).to_dict()} for user in users(4, seed=2)]
     (folder / "answers.json").write_text(json.dumps(answers, indent=1) + "\n")
-    (folder / "items.parquet").unlink()
+    for catalogue in (folder / "items.parquet", folder / "out" / "catalogue.parquet"):  # which serving does without
+        catalogue.unlink()
     for lock in folder.rglob("*.lock"):
         lock.unlink()
 

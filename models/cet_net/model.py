@@ -6,12 +6,9 @@ from features import FeatureSpec
 from layers import ConfidenceFusion, NumberEmbedding, SqueezeExcitation, SymmetricDivergenceLoss, Tower
 from models.base import PreRankingModel, Scored, cross_entropy
 from models.cet_net.options import ENTRY, CETNetOptions
-from models.columns import columns
 from models.inputs import FeatureEncoder, Inputs, paired
-from models.mlcc.network import MLCCNetwork
+from models.mlcc.network import STDDEV, MLCCNetwork
 
-_STDDEV = 0.05
-"""Of the second network's embeddings at the start; see `models.mlcc.model`."""
 _DEEP, _COMPRESSED = "deep_logits", "compressed_logits"
 
 
@@ -29,26 +26,13 @@ class CETNet(PreRankingModel):
 
     def __init__(self, spec: FeatureSpec, options: CETNetOptions, **kwargs):
         super().__init__(spec, options, **kwargs)
-        dim = options.embedding_dim
-        user, item = columns(spec, "user", dim), columns(spec, "item", dim)
         self.encoder = self.make_encoder()
         self.numbers = self._numbers("deep")
         self.excite = SqueezeExcitation(seed=self.next_seed(), name="excite")
         self.dnn = Tower(options.hidden_units, 1, options.dropout, seed=self.next_seed(), name="dnn")
-        self.second_encoder = FeatureEncoder(
-            user, item, seed=self.next_seed(), xla=self.xla, stddev=_STDDEV, name="second_encoder"
-        )
+        self.second_encoder = self.make_encoder(name="second_encoder", stddev=STDDEV)
         self.second_numbers = self._numbers("compressed")
-        self.network = MLCCNetwork(
-            options.compressor_heads,
-            options.compressor_units,
-            options.channels,
-            options.local_width,
-            options.hidden_units,
-            options.dropout,
-            self.next_seed(),
-            name="network",
-        )
+        self.network = MLCCNetwork.of_options(options, self.next_seed())
         self.fusion = ConfidenceFusion(options.fusion_temperature, name="fusion")
         self.divergence = SymmetricDivergenceLoss(name="divergence")
 

@@ -5,14 +5,9 @@ import tensorflow as tf
 from features import FeatureSpec
 from layers import NumberEmbedding
 from models.base import PreRankingModel
-from models.columns import columns
-from models.inputs import FeatureEncoder, Inputs
-from models.mlcc.network import MLCCNetwork
+from models.inputs import Inputs
+from models.mlcc.network import STDDEV, MLCCNetwork
 from models.mlcc.options import ENTRY, MLCCOptions
-
-_STDDEV = 0.05
-"""Of the embeddings at the start. The compressor multiplies a row's fields with each other, up to three of them: from
-the 1e-4 of other models nothing would come through it."""
 
 
 @ENTRY
@@ -27,20 +22,10 @@ class MLCC(PreRankingModel):
     def __init__(self, spec: FeatureSpec, options: MLCCOptions, **kwargs):
         super().__init__(spec, options, **kwargs)
         dim = options.embedding_dim
-        user, item = columns(spec, "user", dim), columns(spec, "item", dim)
-        self.encoder = FeatureEncoder(user, item, seed=self.next_seed(), xla=self.xla, stddev=_STDDEV, name="encoder")
+        self.encoder = self.make_encoder(stddev=STDDEV)
         self.user_numbers = NumberEmbedding(dim, seed=self.next_seed(), name="user_numbers")
         self.item_numbers = NumberEmbedding(dim, seed=self.next_seed(), name="item_numbers")
-        self.network = MLCCNetwork(
-            options.compressor_heads,
-            options.compressor_units,
-            options.channels,
-            options.local_width,
-            options.hidden_units,
-            options.dropout,
-            self.next_seed(),
-            name="network",
-        )
+        self.network = MLCCNetwork.of_options(options, self.next_seed())
 
     def call(self, inputs: Inputs, training: bool | None = None) -> tf.Tensor:
         user = self.encoder(inputs, "user").stack(self.user_numbers)

@@ -3,6 +3,11 @@
 import tensorflow as tf
 
 from layers import BottleneckExcitation, FieldCompressor, ParallelDense, Tower
+from models.mlcc.options import MLCCOptions
+
+STDDEV = 0.05
+"""Of the embeddings at the start. The compressor multiplies a row's fields with each other, up to three of them: from
+the 1e-4 of other models nothing would come through it."""
 
 
 class MLCCNetwork(tf.keras.layers.Layer):
@@ -32,6 +37,20 @@ class MLCCNetwork(tf.keras.layers.Layer):
         self.local = ParallelDense(local_width, seed=seed + 1, name="local")
         self.excite = BottleneckExcitation(seed=seed + 2, name="excite")
         self.dnn = Tower(hidden_units, 1, dropout, seed=seed + 4, name="dnn")
+
+    @classmethod
+    def of_options(cls, options: MLCCOptions, seed: int) -> "MLCCNetwork":
+        """The network that a model's options ask for, called `network`."""
+        return cls(
+            options.compressor_heads,
+            options.compressor_units,
+            options.channels,
+            options.local_width,
+            options.hidden_units,
+            options.dropout,
+            seed,
+            name="network",
+        )
 
     def call(self, fields: tf.Tensor, training: bool | None = None) -> tf.Tensor:
         """Map fields (B, F, E) to logits (B,) float32."""

@@ -54,6 +54,7 @@ def test_a_newer_format_is_refused_in_one_line(file, key, version, message, old)
     assert "\n" not in str(error.value)
 
 
-def test_it_is_small():
+def test_it_is_small_and_holds_no_data():
+    assert not list(OLD.rglob("*.parquet"))
     assert sum(path.stat().st_size for path in OLD.rglob("*") if path.is_file()) < 160_000
     assert Artefact(OLD / "out").name == "dssm"
