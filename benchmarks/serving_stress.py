@@ -16,8 +16,9 @@ import numpy as np
 from prerank import index
 from prerank.artefact import Artefact
 from prerank.build_index import build
-from prerank.preranker import PreRanker, Scored
+from prerank.preranker import PreRanker
 from prerank.requests import User
+from prerank.scored import Scored
 
 _TOP = 100
 

@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from prerank.preranker import PreRanker, Scored
+    from prerank.preranker import PreRanker
+    from prerank.scored import Scored
 
 __all__ = ["PreRanker", "Scored", "__version__"]
 __version__ = "0.1.0"

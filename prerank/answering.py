@@ -11,7 +11,7 @@ from prerank.terminal import Parser, positive, write
 from prerank.threads import limit_threads
 
 if TYPE_CHECKING:
-    from prerank.preranker import Scored
+    from prerank.scored import Scored
 
 
 def add_flags(parser: Parser, *, candidates_required: bool = False) -> None:

@@ -1,5 +1,6 @@
 """Old name of `prerank.preranker`, for one release."""
 
-from prerank.preranker import PreRanker, Scored
+from prerank.preranker import PreRanker
+from prerank.scored import Scored
 
 __all__ = ["PreRanker", "Scored"]

@@ -15,7 +15,8 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from prerank.errors import RequestError
-from prerank.preranker import PreRanker, Scored
+from prerank.preranker import PreRanker
+from prerank.scored import Scored
 from prerank.service import messages
 from prerank.service.admission import Admission, BusyError
 from prerank.service.description import document, page

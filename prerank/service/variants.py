@@ -14,7 +14,8 @@ from threading import Semaphore
 from typing import Any
 
 from prerank.errors import InputError, RequestError
-from prerank.preranker import PreRanker, Scored
+from prerank.preranker import PreRanker
+from prerank.scored import Scored
 from prerank.service.settings import Settings
 
 User = dict[str, Any]
